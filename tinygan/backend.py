@@ -1,0 +1,113 @@
+"""The only module that knows NumPy from CuPy: the device, its array module ``xp``, precision, and transfers.
+
+Everything else is written once, against ``xp``. CuPy is imported only when a GPU is asked for or looked for, so a
+machine without it never notices.
+"""
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygan.errors import TinyganError, UsageError
+
+Array = Any  # a NumPy or CuPy array; shapes are in the docstrings, by axis letter
+
+DEVICES = ("auto", "cpu", "gpu")
+PRECISIONS = {"float32": np.float32, "tf32": np.float32, "float64": np.float64}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A device with its array module and the floating-point type of everything computed on it.
+
+    Attributes:
+        device: ``"cpu"`` or ``"gpu"``.
+        xp: ``numpy`` or ``cupy``.
+        dtype: of parameters and activations.
+        description: one line for people: processor or GPU model.
+    """
+
+    device: str
+    xp: ModuleType
+    dtype: np.dtype
+    description: str
+
+    def to_device(self, host: np.ndarray) -> Array:
+        """Copy a host array to the device as ``dtype`` (no copy where it already is that)."""
+        return self.xp.asarray(host.astype(self.dtype, copy=False))
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """Copy a device array to the host, waiting for it; a NumPy array passes through."""
+        return array if isinstance(array, np.ndarray) else array.get()
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished everything that was asked of it."""
+        if self.device == "gpu":
+            self.xp.cuda.get_current_stream().synchronize()
+
+
+def array_module(x: Array) -> ModuleType:
+    """``numpy`` for host arrays and scalars, ``cupy`` for device arrays."""
+    if isinstance(x, np.ndarray | np.generic):
+        return np
+    import cupy
+
+    return cupy
+
+
+def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
+    """Choose the device: ``cpu``, ``gpu``, or ``auto`` (the GPU if there is a usable one).
+
+    Precision ``tf32`` stores float32 and lets the GPU's tensor cores round the factors of matrix products to 10 bits
+    of mantissa, as PyTorch does for convolutions; it exists on the GPU only.
+
+    Raises:
+        TinyganError: ``gpu`` was asked for and cannot be used, with the reason and the remedy.
+        UsageError: unknown device or precision, or ``tf32`` on the CPU.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    dtype = np.dtype(PRECISIONS[precision])
+    obstacle = None if device == "cpu" else why_no_gpu()
+    if device == "gpu" and obstacle:
+        raise TinyganError(f"--device gpu: {obstacle}, or use --device cpu")
+    if device != "cpu" and obstacle is None:
+        return _open_gpu(precision, dtype)
+    if precision == "tf32":
+        raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
+    return Backend("cpu", np, dtype, f"CPU, {os.cpu_count()} cores")
+
+
+def why_no_gpu() -> str | None:
+    """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
+    if importlib.util.find_spec("cupy") is None:
+        return "CuPy is not installed: run pip install 'tinygan[cuda13]' (driver 580 or newer) or 'tinygan[cuda12]'"
+    try:
+        import cupy
+    except Exception as error:  # a broken CUDA installation raises whatever its loader raises
+        return f"CuPy is installed but does not import ({error}): reinstall it with one of the cuda extras"
+    if cupy.cuda.runtime.driverGetVersion() == 0:
+        return "CuPy finds no NVIDIA driver: install one (nvidia-smi must work)"
+    try:
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return "the NVIDIA driver shows no device: check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        (cupy.ones((2, 2), np.float32) @ cupy.ones((2, 2), np.float32)).get()
+    except Exception as error:  # cuBLAS or nvrtc missing, driver too old, device busy: the message is CUDA's own
+        return f"the GPU does not work ({error}): check nvidia-smi, the driver's age and the installed cuda extra"
+    return None
+
+
+def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
+    import cupy
+
+    # CuPy reads this at the first product of each dtype, so it must be settled before any layer runs.
+    os.environ["CUPY_TF32"] = "1" if precision == "tf32" else "0"
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    memory = properties["totalGlobalMem"] / 2**30
+    return Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB")

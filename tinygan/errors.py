@@ -1,0 +1,50 @@
+"""What a person can put right: one line that names the thing and the remedy, and the exit code of a script."""
+
+import sys
+import traceback
+from collections.abc import Callable
+
+
+class TinyganError(Exception):
+    """Something outside the code is wrong (a file, the disk, the device, the run itself). Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(TinyganError):
+    """The options given are wrong or do not fit together. Exit code 2."""
+
+    exit_code = 2
+
+
+class NonFiniteError(TinyganError):
+    """A loss or a parameter became infinite or not a number. Exit code 1."""
+
+
+class Stopped(TinyganError):
+    """A signal asked the program to stop and everything was saved. Exit code 128 + signal number."""
+
+    def __init__(self, message: str, signal_number: int):
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
+    """Run a script's ``main`` and return its exit code, every expected failure as one line on standard error.
+
+    ``--debug`` among the arguments shows the traceback as well. Errors of the operating system (a full disk, no
+    permission) are expected failures; any other exception is a defect of tinygan and is shown whole.
+    """
+    try:
+        main(arguments)
+        return 0
+    except TinyganError as error:
+        exit_code, line = error.exit_code, str(error)
+    except OSError as error:
+        exit_code, line = 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
+    except KeyboardInterrupt:
+        exit_code, line = 130, "interrupted before training began; nothing to save"
+    if "--debug" in arguments:
+        traceback.print_exc()
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return exit_code

@@ -1,0 +1,89 @@
+"""Convolution and transposed convolution, each a matrix product on patches.
+
+Both are written with one matrix U, the patches of the larger image as rows. Convolution multiplies it, y = U(x)·w;
+transposed convolution is the adjoint of that map with the same kernel array, y = Uᵀ(x·wᵀ). So the forward pass of one
+is the input gradient of the other.
+"""
+
+from tinygan.backend import Array
+from tinygan.layers.linear import BilinearBackward, Weighted
+from tinygan.ops.patches import Window, fold, unfold
+
+Size = int | tuple[int, int]
+
+
+class Conv2d(Weighted):
+    """Cross-correlation with a kernel, as every deep-learning library calls convolution.
+
+    y[n,i,j,o] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,o] + b[o] over u, v, c, with
+    x (N, H, W, C_in), w (kh, kw, C_in, C_out), b (C_out), y (N, H', W', C_out), x = 0 outside the image and
+    H' = floor((H + 2·pad − kh)/stride) + 1.
+
+    ``kernel``, ``stride`` and ``pad`` are pixels, one number or (vertical, horizontal).
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
+        self.window = Window(_pair(kernel), _pair(stride), _pair(pad))
+        kh, kw = self.window.kernel
+        super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
+
+    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
+        """U(x)·w; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. Kept for it: the patches U(x)."""
+        matrix = w.reshape(-1, w.shape[-1])  # (kh·kw·C_in, C_out)
+        patches = unfold(x, self.window)  # (N·H'·W', kh·kw·C_in)
+        y = patches @ matrix
+
+        def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
+            rows = dy.reshape(-1, dy.shape[-1])  # (N·H'·W', C_out)
+            dx = fold(rows @ matrix.T, self.window, x.shape) if need_dx else None
+            dw = (patches.T @ rows).reshape(w.shape) if need_dw else None
+            return dx, dw
+
+        return y.reshape(x.shape[0], *self.window.positions(x.shape[1:3]), -1), backward
+
+    def __repr__(self) -> str:
+        return f"Conv2d {_window_text(self.window)}"
+
+
+class ConvTranspose2d(Weighted):
+    """The adjoint of a convolution: every input pixel paints its kernel, scaled, into the output.
+
+    y[n, i·stride + u − pad, j·stride + v − pad, o] = Σ x[n,i,j,c]·w[u,v,o,c] + b[o] over all i, u, j, v, c that meet
+    there, with x (N, H, W, C_in), w (kh, kw, C_out, C_in), b (C_out), y (N, H', W', C_out) and
+    H' = (H − 1)·stride + kh − 2·pad. ``w`` is the kernel of the convolution from C_out to C_in channels that this is
+    the adjoint of, hence its axis order.
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
+        self.window = Window(_pair(kernel), _pair(stride), _pair(pad))
+        kh, kw = self.window.kernel
+        super().__init__((kh, kw, c_out, c_in), output_axis=2, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
+        # With stride s an output pixel meets one in s² of the taps (notes A3).
+        self.norm_factor = 1.0 / (self.window.stride[0] * self.window.stride[1])
+
+    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
+        """Uᵀ(x·wᵀ); backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
+        N, H, W, c_in = x.shape
+        matrix = w.reshape(-1, c_in)  # (kh·kw·C_out, C_in)
+        rows = x.reshape(-1, c_in)  # (N·H·W, C_in)
+        y = fold(rows @ matrix.T, self.window, (N, *self.window.image_size((H, W)), w.shape[2]))
+
+        def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
+            patches = unfold(dy, self.window)  # (N·H·W, kh·kw·C_out)
+            dx = (patches @ matrix).reshape(x.shape) if need_dx else None
+            dw = (patches.T @ rows).reshape(w.shape) if need_dw else None
+            return dx, dw
+
+        return y, backward
+
+    def __repr__(self) -> str:
+        return f"ConvTranspose2d {_window_text(self.window)}"
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _window_text(window: Window) -> str:
+    kernel, stride, pad = (f"{a}×{b}" if a != b else str(a) for a, b in window)
+    return f"kernel {kernel}, stride {stride}, pad {pad}"

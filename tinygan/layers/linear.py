@@ -1,0 +1,84 @@
+"""Layers with a weight: y = f(x, w) + b with f linear in x and in w; here f(x, w) = x·w."""
+
+from collections.abc import Callable
+
+from tinygan.backend import Array
+from tinygan.init import fan_in_uniform
+from tinygan.layers.base import Backward, Gradients, Layer
+
+BilinearBackward = Callable[[Array, bool, bool], tuple[Array | None, Array | None]]
+
+
+class Weighted(Layer):
+    """y = f(x, w) + b: what linear, convolution and transposed convolution have in common.
+
+    A subclass gives the bilinear map ``f`` with its two adjoints as :meth:`product`. :class:`WeightNorm` calls the
+    same ``product`` with the normalised weight.
+
+    Args:
+        weight_shape: shape of ``w``.
+        output_axis: the axis of ``w`` that counts output channels.
+        out: number of output channels, the last axis of ``y``.
+        bias: whether there is a ``b``, shape (out,).
+        init_factor: multiplies the initial bound 1/√fan_in of ``w`` and ``b``; the paper's code starts the
+            generator's first weight-normalised layer with 0.01 (notes A3).
+
+    Attributes:
+        norm_factor: the k of weight norm's n² = k·Σw² + ε, the share of taps that one output pixel meets.
+    """
+
+    norm_factor = 1.0
+
+    def __init__(self, weight_shape: tuple[int, ...], output_axis: int, fan_in: int, bias: bool, init_factor: float):
+        super().__init__()
+        self.output_axis = output_axis % len(weight_shape)
+        self.out = weight_shape[self.output_axis]
+        self.parameter("w", weight_shape, fan_in_uniform(fan_in, init_factor))
+        self.b = None
+        if bias:
+            self.parameter("b", (self.out,), fan_in_uniform(fan_in, init_factor))
+
+    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
+        """f(x, w), a new array, and ``backward(dy, need_dx, need_dw) -> (dx or None, dw or None)``."""
+        raise TypeError(f"{type(self).__name__} must define product")
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        y, product_backward = self.product(x, self.w)
+        if self.b is not None:
+            y += self.b
+
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            dx, dw = product_backward(dy, need_dx, grads is not None)
+            if grads is not None:
+                grads[self.path("w")] += dw
+                if self.b is not None:
+                    grads[self.path("b")] += sum_over_rows(dy)
+            return dx
+
+        return y, backward
+
+
+class Linear(Weighted):
+    """y = x·w + b, with x (N, C_in), w (C_in, C_out), b (C_out), y (N, C_out)."""
+
+    def __init__(self, c_in: int, c_out: int, bias: bool = True, init_factor: float = 1.0):
+        super().__init__((c_in, c_out), output_axis=1, fan_in=c_in, bias=bias, init_factor=init_factor)
+
+    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
+        """x·w; backward: dx = dy·wᵀ, dw = xᵀ·dy."""
+        y = x @ w
+
+        def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
+            dx = dy @ w.T if need_dx else None
+            dw = x.T @ dy if need_dw else None
+            return dx, dw
+
+        return y, backward
+
+    def __repr__(self) -> str:
+        return "Linear"
+
+
+def sum_over_rows(x: Array) -> Array:
+    """Sum over every axis but the last, the channels: (..., C) -> (C,)."""
+    return x.sum(axis=tuple(range(x.ndim - 1)))

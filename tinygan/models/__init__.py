@@ -1,0 +1,1 @@
+"""Networks, each read from top to bottom."""

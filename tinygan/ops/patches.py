@@ -1,0 +1,68 @@
+"""Patches of an image as the rows of a matrix, and the adjoint: what makes a convolution a matrix product."""
+
+from typing import NamedTuple
+
+from tinygan.backend import Array, array_module
+
+
+class Window(NamedTuple):
+    """How a kernel moves over an image; pairs are (vertical, horizontal), in pixels."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+
+    def positions(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """How many places (H', W') the kernel has on an (H, W) image: floor((H + 2·pad − kernel)/stride) + 1."""
+        return tuple((side + 2 * p - k) // s + 1 for side, k, s, p in zip(image_size, *self, strict=True))
+
+    def image_size(self, positions: tuple[int, int]) -> tuple[int, int]:
+        """The smallest image (H, W) on which the kernel has (H', W') places: (H' − 1)·stride + kernel − 2·pad."""
+        return tuple((count - 1) * s + k - 2 * p for count, k, s, p in zip(positions, *self, strict=True))
+
+
+def unfold(image: Array, window: Window) -> Array:
+    """Copy every patch that the kernel sees into a row: (N, H, W, C) -> (N·H'·W', kh·kw·C).
+
+    Row (n, i, j) holds image[n, i·stride : i·stride + kh, j·stride : j·stride + kw, :] of the zero-padded image, in
+    that order. One copy, from a strided view in which the patches overlap.
+    """
+    (kh, kw), (sh, sw), pad = window
+    N, H, W, C = image.shape
+    rows, columns = window.positions((H, W))
+    padded = _zero_pad(image, pad)
+    n, h, w, c = padded.strides
+    patches = array_module(image).lib.stride_tricks.as_strided(
+        padded, (N, rows, columns, kh, kw, C), (n, h * sh, w * sw, h, w, c)
+    )
+    return patches.reshape(N * rows * columns, kh * kw * C)
+
+
+def fold(patches: Array, window: Window, image_shape: tuple[int, int, int, int]) -> Array:
+    """Add every patch back to where :func:`unfold` took it from: (N·H'·W', kh·kw·C) -> (N, H, W, C).
+
+    The adjoint: Σ unfold(a)·b = Σ a·fold(b) for all a, b. Pixels in several patches receive the sum, pixels in none
+    receive 0. One strided addition per kernel position; no two elements of one addition share a pixel, so nothing
+    is scattered with atomics and the result is the same from run to run.
+    """
+    (kh, kw), (sh, sw), (ph, pw) = window
+    N, H, W, C = image_shape
+    rows, columns = window.positions((H, W))
+    patches = patches.reshape(N, rows, columns, kh, kw, C)
+    padded = array_module(patches).zeros((N, H + 2 * ph, W + 2 * pw, C), patches.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            padded[:, i : i + sh * rows : sh, j : j + sw * columns : sw] += patches[:, :, :, i, j]
+    return padded[:, ph : ph + H, pw : pw + W]
+
+
+def _zero_pad(image: Array, pad: tuple[int, int]) -> Array:
+    """(N, H, W, C) -> (N, H + 2·ph, W + 2·pw, C), contiguous."""
+    xp = array_module(image)
+    ph, pw = pad
+    if ph == pw == 0:
+        return xp.ascontiguousarray(image)
+    N, H, W, C = image.shape
+    padded = xp.zeros((N, H + 2 * ph, W + 2 * pw, C), image.dtype)
+    padded[:, ph : ph + H, pw : pw + W] = image
+    return padded

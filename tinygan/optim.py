@@ -1,0 +1,48 @@
+"""Optimisers on flat vectors: one update of a whole network at once."""
+
+from tinygan.backend import array_module
+from tinygan.parameters import Parameters
+
+
+class RMSProp:
+    """w ← w − lr·g/(√a + ε) with a ← α·a + (1 − α)·g², a starting at 0 (Tieleman & Hinton 2012; notes A3).
+
+    No momentum, no centring, no weight decay. Since a starts at 0, the first step moves every weight by about
+    lr/√(1 − α) = 3.16·lr whatever its gradient: what ``--warmup`` is for.
+    """
+
+    def __init__(self, parameters: Parameters, decay: float = 0.9, epsilon: float = 1e-6):
+        self.decay, self.epsilon = decay, epsilon
+        self.average = parameters.zeros_like()
+
+    def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
+        """One step, in place; ``grads`` is left as it is."""
+        w, g, a = parameters.flat, grads.flat, self.average.flat
+        a *= self.decay
+        a += (1 - self.decay) * g * g
+        w -= learning_rate * g / (array_module(a).sqrt(a) + self.epsilon)
+
+
+class Adam:
+    """w ← w − lr·m̂/(√v̂ + ε), m̂ and v̂ the bias-corrected averages of g and g² (Kingma & Ba 2015, arXiv 1412.6980).
+
+    m ← β₁·m + (1 − β₁)·g, v ← β₂·v + (1 − β₂)·g², m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ) at step t = 1, 2, …
+    """
+
+    def __init__(self, parameters: Parameters, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-8):
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.mean = parameters.zeros_like()
+        self.square = parameters.zeros_like()
+        self.steps = 0
+
+    def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
+        """One step, in place; ``grads`` is left as it is."""
+        w, g, m, v = parameters.flat, grads.flat, self.mean.flat, self.square.flat
+        self.steps += 1
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * g * g
+        m_hat = m / (1 - self.beta1**self.steps)
+        v_hat = v / (1 - self.beta2**self.steps)
+        w -= learning_rate * m_hat / (array_module(v).sqrt(v_hat) + self.epsilon)

@@ -1,0 +1,60 @@
+"""All parameters of a network as one flat vector with named views.
+
+One vector means one fused optimiser update, one finiteness check, one reduction between devices; the views mean that
+layers and checkpoints never see the vector. Gradients and optimiser averages use the same class and layout.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinygan.backend import Array, Backend
+
+
+class Parameters(dict):
+    """A dict from name to array in which every array is a view of ``flat``.
+
+    ``grads[name] += dw`` therefore accumulates into the flat vector.
+
+    Attributes:
+        flat: the vector, shape (P,), in the order of the names.
+    """
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend):
+        super().__init__()
+        self.backend = backend
+        self.flat: Array = backend.xp.zeros(sum(math.prod(shape) for shape in shapes.values()), backend.dtype)
+        start = 0
+        for name, shape in shapes.items():
+            stop = start + math.prod(shape)
+            super().__setitem__(name, self.flat[start:stop].reshape(shape))
+            start = stop
+
+    def __setitem__(self, name: str, value: Array) -> None:
+        # `grads[name] += dw` ends in this call with the view itself; anything else would leave the flat vector.
+        if value is not self[name]:
+            raise TypeError(f"parameter {name!r} is a view: write into it with [...] or +=")
+
+    def zeros_like(self) -> "Parameters":
+        """New storage of the same names and shapes, all zero."""
+        return Parameters({name: view.shape for name, view in self.items()}, self.backend)
+
+    def check(self, values: Mapping[str, np.ndarray]) -> None:
+        """Raise ValueError unless ``values`` has exactly these names and shapes."""
+        if set(values) != set(self):
+            missing, extra = sorted(set(self) - set(values)), sorted(set(values) - set(self))
+            raise ValueError(f"names differ: missing {missing[:3]}, unexpected {extra[:3]}")
+        for name, view in self.items():
+            if view.shape != values[name].shape:
+                raise ValueError(f"{name} has shape {values[name].shape}, expected {view.shape}")
+
+    def load(self, values: Mapping[str, np.ndarray]) -> None:
+        """Overwrite every view with the host array of the same name, after :meth:`check`."""
+        self.check(values)
+        for name, view in self.items():
+            view[...] = self.backend.to_device(values[name])
+
+    def to_host(self) -> dict[str, np.ndarray]:
+        """Copies of all views as host arrays."""
+        return {name: np.array(self.backend.to_host(view)) for name, view in self.items()}

@@ -1,0 +1,26 @@
+"""What goes into an iteration: latent codes and images, in the form that the networks take."""
+
+import numpy as np
+
+from tinygan.backend import Array, Backend
+from tinygan.streams import stream
+from tinygan.training.options import Options
+
+PREVIEW_COUNT = 100
+
+
+def latent_codes(options: Options, iteration: int, batches: int) -> np.ndarray:
+    """Standard normal codes of iteration 1, 2, …, (batches, N, Z)."""
+    return stream(options.seed, "latent codes", iteration).standard_normal(
+        (batches, options.batch_size, options.code_size)
+    )
+
+
+def preview_codes(options: Options) -> np.ndarray:
+    """The codes of the sample grids, (100, Z): the same for the whole run."""
+    return stream(options.seed, "preview codes").standard_normal((PREVIEW_COUNT, options.code_size))
+
+
+def to_unit_range(images: np.ndarray, backend: Backend) -> Array:
+    """uint8 host images (N, H, W, 3) -> [0, 1] on the device; the bytes travel, not the floats."""
+    return backend.xp.asarray(images).astype(backend.dtype) / 255

@@ -1,0 +1,135 @@
+"""The training loop: one iteration after the other, and what is due between them."""
+
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.errors import NonFiniteError, Stopped
+from tinygan.images import save_grid
+from tinygan.training import checkpoint
+from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
+from tinygan.training.losslog import LossLog
+from tinygan.training.options import Options
+from tinygan.training.session import Session
+from tinygan.training.signals import StopRequest
+from tinygan.training.status import Status
+from tinygan.training.step import SCHEDULES
+
+
+class Trainer:
+    """Runs a session to its last iteration; log, samples and checkpoints appear in its folder."""
+
+    def __init__(self, session: Session):
+        self.session = session
+        self.options, self.progress, self.backend = session.options, session.progress, session.backend
+        self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
+        self.preview = self.backend.to_device(preview_codes(self.options))
+
+    def run(self) -> None:
+        """Train until the last iteration or a signal.
+
+        Raises:
+            Stopped: a signal came; everything is saved.
+            NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
+            TinyganError: a file cannot be written; the files that were there are kept.
+        """
+        self.started = time.monotonic() - self.progress.seconds
+        self.speed_from = (self.progress.iteration, time.monotonic())
+        self.saved_at = self.progress.iteration
+        # Overflow is found by the checks for non-finite values, which name its iteration, not by NumPy's warnings.
+        with (
+            StopRequest() as stop,
+            closing(Status(self.progress.iteration, self.options.iterations)) as self.status,
+            np.errstate(all="ignore"),
+        ):
+            try:
+                self.begin()
+                while self.progress.iteration < self.options.iterations and stop.number is None:
+                    self.iterate()
+                    self.do_what_is_due()
+                if stop.number is not None:
+                    self.save(self.session.folder.last)
+            except NonFiniteError as error:
+                raise NonFiniteError(
+                    f"{error}; the last good checkpoint is {self.session.folder.last} (iteration {self.saved_at}): "
+                    "resume from it with a smaller --learning-rate, or start again with --warmup"
+                ) from error
+        if stop.number is not None:
+            raise Stopped(
+                f"stopped by {signal.Signals(stop.number).name} after iteration {self.progress.iteration}, "
+                f"everything is saved; go on with --resume {self.session.folder.path}",
+                stop.number,
+            )
+
+    def begin(self) -> None:
+        """What a new folder gets before the first iteration, also to learn at once whether it can be written."""
+        folder = self.session.folder
+        if not folder.last.exists():
+            first_images = self.session.source.first(len(self.preview))
+            save_grid(folder.samples / "reals.png", first_images)
+            self.save_samples()
+            self.save(folder.last)
+
+    def iterate(self) -> None:
+        """One training iteration."""
+        options, backend = self.options, self.backend
+        iteration = self.progress.iteration + 1
+        schedule = SCHEDULES[options.schedule]
+        real = to_unit_range(self.session.source.batch(iteration), backend)
+        codes = backend.to_device(latent_codes(options, iteration, schedule.code_batches))
+        self.losses.add(schedule.step(self.session.game, real, codes, learning_rate(options, iteration)))
+        self.progress.iteration = iteration
+        self.status.advance()
+
+    def do_what_is_due(self) -> None:
+        """Log, samples and checkpoints, each at its interval and after the last iteration."""
+        options, iteration, folder = self.options, self.progress.iteration, self.session.folder
+        last = iteration == options.iterations
+        if iteration % options.log_every == 0 or last:
+            self.log()
+            if iteration % options.log_every == 0:  # an interval that the end cuts short goes on after a resume
+                self.losses.clear()
+        if iteration % options.sample_every == 0 or last:
+            self.save_samples()
+        if iteration % options.keep_every == 0:
+            self.save(folder.checkpoints / f"{iteration:06d}.safetensors")
+        if iteration % options.save_every == 0 or last:
+            self.save(folder.last)
+
+    def log(self) -> None:
+        """Append the interval's mean losses, and the speed since the last line, to the log, and show them."""
+        iteration, (from_iteration, from_time) = self.progress.iteration, self.speed_from
+        means = self.losses.means(iteration)  # waits for the device
+        now = time.monotonic()
+        images = (iteration - from_iteration) * self.options.batch_size
+        entry = {
+            "iteration": iteration,
+            **means,
+            "images_per_second": round(images / (now - from_time), 2),
+            "seconds": round(now - self.started, 3),
+        }
+        self.speed_from = iteration, now
+        self.session.folder.append_log(entry)
+        self.status.report(entry)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint of this iteration."""
+        self.progress.pending_losses = self.losses.pending(self.progress.iteration)
+        self.progress.seconds = time.monotonic() - self.started
+        checkpoint.save(path, self.session.game, self.progress, self.options, self.session.fingerprint)
+        self.saved_at = self.progress.iteration
+
+    def save_samples(self) -> None:
+        """Write the grid of generated images: the same codes every time, in evaluation mode."""
+        G = self.session.game.generator.network
+        chunks = range(0, len(self.preview), self.options.batch_size)
+        images = [self.backend.to_host(G(self.preview[i : i + self.options.batch_size])[0]) for i in chunks]
+        save_grid(self.session.folder.samples / f"{self.progress.iteration:06d}.png", np.concatenate(images))
+
+
+def learning_rate(options: Options, iteration: int) -> float:
+    """Of iteration 1, 2, …: rises linearly over the first ``warmup`` iterations, then stays."""
+    return options.learning_rate * min(1.0, iteration / max(1, options.warmup))

@@ -1,0 +1,55 @@
+"""The losses since the last log line, kept on the device so that no iteration waits for the host."""
+
+import numpy as np
+
+from tinygan.backend import Backend
+from tinygan.errors import NonFiniteError
+from tinygan.training.step import Losses
+
+
+class LossLog:
+    """Collects one row (d_real, d_fake, g) per iteration and gives their means once per log interval.
+
+    Args:
+        interval: iterations per log line.
+        pending: rows of an interval that an earlier session began, (k, 3).
+    """
+
+    def __init__(self, interval: int, pending: np.ndarray, backend: Backend):
+        self.backend = backend
+        self.rows = backend.xp.zeros((max(interval, len(pending) + 1), len(Losses._fields)), backend.dtype)
+        self.rows[: len(pending)] = backend.to_device(pending)
+        self.count = len(pending)
+
+    def add(self, losses: Losses) -> None:
+        """Note one iteration's losses."""
+        if self.count == len(self.rows):
+            self.rows = self.backend.xp.concatenate([self.rows, self.backend.xp.zeros_like(self.rows)])
+        for column, loss in enumerate(losses):
+            self.rows[self.count, column] = loss
+        self.count += 1
+
+    def pending(self, iteration: int) -> np.ndarray:
+        """The rows since the last :meth:`clear`, on the host, (k, 3).
+
+        Args:
+            iteration: the iteration of the last row.
+
+        Raises:
+            NonFiniteError: a loss is not finite, naming its iteration and network.
+        """
+        rows = self.backend.to_host(self.rows[: self.count]).copy()
+        bad = ~np.isfinite(rows)
+        if bad.any():
+            row = int(bad.any(axis=1).argmax())
+            network = "generator" if not bad[row, :2].any() else "discriminator"
+            raise NonFiniteError(f"the {network}'s loss is not finite at iteration {iteration - self.count + 1 + row}")
+        return rows
+
+    def means(self, iteration: int) -> dict[str, float]:
+        """Mean of each loss over the pending rows, in float64; raises as :meth:`pending`."""
+        return dict(zip(Losses._fields, self.pending(iteration).mean(axis=0, dtype=np.float64).tolist(), strict=True))
+
+    def clear(self) -> None:
+        """Begin a new interval."""
+        self.count = 0

@@ -1,0 +1,109 @@
+"""A run's folder: where everything that one run writes lies, so that it explains itself.
+
+runs/<number>-<dataset>-<norm>/
+  config.json        options, versions, device, data, command line, commit; one entry per session
+  log.jsonl          one JSON object per log interval
+  samples/           reals.png, then <iteration>.png: the same preview codes each time
+  checkpoints/       last.safetensors, and <iteration>.safetensors to keep
+"""
+
+import json
+import re
+from pathlib import Path
+
+from tinygan.errors import TinyganError
+from tinygan.files import remove_temporary_files, write_atomically
+
+LAST = "last.safetensors"
+LATEST = "latest"  # what --resume takes instead of a path
+
+
+class RunFolder:
+    """The paths of a run and its log."""
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.log = self.path / "log.jsonl"
+        self.samples = self.path / "samples"
+        self.checkpoints = self.path / "checkpoints"
+        self.last = self.checkpoints / LAST
+
+    @classmethod
+    def create(cls, out: Path, title: str) -> "RunFolder":
+        """Make ``out/<next number>-<title>`` with its sub-folders; a folder that exists is never taken.
+
+        Raises:
+            TinyganError: the place cannot be written to.
+        """
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            number = max((_number(path) for path in out.iterdir()), default=-1) + 1
+            while True:
+                run = cls(out / f"{number:05d}-{title}")
+                try:
+                    run.path.mkdir()
+                    break
+                except FileExistsError:  # another run started at this moment
+                    number += 1
+            run.samples.mkdir()
+            run.checkpoints.mkdir()
+        except OSError as error:
+            raise TinyganError(
+                f"--out {out}: cannot create a run there ({error.strerror}); choose another folder"
+            ) from error
+        return run
+
+    def clean(self) -> None:
+        """Remove what killed writers left behind."""
+        for folder in (self.path, self.samples, self.checkpoints):
+            remove_temporary_files(folder)
+
+    def write_log(self, entries: list[dict]) -> None:
+        """Replace the log."""
+        write_atomically(self.log, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
+
+    def read_log(self) -> list[dict]:
+        """The log's lines; a last line that was cut off by a crash is left out."""
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        entries = []
+        for line in lines:
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return entries
+
+    def append_log(self, entry: dict) -> None:
+        """Add one line to the log, on disk when this returns."""
+        try:
+            with open(self.log, "a") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise TinyganError(f"cannot write {self.log}: {error.strerror}; free some space") from error
+
+    def describe(self, facts: dict, session: dict) -> None:
+        """Write ``config.json``: the run's ``facts`` as they are now, and ``session`` behind those before it."""
+        sessions = json.loads(self.config.read_text())["sessions"] if self.config.exists() else []
+        write_atomically(self.config, json.dumps({**facts, "sessions": [*sessions, session]}, indent=2).encode())
+
+
+def find_checkpoint(resume: str, out: Path) -> Path:
+    """The checkpoint that ``--resume`` means: a file, a run folder's last one, or that of the newest run in ``out``.
+
+    Raises:
+        TinyganError: there is none.
+    """
+    if resume != LATEST:
+        path = Path(resume)
+        return RunFolder(path).last if path.is_dir() else path
+    runs = sorted(out.iterdir(), key=_number, reverse=True) if out.is_dir() else []
+    for path in runs:
+        if _number(path) >= 0 and RunFolder(path).last.exists():
+            return RunFolder(path).last
+    raise TinyganError(f"--resume latest: no run in {out} has a checkpoint; give --out or a path")
+
+
+def _number(path: Path) -> int:
+    match = re.match(r"(\d+)-", path.name)
+    return int(match[1]) if match else -1

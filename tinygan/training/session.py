@@ -1,0 +1,158 @@
+"""Everything one training session works with, started anew or taken up from a checkpoint."""
+
+import platform
+import shlex
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+import tinygan
+from tinygan import data
+from tinygan.backend import Backend, open_backend
+from tinygan.data.batches import BatchSource
+from tinygan.data.imageset import ImageSet
+from tinygan.data.split import split
+from tinygan.errors import TinyganError, UsageError
+from tinygan.models import dcgan
+from tinygan.streams import stream
+from tinygan.training import checkpoint
+from tinygan.training.checkpoint import Checkpoint, Progress
+from tinygan.training.options import Options
+from tinygan.training.player import Player
+from tinygan.training.runfolder import LAST, RunFolder
+from tinygan.training.step import Game
+
+
+@dataclass
+class Session:
+    """What the training loop needs: options, device, the game, the images, the folder and the progress."""
+
+    options: Options
+    backend: Backend
+    game: Game
+    source: BatchSource
+    fingerprint: str
+    folder: RunFolder
+    progress: Progress
+
+
+def start(options: Options, command: list[str]) -> Session:
+    """A new run in a new folder under ``options.out``; weights from ``options.seed``."""
+    backend = open_backend(options.device, options.precision)
+    images = load_images(options)
+    source = batch_source(images, options)
+    game = build_game(options, backend)
+    folder = RunFolder.create(Path(options.out), run_title(options))
+    progress = Progress(0, 0.0, np.zeros((0, 3), backend.dtype))
+    session = Session(options, backend, game, source, images.fingerprint(), folder, progress)
+    _describe(session, images, command)
+    return session
+
+
+def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
+    """Take up ``stored``: in its own folder if it is the run's last checkpoint, else as a branch in a new folder.
+
+    Args:
+        options: the stored ones with what was changed.
+
+    Raises:
+        TinyganError: the data set is not the one that the run was started on.
+    """
+    backend = open_backend(options.device, options.precision)
+    images = load_images(options)
+    if images.fingerprint() != stored.fingerprint:
+        raise TinyganError(
+            f"the images of {options.dataset} ({images.source}) are not those that {stored.path} was trained on: "
+            "give the same data with --data-dir, or start a new run"
+        )
+    game = build_game(options, backend)
+    checkpoint.restore(stored, game)
+    folder = _folder_to_go_on_in(stored, options)
+    session = Session(
+        options, backend, game, batch_source(images, options), stored.fingerprint, folder, stored.progress
+    )
+    _describe(session, images, command, resumed_from=str(stored.path))
+    return session
+
+
+def _folder_to_go_on_in(stored: Checkpoint, options: Options) -> RunFolder:
+    """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint."""
+    own = RunFolder(stored.path.resolve().parent.parent)
+    goes_on = stored.path.name == LAST and own.config.exists()
+    folder = own if goes_on else RunFolder.create(Path(options.out), run_title(options))
+    folder.clean()
+    # Log lines after the checkpoint, and one of an interval that was cut short, will be written again.
+    logged = stored.progress.iteration - len(stored.progress.pending_losses)
+    folder.write_log([entry for entry in own.read_log() if entry["iteration"] <= logged])
+    return folder
+
+
+def build_game(options: Options, backend: Backend) -> Game:
+    """G and D with initial weights drawn from the seed, the same on every device and in every precision."""
+    size, levels = options.image_size, options.levels
+    G = dcgan.generator(size, options.code_size, options.features, options.norm, levels)
+    D = dcgan.discriminator(size, options.features, options.norm, levels)
+    return Game(
+        Player(G, stream(options.seed, "initial generator"), backend),
+        Player(D, stream(options.seed, "initial discriminator"), backend),
+        options.loss,
+    )
+
+
+def load_images(options: Options) -> ImageSet:
+    """The data set that the options name, at their image size."""
+    data_dir = None if options.data_dir is None else Path(options.data_dir)
+    return data.load(options.dataset, data_dir, options.image_size, options.crop_size)
+
+
+def batch_source(images: ImageSet, options: Options) -> BatchSource:
+    """Batches of the training part of ``images``; UsageError if it holds less than one batch."""
+    train = split(len(images.images)).train
+    if options.batch_size > len(train):
+        raise UsageError(
+            f"--batch-size {options.batch_size} is larger than the {len(train)} training images of {images.source}"
+        )
+    return BatchSource(images.images, train, options.batch_size, options.seed)
+
+
+def run_title(options: Options) -> str:
+    """The part of a run's folder name behind the number."""
+    return "-".join(part for part in (options.dataset, options.norm, options.name) if part)
+
+
+def _describe(session: Session, images: ImageSet, command: list[str], resumed_from: str | None = None) -> None:
+    """Write what is known of the run and of this session of it to its ``config.json``."""
+    counts = {name: len(part) for name, part in split(len(images.images))._asdict().items()}
+    xp = session.backend.xp
+    session.folder.describe(
+        {
+            "options": session.options.to_json(),
+            "data": {"source": images.source, "fingerprint": session.fingerprint, "images": counts},
+        },
+        {
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "from_iteration": session.progress.iteration,
+            "resumed_from": resumed_from,
+            "command": " ".join(map(shlex.quote, command)),
+            "device": session.backend.description,
+            "versions": {
+                "tinygan": tinygan.__version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                xp.__name__: xp.__version__,
+            },
+            "git_commit": _git_commit(),
+        },
+    )
+
+
+def _git_commit() -> str | None:
+    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout."""
+    arguments = ["git", "-C", str(Path(tinygan.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,41 @@
+"""The one status line: a progress bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Status:
+    """Shows iteration, losses, images per second, elapsed time and the time still to go."""
+
+    def __init__(self, iteration: int, iterations: int):
+        self.iterations = iterations
+        self.started = time.monotonic()
+        self.first = iteration
+        self.bar = None
+        if sys.stderr.isatty():
+            self.bar = tqdm(initial=iteration, total=iterations, unit="it", dynamic_ncols=True)
+
+    def advance(self) -> None:
+        """One more iteration is finished."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def report(self, entry: dict) -> None:
+        """Show a log entry."""
+        losses = f"d_real {entry['d_real']:.4f}  d_fake {entry['d_fake']:.4f}  g {entry['g']:.4f}"
+        speed = f"{entry['images_per_second']:.0f} images/s"
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"{losses}  {speed}")
+            return
+        elapsed = time.monotonic() - self.started
+        done = entry["iteration"] - self.first
+        to_go = elapsed / done * (self.iterations - entry["iteration"])
+        times = f"elapsed {tqdm.format_interval(elapsed)}  to go {tqdm.format_interval(to_go)}"
+        print(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}", flush=True)
+
+    def close(self) -> None:
+        """End the progress bar."""
+        if self.bar is not None:
+            self.bar.close()
