@@ -39,12 +39,12 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         main(arguments)
         return 0
     except TinyganError as error:
-        exit_code, line = error.exit_code, str(error)
+        caught, exit_code, line = error, error.exit_code, str(error)
     except OSError as error:
-        exit_code, line = 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
-    except KeyboardInterrupt:
-        exit_code, line = 130, "interrupted before training began; nothing to save"
+        caught, exit_code, line = error, 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
+    except KeyboardInterrupt as error:
+        caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
-        traceback.print_exc()
+        traceback.print_exception(caught)
     print(f"error: {' '.join(line.split())}", file=sys.stderr)
     return exit_code

@@ -61,7 +61,9 @@ def download(url: str, path: Path, length: int, sha256: str) -> None:
                 file.write(block)
                 bar.update(len(block))
                 block = _read(response, url, remedy)
-            if received != length:
+            if received > length:
+                raise TinyganError(f"{url} is larger than the expected {length} bytes; {remedy}")
+            if received < length:
                 raise TinyganError(f"{url} broke off: {received} of {length} bytes came; try again, or {remedy}")
             if digest.hexdigest() != sha256:
                 raise TinyganError(

@@ -45,7 +45,7 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
         raise TinyganError(f"{data_dir} {what} the folder of images itself")
     paths, links = _find(data_dir)
     if not paths:
-        left_out = f" ({links} links that lead out of the folder were left out)" if links else ""
+        left_out = f" (left out: {links} symbolic links that lead out of it)" if links else ""
         wanted = " ".join(EXTENSIONS)
         raise TinyganError(f"no images below {data_dir}: looked for files named *{wanted}{left_out}; check --data-dir")
     try:

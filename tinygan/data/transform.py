@@ -40,9 +40,9 @@ def fit_array(images: np.ndarray, size: Size, crop: Size | None = None) -> np.nd
     Raises:
         UsageError: the images are smaller than the crop.
     """
-    if crop is not None:
+    if crop is not None and tuple(crop) != images.shape[1:3]:
         top, left = _corner(images.shape[1:3], crop)
-        images = images[:, top : top + crop[0], left : left + crop[1]] if crop != images.shape[1:3] else images
+        images = images[:, top : top + crop[0], left : left + crop[1]]
     if images.shape[1:3] == tuple(size):
         return images if images.flags.c_contiguous else np.ascontiguousarray(images)
     fitted = np.empty((len(images), *size, 3), np.uint8)

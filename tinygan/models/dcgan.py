@@ -104,7 +104,7 @@ def pyramid(size: Size, levels: int | None = None) -> tuple[list[Size], list[Siz
         levels + 1 sizes and levels paddings.
 
     Raises:
-        UsageError: odd or too small sides, or more levels than the shorter side has room for.
+        UsageError: odd or too small sides, or more levels than the longer side has room for.
     """
     for side in size:
         if side % 2 or side < 2:
@@ -118,11 +118,11 @@ def pyramid(size: Size, levels: int | None = None) -> tuple[list[Size], list[Siz
         raise UsageError(f"levels is {levels}: it must be at least 1")
     sides, pads = [tuple(size)], []
     for level in range(levels):
-        if any(side % 2 for side in sides[-1]) or min(sides[-1]) < 2:
-            raise UsageError(f"{levels} levels are too many for images of {size[1]}x{size[0]}: at most {level}")
         extra = [int(side % 4 == 2 and level < levels - 1) for side in sides[-1]]
         pads.append(tuple(1 + e for e in extra))
         sides.append(tuple((side + 2 * e) // 2 for side, e in zip(sides[-1], extra, strict=True)))
+        if max(sides[-1]) == max(sides[-2]):
+            raise UsageError(f"{levels} levels are too many for images of {size[1]}x{size[0]}: at most {level + 1}")
     return sides, pads
 
 

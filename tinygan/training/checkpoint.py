@@ -80,6 +80,7 @@ def load(path: Path) -> Checkpoint:
     Raises:
         TinyganError: no such file, not a checkpoint of tinygan, damaged, or of a newer format.
     """
+    damaged = f"{path} is damaged or no checkpoint ({{}}): resume from another one"
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -87,15 +88,18 @@ def load(path: Path) -> Checkpoint:
     except FileNotFoundError:
         raise TinyganError(f"there is no checkpoint {path}") from None
     except (SafetensorError, OSError) as error:
-        raise TinyganError(f"{path} is damaged or no checkpoint ({error}): resume from another one") from error
+        raise TinyganError(damaged.format(error)) from error
     if METADATA_KEY not in metadata:
         raise TinyganError(f"{path} is a safetensors file, but no checkpoint of tinygan")
-    description = json.loads(metadata[METADATA_KEY])
-    if description["format"] > FORMAT_VERSION:
-        raise TinyganError(f"{path} was written by a newer tinygan (format {description['format']}): update tinygan")
-    progress = Progress(description["iteration"], description["seconds"], tensors.pop(PENDING_LOSSES))
-    options = Options.from_json(description["options"])
-    return Checkpoint(Path(path), options, description["fingerprint"], progress, tensors)
+    try:
+        description = json.loads(metadata[METADATA_KEY])
+        if description["format"] > FORMAT_VERSION:
+            raise TinyganError(f"{path} was written by a newer tinygan (format {description['format']}): update it")
+        progress = Progress(description["iteration"], description["seconds"], tensors.pop(PENDING_LOSSES))
+        options = Options.from_json(description["options"])
+        return Checkpoint(Path(path), options, description["fingerprint"], progress, tensors)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TinyganError(damaged.format(repr(error))) from error
 
 
 def restore(checkpoint: Checkpoint, game: Game) -> None:

@@ -1,0 +1,28 @@
+# Two commands from a clean clone: `make train` and `make test`. Both prepare .venv first, when it is not there yet
+# or pyproject.toml changed since.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: train test lint clean
+
+train: $(VENV)/ready
+	$(PY) train.py --norm wn --dataset shapes --features 16 --code-size 64 --learning-rate 5e-4 \
+	  --iterations 2000 --sample-every 500 --log-every 100
+
+test: lint
+	$(PY) -m pytest -q
+
+lint: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "tinygan needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,23 @@
+"""Tests marked ``gpu`` run where there is a usable GPU, and are skipped, counted and explained elsewhere."""
+
+import pytest
+
+from tinygan.backend import why_no_gpu
+
+_skipped = []
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the gpu tests, with the reason, on a machine without a usable GPU."""
+    gpu_items = [item for item in items if item.get_closest_marker("gpu")]
+    reason = why_no_gpu() if gpu_items else None
+    if reason:
+        _skipped.extend(gpu_items)
+        for item in gpu_items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests waited for a GPU."""
+    if _skipped:
+        terminalreporter.write_line(f"{len(_skipped)} gpu tests skipped: {why_no_gpu()}")

@@ -1,0 +1,191 @@
+import io
+import os
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinygan.data import folder
+from tinygan.data.transform import fit
+from tinygan.errors import TinyganError, UsageError
+
+SIZE = (8, 8)
+
+
+def picture(k, height=8, width=8):
+    return Image.fromarray(np.random.default_rng(k).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def save(image, path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def load(root, size=SIZE, crop=None):
+    return folder.load(root, size, crop, "folder")
+
+
+def test_flat_folder_in_order_of_the_names(tmp_path):
+    for k in (3, 1, 2, 0):
+        save(picture(k), tmp_path / f"{k:02d}.png")
+    images = load(tmp_path)
+    assert np.array_equal(images.images, [np.asarray(picture(k)) for k in range(4)])
+    assert images.labels is None
+    assert images.name == "folder"
+    assert images.source == f"4 image files below {tmp_path}"
+
+
+def test_more_files_than_one_thread_takes_stay_in_order(tmp_path):
+    count = 2 * folder.BLOCK + 5
+    for k in range(count):
+        save(Image.new("RGB", SIZE, (k, 0, 255 - k)), tmp_path / f"{k:04d}.bmp")
+    assert load(tmp_path).images[:, 4, 4, 0].tolist() == list(range(count))
+
+
+def test_subfolders_every_format_and_capital_extensions(tmp_path):
+    names = ["a/1.JPG", "a/2.jpeg", "b/1.png", "b/deep/x.WebP", "c.bmp"]
+    for k, name in enumerate(names):
+        save(Image.new("RGB", (12, 10), (40 * k, 100, 50)), tmp_path / name)
+    images = load(tmp_path)
+    assert images.images.shape == (5, 8, 8, 3)
+    assert np.abs(images.images[:, 4, 4, 0] - 40.0 * np.arange(5)).max() < 4  # JPEG and WebP are not exact
+
+
+def test_leaves_out_hidden_foreign_and_other_files(tmp_path):
+    save(picture(1), tmp_path / "1.png")
+    for name in ("._1.png", ".hidden.png", ".folder/x.png", "__MACOSX/x.png", "a/__MACOSX/x.png"):
+        save(picture(2), tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "folder.png").mkdir()
+    assert len(load(tmp_path).images) == 1
+
+
+def test_links_that_lead_out_are_left_out(tmp_path):
+    secret = save(picture(2), tmp_path / "outside" / "2.png")
+    root = tmp_path / "root"
+    inside = save(picture(1), root / "1.png")
+    (root / "0.png").symlink_to(secret)
+    (root / "sub").symlink_to(secret.parent)
+    (root / "3.png").symlink_to(inside)
+    images = load(root).images
+    assert np.array_equal(images, [np.asarray(picture(1))] * 2)
+    inside.unlink()
+    with pytest.raises(TinyganError, match="1 symbolic links that lead out"):
+        load(root)
+
+
+def test_crop_and_size(tmp_path):
+    save(picture(1, 30, 20), tmp_path / "1.png")
+    images = load(tmp_path, (6, 4), (12, 8)).images
+    assert np.array_equal(images[0], np.asarray(fit(picture(1, 30, 20), (6, 4), (12, 8))))
+
+
+def test_modes_become_rgb(tmp_path):
+    save(Image.new("L", SIZE, 90), tmp_path / "1.png")
+    save(Image.new("RGBA", SIZE, (200, 100, 50, 0)), tmp_path / "2.png")
+    save(Image.new("CMYK", SIZE, (0, 255, 255, 0)), tmp_path / "3.jpg")
+    palette = Image.new("P", SIZE, 1)
+    palette.putpalette([10, 20, 30, 200, 100, 50])
+    save(palette, tmp_path / "4.png")
+    save(Image.fromarray(np.full(SIZE, 40_000, np.uint16)), tmp_path / "5.png")
+    colours = load(tmp_path).images[:, 4, 4].astype(int)
+    assert np.abs(colours - [[90] * 3, [0] * 3, [255, 0, 0], [200, 100, 50], [156] * 3]).max() <= 2
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = picture(1)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° clockwise
+    save(image, tmp_path / "1.png", exif=exif)
+    assert np.array_equal(load(tmp_path).images[0], np.rot90(np.asarray(image), -1))
+
+
+def broken_files(tmp_path):
+    whole = io.BytesIO()
+    picture(7, 64, 64).save(whole, "PNG")
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    def bomb(side):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000)))
+
+    gif = io.BytesIO()
+    picture(8).save(gif, "GIF")
+    return {
+        "truncated": whole.getvalue()[:-2000],
+        "text": b"<html>quota exceeded</html>",
+        "empty": b"",
+        "other format": gif.getvalue(),
+        "bomb": bomb(8000),
+        "bomb that Pillow warns of": bomb(10_000),
+        "bomb that Pillow refuses": bomb(20_000),
+    }
+
+
+@pytest.mark.parametrize("kind", broken_files(None))
+def test_a_broken_file_is_skipped_and_counted(tmp_path, kind):
+    for k in range(120):
+        save(Image.new("RGB", SIZE, (k, 0, 0)), tmp_path / f"{k:03d}.png")
+    (tmp_path / "050.png").write_bytes(broken_files(tmp_path)[kind])
+    images = load(tmp_path)
+    assert images.images[:, 0, 0, 0].tolist() == [k for k in range(120) if k != 50]
+    assert f"120 image files below {tmp_path}, 1 of them skipped, the first: {tmp_path}/050.png: " in images.source
+    if "bomb" in kind:
+        assert "pixels" in images.source
+
+
+def test_pillows_remarks_are_kept_off_the_screen(tmp_path):
+    save(picture(1), tmp_path / "1.png")
+    (tmp_path / "2.png").write_bytes(broken_files(tmp_path)["bomb that Pillow warns of"])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with pytest.raises(TinyganError, match=r"2.png: 10000x10000 pixels"):
+            load(tmp_path)
+    assert seen == []
+
+
+def test_more_than_one_in_a_hundred_broken_stops(tmp_path):
+    for k in range(199):
+        save(picture(k), tmp_path / f"{k:03d}.png")
+    for k in (30, 150):
+        (tmp_path / f"{k:03d}.png").write_bytes(b"broken")
+    with pytest.raises(TinyganError, match=r"more than 1 % .* the first: .*/030.png: no readable") as caught:
+        load(tmp_path)
+    assert not isinstance(caught.value, UsageError)
+    save(picture(200), tmp_path / "200.png")
+    assert len(load(tmp_path).images) == 198  # 2 of 200 are just 1 %
+
+
+def test_crop_larger_than_the_images_is_a_usage_error(tmp_path):
+    save(picture(1), tmp_path / "1.png")
+    with pytest.raises(UsageError, match=r"1.png: the crop of 9x8 .* image of 8x8"):
+        load(tmp_path, SIZE, (9, 8))
+
+
+def test_no_folder_or_no_images(tmp_path):
+    with pytest.raises(TinyganError, match="nowhere does not exist"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(TinyganError, match=f"no images below {tmp_path}: looked for .*jpg.*png.*webp"):
+        load(tmp_path)
+    (tmp_path / "faces.zip").write_bytes(b"PK")
+    with pytest.raises(TinyganError, match=r"faces.zip is a file; unpack it"):
+        load(tmp_path / "faces.zip")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_with_an_images_name_does_not_hang(tmp_path):
+    save(picture(1), tmp_path / "1.png")
+    os.mkfifo(tmp_path / "2.png")
+    assert len(load(tmp_path).images) == 1
+
+
+def test_too_many_for_the_memory_is_one_line(tmp_path):
+    save(picture(1), tmp_path / "1.png")
+    with pytest.raises(TinyganError, match="GB of memory"):
+        load(tmp_path, (10**8, 10**8))

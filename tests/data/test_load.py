@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from tinygan import data
+from tinygan.data import cifar10, shapes
+from tinygan.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def few_shapes(monkeypatch):
+    monkeypatch.setattr(shapes, "IMAGES", 30)
+
+
+def test_every_name_is_known_and_every_other_refused(tmp_path):
+    assert data.DATASETS == ("cifar10", "celeba", "lsun", "folder", "shapes")
+    known = "cifar10, celeba, lsun, folder, shapes"
+    with pytest.raises(UsageError, match=f"unknown data set 'mnist'; choose one of {known}"):
+        data.load("mnist", tmp_path, (32, 32), None)
+
+
+def test_shapes_in_their_own_and_another_size():
+    native = data.load("shapes", None, (32, 32), None)
+    assert np.array_equal(native.images, shapes.draw(0, np.arange(30))[0])
+    small = data.load("shapes", None, (16, 12), (24, 24))
+    assert small.images.shape == (30, 16, 12, 3)
+    assert np.array_equal(small.labels, native.labels)
+    assert small.fingerprint() != native.fingerprint()
+
+
+def test_cifar10(tiny, tmp_path):
+    tiny.write(tmp_path / "cifar-10-batches-bin", tiny.binary)
+    images = data.load("cifar10", tmp_path, (32, 32), None)
+    assert np.array_equal(images.images, tiny.images)
+    assert images.source == cifar10.load(tmp_path).source
+    assert data.load("cifar10", tmp_path, (64, 64)).images.shape == (24, 64, 64, 3)
+
+
+@pytest.mark.parametrize("dataset", ["celeba", "lsun", "folder"])
+def test_folders(tmp_path, dataset):
+    Image.new("RGB", (178, 218), (200, 0, 0)).save(tmp_path / "000001.png")
+    images = data.load(dataset, tmp_path, (64, 64), (160, 160))
+    assert images.name == dataset
+    assert images.images.shape == (1, 64, 64, 3)
+    assert images.images[0, 5, 5].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "wanted"),
+    [("celeba", "img_align_celeba"), ("lsun", "LMDB itself is not read"), ("folder", "image files")],
+)
+def test_folders_need_data_dir(dataset, wanted):
+    with pytest.raises(UsageError, match=f"{dataset} needs --data-dir: .*{wanted}"):
+        data.load(dataset, None, (64, 64), None)
+
+
+def test_an_lmdb_is_recognised(tmp_path):
+    (tmp_path / "data.mdb").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"is an LMDB; .* exported"):
+        data.load("lsun", tmp_path, (64, 64), None)
+
+
+def test_shapes_take_no_data_dir(tmp_path):
+    with pytest.raises(UsageError, match="leave --data-dir out"):
+        data.load("shapes", tmp_path, (32, 32), None)
+
+
+@pytest.mark.parametrize(("size", "crop"), [((0, 32), None), ((32, -1), None), ((32, 32), (0, 5))])
+def test_sizes_must_be_positive(size, crop):
+    with pytest.raises(UsageError, match="must be positive"):
+        data.load("shapes", None, size, crop)
+
+
+def test_crop_larger_than_the_images():
+    with pytest.raises(UsageError, match="crop of 40x40"):
+        data.load("shapes", None, (32, 32), (40, 40))

@@ -1,0 +1,196 @@
+"""train.py as a person meets it: every mistake ends in one line and the right exit code."""
+
+import functools
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import train
+from tinygan import errors
+from tinygan.data import shapes
+from tinygan.training import options as training_options
+
+ROOT = Path(__file__).parent.parent
+cached_shapes = functools.cache(shapes.load)  # drawn once, not in each of these tests
+TINY = "--features 2 --code-size 4 --batch-size 4 --device cpu --log-every 2".split()
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run train.py in this process, in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shapes, "load", cached_shapes)
+
+    def call(*arguments):
+        code = errors.run_script(train.main, [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def finished(run, tmp_path):
+    """A run of two iterations on the embedded data set; returns its folder."""
+    code, _, err = run("--norm", "wn", *TINY, "--iterations", 2)
+    assert (code, err) == (0, "")
+    return tmp_path / "runs" / "00000-shapes-wn"
+
+
+def assert_one_line(result, code, *words):
+    assert result[0] == code
+    line = result[2]
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+    for word in words:
+        assert str(word) in line
+
+
+def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
+    code, out, err = run("--dry-run", "--norm", "wn", "--dataset", "cifar10")
+    assert (code, err) == (0, "")
+    assert "1,183,622 parameters" in out
+    assert "663,426 parameters" in out
+    assert "--learning-rate 0.0001" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_explains_itself(finished, run):
+    names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    samples = {f"samples/{name}.png" for name in ("reals", "000000", "000002")}
+    assert names == {"config.json", "log.jsonl", "checkpoints/last.safetensors"} | samples
+    config = json.loads((finished / "config.json").read_text())
+    assert config["options"]["norm"] == "wn"
+    assert config["data"]["fingerprint"].startswith("sha256:")
+    assert config["sessions"][0]["versions"]["numpy"]
+    line = json.loads((finished / "log.jsonl").read_text())
+    assert set(line) == {"iteration", "d_real", "d_fake", "g", "images_per_second", "seconds"}
+    assert run("--norm", "wn", *TINY, "--iterations", 1)[0] == 0
+    assert (finished.parent / "00001-shapes-wn").is_dir()
+
+
+def test_resume_latest(finished, run):
+    code, out, _ = run("--resume", "latest", "--iterations", 4)
+    assert code == 0
+    assert "at iteration 2; changed: iterations" in out
+    assert len((finished / "log.jsonl").read_text().splitlines()) == 2
+    code, out, _ = run("--resume", "latest")
+    assert code == 0
+    assert "already at iteration 4" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--dataset", "mnist"], ["--dataset", "mnist", "cifar10"]),
+        (["--norm", "layer"], ["--norm", "layer", "wn-affine"]),
+        (["--device", "tpu"], ["--device", "tpu", "auto"]),
+        (["--image-size", "33"], ["33x33", "even", "34"]),
+        (["--image-size", "178x217"], ["178x217", "even"]),
+        (["--image-size", "6"], ["6x6", "too small", "8"]),
+        (["--image-size", "large"], ["--image-size", "large", "178x218"]),
+        (["--levels", "9"], ["9 levels", "32x32"]),
+        (["--batch-size", "0"], ["--batch-size", "at least 1"]),
+        (["--batch-size", "60000"], ["--batch-size 60000", "larger than the", "training images"]),
+        (["--learning-rate", "-1"], ["--learning-rate", "positive"]),
+        (["--learning-rate", "nan"], ["--learning-rate", "positive"]),
+        (["--iterations", "many"], ["--iterations", "many"]),
+        (["--seed", "-1"], ["--seed", "negative"]),
+        (["--name", "../up"], ["--name", "letters"]),
+        (["--no-such-option"], ["--no-such-option", "--help"]),
+        (["--precision", "tf32", "--device", "cpu"], ["tf32", "GPU", "float32"]),
+        (["--preset", "celeba"], ["--data-dir"]),
+        (["--preset", "celeba", "--resume", "latest"], ["--preset", "--resume"]),
+    ],
+    ids=lambda value: " ".join(value[:2]) if value[0].startswith("--") else "",
+)
+def test_wrong_options_exit_with_2(run, arguments, words):
+    assert_one_line(run("--device", "cpu", *arguments), 2, *words)
+
+
+def test_a_checkpoint_of_another_architecture(finished, run):
+    assert_one_line(run("--resume", finished, "--norm", "bn"), 2, "--norm bn", "last.safetensors", "--norm wn")
+    assert_one_line(run("--resume", finished, "--features", 3), 2, "--features 3", "--features 2")
+
+
+def test_missing_and_damaged_things_exit_with_1(finished, run, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert_one_line(run("--dataset", "cifar10", "--data-dir", empty, "--device", "cpu"), 1, empty)
+    page = tmp_path / "cifar-10-binary.tar.gz"
+    page.write_text("<!DOCTYPE html><html><body>Too many requests</body></html>")
+    assert_one_line(run("--dataset", "cifar10", "--data-dir", tmp_path, "--device", "cpu"), 1, page, "HTML")
+    page.write_bytes(b"\x1f\x8b" + bytes(1000))
+    assert_one_line(run("--dataset", "cifar10", "--data-dir", tmp_path, "--device", "cpu"), 1, page)
+    assert_one_line(run("--resume", tmp_path / "nowhere"), 1, "nowhere")
+    assert_one_line(run("--resume", "latest", "--out", empty), 1, "latest", empty)
+    last = finished / "checkpoints" / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:1000])
+    assert_one_line(run("--resume", finished), 1, last, "damaged")
+
+
+def test_an_out_folder_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    assert_one_line(run(*TINY, "--out", tmp_path / "file"), 1, "--out", tmp_path / "file")
+
+
+def test_no_gpu(run, monkeypatch):
+    monkeypatch.setattr(
+        "tinygan.backend.why_no_gpu", lambda: "CuPy is not installed: run pip install 'tinygan[cuda13]'"
+    )
+    assert_one_line(run(*TINY, "--device", "gpu"), 1, "--device gpu", "CuPy is not installed", "--device cpu")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run):
+    before = (finished / "checkpoints" / "last.safetensors").read_bytes()
+    result = run("--resume", finished, "--iterations", 20, "--learning-rate", 1e30)
+    assert_one_line(result, 1, "not finite at iteration", "last.safetensors (iteration 2)", "--learning-rate")
+    assert any(network in result[2] for network in ("generator", "discriminator"))
+    assert (finished / "checkpoints" / "last.safetensors").read_bytes() == before
+    assert run("--resume", finished, "--iterations", 4, "--learning-rate", 1e-4)[0] == 0
+
+
+def test_debug_shows_the_traceback(run):
+    code, _, err = run("--image-size", 33, "--debug")
+    assert code == 2
+    assert "Traceback" in err
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_presets_are_won_over_by_what_is_typed():
+    options = training_options.resolve({"learning_rate": 5e-5, "data_dir": "x"}, "celeba")
+    assert (options.image_size, options.crop_size, options.code_size) == ((160, 160), (160, 160), 256)
+    assert options.learning_rate == 5e-5
+
+
+def test_help_names_every_option_with_its_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        train.main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0
+    for name, default in vars(training_options.Options()).items():
+        assert training_options.flag(name) in text
+        if default not in (None, ""):
+            assert f"(default: {training_options.show(default)})" in text
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_process_with_everything_saved(tmp_path, number, code):
+    command = [sys.executable, str(ROOT / "train.py"), *TINY, "--iterations", "1000000", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not process.stdout.readline().startswith("iteration"):
+            assert process.poll() is None
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert err.startswith(f"error: stopped by {number.name} after iteration")
+    assert f"--resume {tmp_path / '00000-shapes-wn'}" in err
+    reached = int(err.split("after iteration ")[1].split(",")[0])
+    resumed = [*command[:2], "--resume", str(tmp_path / "00000-shapes-wn"), "--iterations", str(reached + 2)]
+    result = subprocess.run(resumed, capture_output=True, text=True)
+    assert result.returncode == 0
+    assert f"at iteration {reached}; changed: iterations" in result.stdout

@@ -1,0 +1,167 @@
+"""Checkpoints: nothing is lost by a kill or a full disk, nothing wrong is loaded."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from tinygan.backend import open_backend
+from tinygan.errors import NonFiniteError, TinyganError
+from tinygan.training import checkpoint
+from tinygan.training.checkpoint import Progress
+from tinygan.training.session import build_game
+
+PROGRESS = Progress(7, 1.5, np.arange(6.0, dtype=np.float32).reshape(2, 3))
+
+
+@pytest.fixture
+def saved(tiny_options, tmp_path):
+    """A checkpoint on disk with the game and options it was made from."""
+    options = tiny_options(norm="bn")
+    game = build_game(options, open_backend("cpu"))
+    game.discriminator.optimiser.average.flat[:] = 0.25
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, game, PROGRESS, options, "sha256:test")
+    return path, game, options
+
+
+def test_everything_comes_back(saved):
+    path, game, options = saved
+    loaded = checkpoint.load(path)
+    other = build_game(options, open_backend("cpu"))
+    for player in other[:2]:
+        for store in player.stores().values():
+            store.flat[:] = 9.0
+    checkpoint.restore(loaded, other)
+    for ours, theirs in zip(game[:2], other[:2], strict=True):
+        for name, store in ours.stores().items():
+            np.testing.assert_array_equal(store.flat, theirs.stores()[name].flat)
+    assert loaded.options == options
+    assert (loaded.progress.iteration, loaded.progress.seconds, loaded.fingerprint) == (7, 1.5, "sha256:test")
+    np.testing.assert_array_equal(loaded.progress.pending_losses, PROGRESS.pending_losses)
+
+
+DIE_WHILE_SAVING = """
+import os, signal, sys
+sys.path.insert(0, {root!r})
+import tinygan.files
+os.replace = os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+from tinygan.errors import TinyganError
+tinygan.files.write_atomically({path!r}, b"new" * 100000)
+"""
+
+
+def test_killed_while_saving_leaves_the_old_file(saved):
+    path, _, _ = saved
+    before = path.read_bytes()
+    code = DIE_WHILE_SAVING.format(root=os.getcwd(), path=str(path))
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert path.with_name(path.name + ".part").exists()  # it did die half way
+    assert path.read_bytes() == before
+    checkpoint.load(path)
+
+
+def test_a_full_disk_while_saving_leaves_the_old_file(saved):
+    path, game, options = saved
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # the system refuses the second half
+    try:
+        with pytest.raises(TinyganError, match=r"cannot write .*last.safetensors: .*is kept.*free some space"):
+            checkpoint.save(path, game, PROGRESS, options, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("player", [0, 1])
+@pytest.mark.parametrize("store", ["parameters", "buffers", "average"])
+def test_values_that_are_not_finite_are_neither_saved_nor_restored(saved, player, store):
+    path, game, options = saved
+    before = path.read_bytes()
+    game[player].stores()[store].flat[-1] = np.nan
+    role = ("generator", "discriminator")[player]
+    with pytest.raises(NonFiniteError, match=f"the {role} holds values that are not finite after iteration 7"):
+        checkpoint.save(path, game, PROGRESS, options, "")
+    assert path.read_bytes() == before
+
+    loaded = checkpoint.load(path)
+    name = next(name for name in loaded.tensors if name.startswith(f"{role}.{store}"))
+    loaded.tensors[name] = np.full_like(loaded.tensors[name], np.inf)
+    with pytest.raises(TinyganError, match="not finite"):
+        checkpoint.restore(loaded, game)
+
+
+@pytest.mark.parametrize("changes", [{"norm": "wn"}, {"features": 5}, {"code_size": 6}, {"image_size": (16, 16)}])
+def test_another_architecture_is_refused_and_changes_nothing(saved, changes, tiny_options):
+    path, _, _ = saved
+    other = build_game(tiny_options(**{"norm": "bn", **changes}), open_backend("cpu"))
+    before = [store.flat.copy() for player in other[:2] for store in player.stores().values()]
+    with pytest.raises(TinyganError, match="of another architecture"):
+        checkpoint.restore(checkpoint.load(path), other)
+    after = [store.flat for player in other[:2] for store in player.stores().values()]
+    for array, copy in zip(after, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def damage_truncated(data):
+    return data[: len(data) // 2]
+
+
+def damage_html(data):
+    return b"<!DOCTYPE html><html>quota exceeded</html>"
+
+
+def damage_header(data):
+    return data[:20] + b"\xff" * 20 + data[40:]
+
+
+def damage_empty(data):
+    return b""
+
+
+def damage_foreign(data):
+    return safetensors.numpy.save({"x": np.zeros(3)})
+
+
+def damage_newer(data):
+    return safetensors.numpy.save({"x": np.zeros(3)}, {checkpoint.METADATA_KEY: '{"format": 999}'})
+
+
+def damage_metadata(data):
+    return safetensors.numpy.save({"x": np.zeros(3)}, {checkpoint.METADATA_KEY: '{"format": 1, "opt'})
+
+
+def damage_incomplete(data):
+    return safetensors.numpy.save({"x": np.zeros(3)}, {checkpoint.METADATA_KEY: '{"format": 1}'})
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_truncated, "is damaged or no checkpoint"),
+        (damage_html, "is damaged or no checkpoint"),
+        (damage_header, "is damaged or no checkpoint"),
+        (damage_empty, "is damaged or no checkpoint"),
+        (damage_foreign, "no checkpoint of tinygan"),
+        (damage_newer, "newer tinygan"),
+        (damage_metadata, "is damaged or no checkpoint"),
+        (damage_incomplete, "is damaged or no checkpoint"),
+    ],
+)
+def test_files_that_are_no_checkpoint(saved, damage, message):
+    path, _, _ = saved
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(TinyganError, match=message) as error:
+        checkpoint.load(path)
+    assert str(path) in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(TinyganError, match="there is no checkpoint"):
+        checkpoint.load(tmp_path / "none.safetensors")

@@ -1,0 +1,69 @@
+"""One source for two devices: the whole of train.py keeps host and device arrays apart, and gives the same run."""
+
+import numpy as np
+import pytest
+
+import train
+from tests.fakecupy import fake_cupy  # noqa: F401 (a fixture)
+from tinygan.backend import open_backend
+from tinygan.errors import TinyganError, UsageError, run_script
+from tinygan.models.dcgan import NORMS
+from tinygan.training import checkpoint
+from tinygan.training.options import Options, flag, show
+
+
+def arguments(options: Options, **changes):
+    values = vars(options) | changes
+    return [text for name, value in values.items() if value not in (None, "") for text in (flag(name), show(value))]
+
+
+@pytest.mark.parametrize("schedule", ["alternating", "shared"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, norm, schedule, request, capsys):
+    options = tiny_options(norm=norm, schedule=schedule, iterations=7, keep_every=5)
+    assert run_script(train.main, arguments(options)) == 0
+    request.getfixturevalue("fake_cupy")
+    assert run_script(train.main, arguments(options, device="gpu")) == 0
+    assert "pretended GPU" in capsys.readouterr().out
+    title = f"shapes-{norm}"
+    cpu, gpu = (checkpoint.load(tmp_path / f"runs/0000{n}-{title}/checkpoints/last.safetensors") for n in (0, 1))
+    for name, tensor in cpu.tensors.items():
+        np.testing.assert_array_equal(tensor, gpu.tensors[name], err_msg=name)
+    # Resumed on the other device: the checkpoint belongs to neither.
+    resume = ["--resume", str(cpu.path), "--iterations", "9", "--device", "gpu"]
+    assert run_script(train.main, resume) == 0
+
+
+def test_the_stand_in_is_as_strict_as_cupy(fake_cupy):  # noqa: F811
+    device = fake_cupy.ones(3)
+    for mistake in (
+        lambda: np.asarray(device),
+        lambda: device + np.ones(3),
+        lambda: fake_cupy.exp(np.ones(3)),
+        lambda: device.__setitem__(slice(None), np.ones(3)),
+        lambda: float(np.ones(3) @ device),
+    ):
+        with pytest.raises(TypeError):
+            mistake()
+    assert isinstance((device * 2).get(), np.ndarray)
+
+
+def test_auto_takes_the_gpu_if_there_is_one(fake_cupy, monkeypatch):  # noqa: F811
+    assert open_backend("auto").device == "gpu"
+    assert open_backend("auto", "tf32").dtype == np.float32
+    fake_cupy.cuda.runtime.getDeviceCount = lambda: 0
+    assert open_backend("auto").device == "cpu"
+    with pytest.raises(TinyganError, match=r"--device gpu: .*no device.*CUDA_VISIBLE_DEVICES.*--device cpu"):
+        open_backend("gpu")
+    fake_cupy.cuda.runtime.driverGetVersion = lambda: 0
+    with pytest.raises(TinyganError, match=r"no NVIDIA driver.*nvidia-smi"):
+        open_backend("gpu")
+    with pytest.raises(UsageError, match="tf32 needs a GPU"):
+        open_backend("cpu", "tf32")
+
+
+def test_without_cupy(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(TinyganError, match=r"CuPy is not installed: .*cuda13.*--device cpu"):
+        open_backend("gpu")
+    assert open_backend("auto").device == "cpu"

@@ -1,0 +1,149 @@
+"""Exact resume: k iterations, stop, resume, n − k iterations are n iterations, bit for bit."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from tinygan.errors import Stopped, TinyganError, UsageError
+from tinygan.models.dcgan import NORMS
+from tinygan.training import checkpoint, session
+from tinygan.training import options as training_options
+from tinygan.training.loop import Trainer
+from tinygan.training.runfolder import find_checkpoint
+
+TIMES = ("images_per_second", "seconds")
+
+
+def run(options):
+    started = session.start(options, ["test"])
+    Trainer(started).run()
+    return started
+
+
+def go_on(path, **changes):
+    stored = checkpoint.load(path)
+    options = training_options.resume(stored.options, changes, path)
+    resumed = session.resume(stored, options, ["test"])
+    Trainer(resumed).run()
+    return resumed
+
+
+def log_of(run_session):
+    lines = run_session.folder.read_log()
+    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
+
+
+def assert_same_state(one, other):
+    ours, theirs = (checkpoint.load(run_session.folder.last) for run_session in (one, other))
+    assert ours.tensors.keys() == theirs.tensors.keys()
+    for name, tensor in ours.tensors.items():
+        assert tensor.tobytes() == theirs.tensors[name].tobytes(), name
+    assert ours.progress.iteration == theirs.progress.iteration
+    np.testing.assert_array_equal(ours.progress.pending_losses, theirs.progress.pending_losses)
+
+
+@pytest.mark.parametrize("schedule", ["alternating", "shared"])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("k", [4, 6])  # at the end of a log interval, and within one; 7·6 < 48 < 7·13: two epochs
+def test_resume_is_exact(tiny_options, norm, schedule, k):
+    options = {"norm": norm, "schedule": schedule, "warmup": 8}
+    whole = run(tiny_options(**options))
+    first = run(tiny_options(**options, iterations=k))
+    second = go_on(first.folder.last, iterations=13)
+
+    assert second.folder.path == first.folder.path != whole.folder.path
+    assert_same_state(whole, second)
+    assert log_of(second) == log_of(whole)
+    assert [line["iteration"] for line in log_of(whole)] == [4, 8, 12, 13]
+    for sample in ("000000.png", "000005.png", "000013.png", "reals.png"):
+        assert (whole.folder.samples / sample).read_bytes() == (second.folder.samples / sample).read_bytes()
+
+
+def test_a_different_seed_gives_a_different_run(tiny_options):
+    one, other = run(tiny_options(iterations=2)), run(tiny_options(iterations=2, seed=1))
+    with pytest.raises(AssertionError):
+        assert_same_state(one, other)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on_from_there(tiny_options, number, monkeypatch):
+    whole = run(tiny_options())
+    stopped = session.start(tiny_options(), ["test"])
+    batch = stopped.source.batch
+    raised_at = 6
+
+    def interrupt(iteration):
+        if iteration == raised_at:
+            os.kill(os.getpid(), number)
+        return batch(iteration)
+
+    monkeypatch.setattr(stopped.source, "batch", interrupt)
+    with pytest.raises(Stopped, match=r"after iteration 6.*--resume") as stop:
+        Trainer(stopped).run()
+    assert stop.value.exit_code == 128 + number
+    assert checkpoint.load(stopped.folder.last).progress.iteration == raised_at
+
+    resumed = go_on(find_checkpoint("latest", stopped.folder.path.parent))
+    assert_same_state(whole, resumed)
+    assert log_of(resumed) == log_of(whole)
+
+
+def test_an_older_checkpoint_branches_off_and_leaves_its_run_alone(tiny_options):
+    whole = run(tiny_options())
+    before = {path: path.read_bytes() for path in whole.folder.path.rglob("*") if path.is_file()}
+    branch = go_on(whole.folder.checkpoints / "000010.safetensors")
+    assert branch.folder.path != whole.folder.path
+    assert_same_state(whole, branch)
+    assert log_of(branch) == log_of(whole)
+    assert {path: path.read_bytes() for path in whole.folder.path.rglob("*") if path.is_file()} == before
+
+
+def test_lines_written_after_the_last_save_are_cut(tiny_options):
+    whole = run(tiny_options())
+    crashed = run(tiny_options(iterations=9))
+    # As after a crash at iteration 12: the last save was at 9, the log went on, its last line was cut off.
+    with open(crashed.folder.log, "a") as log:
+        log.write(json.dumps({"iteration": 12, "d_real": 0.0}) + '\n{"iteration": 13, "d_r')
+    (crashed.folder.checkpoints / "last.safetensors.part").write_bytes(b"half a checkpoint")
+    resumed = go_on(crashed.folder.last, iterations=13)
+    assert log_of(resumed) == log_of(whole)
+    assert not list(crashed.folder.path.rglob("*.part"))
+
+
+def test_only_some_options_may_change(tiny_options):
+    first = run(tiny_options(iterations=3))
+    for changes, word in (({"norm": "bn"}, "--norm"), ({"batch_size": 8}, "--batch-size"), ({"seed": 1}, "--seed")):
+        with pytest.raises(UsageError, match=rf"{word} .* does not fit"):
+            go_on(first.folder.last, **changes)
+    go_on(first.folder.last, iterations=5, learning_rate=1e-4, norm="wn")
+    config = json.loads(first.folder.config.read_text())
+    assert config["options"]["learning_rate"] == 1e-4
+    assert [entry["from_iteration"] for entry in config["sessions"]] == [0, 3]
+
+
+def test_other_images_are_refused(tiny_options, monkeypatch):
+    first = run(tiny_options(iterations=3))
+    stored = checkpoint.load(first.folder.last)
+    load = session.data.load
+
+    def changed(*arguments):
+        images = load(*arguments)
+        images.images[0, 0, 0, 0] ^= 1
+        return images
+
+    monkeypatch.setattr(session.data, "load", changed)
+    with pytest.raises(TinyganError, match="not those that"):
+        session.resume(stored, stored.options, ["test"])
+
+
+def test_latest_is_the_newest_run_with_a_checkpoint(tiny_options, tmp_path):
+    with pytest.raises(TinyganError, match="no run in"):
+        find_checkpoint("latest", tmp_path / "runs")
+    run(tiny_options(iterations=1))
+    second = run(tiny_options(iterations=1))
+    (tmp_path / "runs" / "00002-shapes-wn").mkdir()
+    assert find_checkpoint("latest", tmp_path / "runs") == second.folder.last
+    assert find_checkpoint(str(second.folder.path), tmp_path) == second.folder.last

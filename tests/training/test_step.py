@@ -1,0 +1,138 @@
+"""The two schedules against their definition, and who may touch what."""
+
+import numpy as np
+import pytest
+
+from tinygan.backend import open_backend
+from tinygan.layers import BatchNorm
+from tinygan.losses import ADVERSARIAL_LOSSES
+from tinygan.models.dcgan import NORMS
+from tinygan.streams import stream
+from tinygan.training.session import build_game
+from tinygan.training.step import SCHEDULES, alternating_step, shared_step
+
+LEARNING_RATE = 1e-3
+
+
+@pytest.fixture
+def make(tiny_options):
+    """A function to a game in float64, real images (7, H, W, 3) and codes (2, 7, Z)."""
+
+    def build(norm, loss="bce"):
+        options = tiny_options(norm=norm, loss=loss, precision="float64")
+        rng = stream(1, "step test")
+        real = rng.random((7, *options.image_size, 3))
+        return build_game(options, open_backend("cpu", "float64")), real, rng.standard_normal((2, 7, options.code_size))
+
+    return build
+
+
+def gradient_of_d(game, images, target):
+    D = game.discriminator
+    grads = D.parameters.zeros_like()
+    logits, backward = D.network(images, training=True)
+    value, dlogits = ADVERSARIAL_LOSSES[game.loss](logits, target)
+    backward(dlogits, grads)
+    return value, grads
+
+
+def gradient_of_g(game, codes):
+    G, D = game.generator, game.discriminator
+    grads = G.parameters.zeros_like()
+    fake, g_backward = G.network(codes, training=True)
+    logits, d_backward = D.network(fake, training=True)
+    value, dlogits = ADVERSARIAL_LOSSES[game.loss](logits, 1)
+    g_backward(d_backward(dlogits, D.parameters.zeros_like()), grads)
+    return value, grads
+
+
+def updated(player, grads):
+    """Where RMSProp's first step takes the parameters: −lr·g/(√(0.1·g²) + 1e-6), slopes in [0, 1]."""
+    w, g = player.parameters.flat, grads.flat
+    moved = player.parameters.zeros_like()
+    moved.flat[:] = w - LEARNING_RATE * g / (np.sqrt((1 - 0.9) * g * g) + 1e-6)
+    for name, view in moved.items():
+        if name.endswith("slope"):
+            np.clip(view, 0, 1, out=view)
+    return moved.flat
+
+
+def assert_close(actual, expected):
+    # The same float64 operations in another grouping.
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
+@pytest.mark.parametrize("norm", NORMS)
+def test_alternating_is_d_then_g_against_the_new_d(make, norm, loss):
+    game, real, codes = make(norm, loss)
+    G, D = game.generator, game.discriminator
+    fake = G.network(codes[0], training=True)[0]
+    d_real, on_real = gradient_of_d(game, real, 1)
+    d_fake, on_fake = gradient_of_d(game, fake, 0)
+    on_real.flat[:] += on_fake.flat
+    new_d = updated(D, on_real)
+    D.parameters.flat[:], old_d = new_d, D.parameters.flat.copy()
+    g, on_g = gradient_of_g(game, codes[1])
+    new_g = updated(G, on_g)
+    D.parameters.flat[:] = old_d
+
+    losses = alternating_step(game, real, codes, LEARNING_RATE)
+    assert_close(losses, (d_real, d_fake, g))
+    assert_close(D.parameters.flat, new_d)
+    assert_close(G.parameters.flat, new_g)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_shared_takes_every_gradient_at_the_old_parameters(make, norm):
+    game, real, codes = make(norm)
+    G, D = game.generator, game.discriminator
+    fake = G.network(codes[0], training=True)[0]
+    d_real, on_real = gradient_of_d(game, real, 1)
+    d_fake, on_fake = gradient_of_d(game, fake, 0)
+    g, on_g = gradient_of_g(game, codes[0])
+    on_real.flat[:] += on_fake.flat
+    new_d, new_g = updated(D, on_real), updated(G, on_g)
+
+    losses = shared_step(game, real, codes, LEARNING_RATE)
+    assert_close(losses, (d_real, d_fake, g))
+    assert_close(D.parameters.flat, new_d)
+    assert_close(G.parameters.flat, new_g)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_step_uses_up_its_gradients_and_leaves_its_inputs(make, schedule):
+    game, real, codes = make("bn")
+    before = real.copy(), codes.copy()
+    SCHEDULES[schedule].step(game, real, codes, LEARNING_RATE)
+    for player in game[:2]:
+        assert not player.gradients.flat.any()
+    np.testing.assert_array_equal(real, before[0])
+    np.testing.assert_array_equal(codes, before[1])
+
+
+@pytest.mark.parametrize(("schedule", "g_passes", "d_passes"), [("alternating", 2, 3), ("shared", 1, 2)])
+def test_no_pass_is_made_twice(make, schedule, g_passes, d_passes, monkeypatch):
+    game, real, codes = make("bn")
+    seen = []
+    call = BatchNorm.__call__
+
+    def counting(self, x, training=False):
+        assert training
+        seen.append(self)
+        return call(self, x, training)
+
+    monkeypatch.setattr(BatchNorm, "__call__", counting)
+    SCHEDULES[schedule].step(game, real, codes, LEARNING_RATE)
+    counts = [sum(one in list(player.network.walk()) for one in seen) for player in game[:2]]
+    layers = [sum(isinstance(one, BatchNorm) for one in player.network.walk()) for player in game[:2]]
+    assert [count / number for count, number in zip(counts, layers, strict=True)] == [g_passes, d_passes]
+
+
+def test_slopes_stay_between_0_and_1(make):
+    game, real, codes = make("wn")
+    for _ in range(20):
+        alternating_step(game, real, codes, 0.3)
+    slopes = [view for player in game[:2] for name, view in player.parameters.items() if name.endswith("slope")]
+    assert all((slope >= 0).all() and (slope <= 1).all() for slope in slopes)
+    assert any((slope == 0).any() or (slope == 1).any() for slope in slopes)  # the border was really met
