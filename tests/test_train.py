@@ -16,7 +16,7 @@ from tinygan.training import options as training_options
 
 ROOT = Path(__file__).parent.parent
 cached_shapes = functools.cache(shapes.load)  # drawn once, not in each of these tests
-TINY = "--features 2 --code-size 4 --batch-size 4 --device cpu --log-every 2".split()
+TINY = ["--features", "2", "--code-size", "4", "--batch-size", "4", "--device", "cpu", "--log-every", "2"]
 
 
 @pytest.fixture

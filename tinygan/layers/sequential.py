@@ -25,7 +25,7 @@ class Sequential(Layer):
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             for index in reversed(range(len(backwards))):
                 dy = backwards[index](dy, grads, need_dx or index > 0)
-            return dy
+            return dy if need_dx else None
 
         return x, backward
 

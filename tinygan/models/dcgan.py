@@ -108,7 +108,8 @@ def pyramid(size: Size, levels: int | None = None) -> tuple[list[Size], list[Siz
     """
     for side in size:
         if side % 2 or side < 2:
-            raise UsageError(f"image size {size[1]}x{size[0]}: width and height must be even; try {side + side % 2}")
+            nearest = max(2, side + side % 2)
+            raise UsageError(f"image size {size[1]}x{size[0]}: width and height must be even; try {nearest}")
     if max(size) < SMALLEST_SIDE:
         raise UsageError(
             f"image size {size[1]}x{size[0]} is too small: the longer side must be at least {SMALLEST_SIDE}"

@@ -22,10 +22,11 @@ class Window(NamedTuple):
 
 
 def unfold(image: Array, window: Window) -> Array:
-    """Copy every patch that the kernel sees into a row: (N, H, W, C) -> (N·H'·W', kh·kw·C).
+    """Every patch that the kernel sees as a row: (N, H, W, C) -> (N·H'·W', kh·kw·C).
 
     Row (n, i, j) holds image[n, i·stride : i·stride + kh, j·stride : j·stride + kw, :] of the zero-padded image, in
-    that order. One copy, from a strided view in which the patches overlap.
+    that order. One copy, from a strided view in which the patches overlap; none where they do not and are already rows
+    (a 1×1 kernel, a kernel over the whole map): then the result is a view of ``image``, not to be written to.
     """
     (kh, kw), (sh, sw), pad = window
     N, H, W, C = image.shape

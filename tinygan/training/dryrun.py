@@ -19,17 +19,16 @@ def describe(options: Options) -> str:
     """The text that ``--dry-run`` prints."""
     game = build_game(options, open_backend("cpu", "float64" if options.precision == "float64" else "float32"))
     H, W = options.image_size
-    fixed, per_image = step_memory(options, game)
-    total = fixed + per_image * options.batch_size
+    resident, per_step = step_memory(options, game)
     return "\n".join(
         [
             *_network_table("generator", game.generator, (options.code_size,)),
             "",
             *_network_table("discriminator", game.discriminator, (H, W, 3)),
             "",
-            f"memory of a training step: about {total / MIB:.0f} MiB at batch size {options.batch_size}: "
-            f"{fixed / MIB:.0f} MiB for parameters, gradients and averages, {per_image / MIB:.2f} MiB per image",
-            "(measured on steps of 2 and 4 images; besides it the data set, and the libraries' own memory)",
+            f"memory of a training step: about {(resident + per_step) / MIB:.0f} MiB: {resident / MIB:.0f} MiB of "
+            f"parameters, gradients and averages, and {per_step / MIB:.0f} MiB for a batch of {options.batch_size}",
+            "(besides it the data set, and the libraries' own memory)",
             "",
             "options:",
             *(f"  {flag(name)} {show(value)}" for name, value in vars(options).items() if value not in (None, "")),
@@ -56,16 +55,17 @@ def _shape_text(shape: tuple[int, ...]) -> str:
 
 
 def step_memory(options: Options, game: Game) -> tuple[float, float]:
-    """Peak memory of arrays in one training step as (bytes that do not depend on the batch, bytes per image).
+    """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
 
-    Two steps with small batches are run and their allocations traced: a straight line through two points, since
-    everything that a step keeps is either per parameter or per image.
+    Steps with a quarter and with half of the batch are run and their allocations traced; a straight line through the
+    two gives the whole batch, since everything else that a step keeps is per image.
     """
-    arrays = [store.flat for player in game[:2] for store in (*player.stores().values(), player.gradients)]
-    resident = sum(array.nbytes for array in arrays)
-    peaks = [_peak(options, game, images) for images in (2, 4)]
-    per_image = (peaks[1] - peaks[0]) / 2
-    return resident + max(0.0, peaks[0] - 2 * per_image), per_image
+    resident = sum(store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), player.gradients))
+    quarter, half, whole = (-(-options.batch_size // divisor) for divisor in (4, 2, 1))
+    if quarter == half:
+        return resident, _peak(options, game, whole)
+    at_quarter, at_half = _peak(options, game, quarter), _peak(options, game, half)
+    return resident, at_half + (whole - half) * (at_half - at_quarter) / (half - quarter)
 
 
 def _peak(options: Options, game: Game, images: int) -> int:

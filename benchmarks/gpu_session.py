@@ -1,0 +1,80 @@
+"""All the work that waits for a GPU, in one command of under 10 minutes:
+
+    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,train]
+
+tests   the tests marked ``gpu``
+train   the main job on CIFAR-10 (without --data-dir: on shapes), each norm for ``--iterations``
+
+Every step's output goes to DIR/<step>.log, what a run leaves behind that is worth keeping (config, log, last sample
+grid) to DIR/<run>/. Ends with the number of steps that failed.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tinygan.backend import why_no_gpu
+from tinygan.errors import TinyganError, run_script
+from tinygan.models.dcgan import NORMS
+
+STEPS = ("tests", "train")
+
+
+def main(arguments: list[str]) -> None:
+    """Run the chosen steps; TinyganError if there is no GPU or a step fails."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gpu_session", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where logs and results go")
+    parser.add_argument("--data-dir", metavar="DIR", help="CIFAR-10 (default: train on shapes)")
+    parser.add_argument("--steps", default=",".join(STEPS), help="which of them (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=5000, help="per norm in train (default: %(default)s)")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args(arguments)
+    obstacle = why_no_gpu()
+    if obstacle:
+        raise TinyganError(f"no GPU session here: {obstacle}")
+    options.out.mkdir(parents=True, exist_ok=True)
+
+    failed = []
+    for name, command in commands(options):
+        started = time.monotonic()
+        with open(options.out / f"{name}.log", "w") as log:
+            code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+        print(f"{name}: exit code {code}, {time.monotonic() - started:.1f} s", flush=True)
+        if code:
+            failed.append(name)
+        keep_results(options.out / "runs", options.out)
+    if failed:
+        raise TinyganError(f"failed: {', '.join(failed)}; see their logs in {options.out}")
+
+
+def commands(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """(name, command line) of everything to be run."""
+    chosen = []
+    steps = options.steps.split(",")
+    if "tests" in steps:
+        chosen.append(("tests", [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]))
+    if "train" in steps:
+        data = ["--dataset", "cifar10", "--data-dir", options.data_dir] if options.data_dir else []
+        for norm in NORMS:
+            run = ["--norm", norm, "--device", "gpu", "--iterations", str(options.iterations)]
+            places = ["--sample-every", "1000", "--out", str(options.out / "runs")]
+            chosen.append((f"train-{norm}", [sys.executable, "train.py", *run, *data, *places]))
+    return chosen
+
+
+def keep_results(runs: Path, out: Path) -> None:
+    """Copy what is worth keeping of each run in ``runs`` next to the logs, without checkpoints."""
+    for run in sorted(runs.glob("*-*")):
+        target = out / run.name
+        target.mkdir(exist_ok=True)
+        samples = sorted((run / "samples").glob("[0-9]*.png"))
+        for file in (run / "config.json", run / "log.jsonl", *samples[-1:]):
+            if file.exists():
+                shutil.copy(file, target / file.name)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

@@ -1,0 +1,250 @@
+"""The same networks and training steps in PyTorch, written from the formulas and sharing no code with tinygan.
+
+Autograd does every backward pass. Arrays have tinygan's names and layouts (images (N, H, W, C), kernels (kh, kw, in,
+out), transposed kernels (kh, kw, out, in)) and are permuted where PyTorch wants them otherwise, so that the gradients
+come out in tinygan's layout too.
+
+To make ``pytorch_<norm>.npz`` anew, beside this file, with PyTorch 2.13 on the CPU::
+
+    python tests/oracle/make_pytorch_oracle.py
+
+The same version of PyTorch on the same kind of processor writes the same bytes. Every file holds, by prefix,
+
+    G., D., G_buffers., D_buffers.             initial parameters and running statistics
+    codes, reals                               (steps, 2, batch, code) and (steps, batch, H, W, 3) in 1/255
+    G_activations., D_activations_real., D_activations_fake.     after each named layer, at the first step
+    losses                                     d_real, d_fake, g at the initial parameters
+    G_grads., D_grads.                         of g through D; of d_real + d_fake
+    G_buffers_after., D_buffers_after.         running statistics after those passes: one of G, real then fake of D
+    fake_evaluated                             G's images of the same codes with those statistics
+    alternating, shared                        ten steps of (d_real, d_fake, g)
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+NORMS = ("none", "bn", "wn", "wn-affine")
+SIZE, CODE, FEATURES, BATCH, STEPS = (12, 18), 5, 4, 3, 10  # two levels; the width needs the extra padding
+LEARNING_RATE = 1e-3
+
+Tensors = dict[str, torch.Tensor]
+
+
+def levels_of(size: tuple[int, int]) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Paddings from the image inwards, and the size of the last map: notes A2, one axis at a time."""
+    count, side = 0, max(size)
+    while side >= 8:
+        side, count = -(-side // 2), count + 1
+    pads, ends = [], []
+    for side in size:
+        column = []
+        for level in range(count):
+            extra = 1 if side % 4 == 2 and level + 1 < count else 0
+            column.append(1 + extra)
+            side = (side + 2 * extra) // 2
+        pads.append(column)
+        ends.append(side)
+    return list(zip(*pads, strict=True)), tuple(ends)
+
+
+def random_network(which: str, norm: str, size, code: int, features: int, rng) -> tuple[dict, dict]:
+    """Random parameters and running statistics of "G" or "D", by tinygan's names, in the order of the layers."""
+    pads, (h, w) = levels_of(size)
+    n, weights = len(pads), {}
+    if which == "G":
+        weights["linear"] = ((code, h * w * features * 2 ** (n - 1)), code, features * 2 ** (n - 1))
+        for level in reversed(range(n)):
+            c_in, c_out = features * 2**level, features * 2 ** (level - 1) if level else 3
+            weights[f"up{level}"] = ((4, 4, c_out, c_in), 4 * c_in, c_out)  # four of 16 taps meet in one pixel
+    else:
+        for level in range(n):
+            c_in, c_out = features * 2 ** (level - 1) if level else 3, features * 2**level
+            weights[f"down{level}"] = ((4, 4, c_in, c_out), 16 * c_in, c_out)
+        weights["last"] = ((h, w, features * 2 ** (n - 1), 1), h * w * features * 2 ** (n - 1), 1)
+
+    arrays, buffers = {}, {}
+    final = "up0" if which == "G" else "last"
+    for name, (shape, taps, channels) in weights.items():
+        outputs = shape[1] if name == "linear" else channels
+        arrays[f"{name}.w"] = rng.normal(0, 1.5 / np.sqrt(taps), shape)
+        if norm in ("none", "bn"):
+            arrays[f"{name}.b"] = rng.normal(0, 0.3, outputs)
+        elif norm == "wn-affine" or name == final:
+            arrays[f"{name}.scale"] = rng.uniform(0.3, 1.5, outputs) * rng.choice([-1, 1], outputs)
+            arrays[f"{name}.bias"] = rng.normal(0, 0.3, outputs)
+        if name == final:
+            continue
+        if norm == "bn" and name != "down0":
+            arrays[f"{name}_norm.scale"] = rng.uniform(0.3, 1.5, channels) * rng.choice([-1, 1], channels)
+            arrays[f"{name}_norm.shift"] = rng.normal(0, 0.3, channels)
+            buffers[f"{name}_norm.running_mean"] = rng.normal(0, 0.5, channels)
+            buffers[f"{name}_norm.running_var"] = rng.uniform(0.5, 2.0, channels)
+        # Two slopes start at the ends of [0, 1], where the clamp after each step acts.
+        arrays[f"{name}_act.slope"] = np.array([0.0, 1.0, *rng.uniform(0, 1, channels - 2)])
+        if norm == "wn":
+            arrays[f"{name}_act.shift"] = rng.normal(0, 0.3, channels)
+    return arrays, buffers
+
+
+def tensors(arrays: dict[str, np.ndarray], dtype=torch.float64, trained: bool = False) -> Tensors:
+    return {name: torch.tensor(array, dtype=dtype).requires_grad_(trained) for name, array in arrays.items()}
+
+
+def weighted(x, p: Tensors, name: str, norm: str, stride: int, pad: tuple[int, int]):
+    """A linear, convolution or transposed convolution layer under ``norm``; images (N, C, H, W)."""
+    w = p[f"{name}.w"]
+    transposed = name.startswith("up")
+    if norm in ("wn", "wn-affine"):
+        axes = {"linear": (0,), "up": (0, 1, 3)}.get(name.rstrip("0123456789"), (0, 1, 2))
+        k = 1 / stride**2 if transposed else 1.0
+        w = w / torch.sqrt(k * (w**2).sum(axes, keepdim=True) + 1e-6)
+    if name == "linear":
+        y = F.linear(x, w.T)
+    else:
+        convolve = F.conv_transpose2d if transposed else F.conv2d
+        y = convolve(x, w.permute(3, 2, 0, 1).contiguous(), stride=stride, padding=pad)
+    per_channel = (1, -1) + (1, 1) * (y.ndim == 4)
+    if f"{name}.scale" in p:
+        return y * p[f"{name}.scale"].view(per_channel) + p[f"{name}.bias"].view(per_channel)
+    return y + p[f"{name}.b"].view(per_channel) if f"{name}.b" in p else y
+
+
+def normalised_and_activated(x, p: Tensors, buffers: Tensors, name: str, training: bool, trace: Tensors):
+    if f"{name}_norm.scale" in p:
+        mean, var = buffers[f"{name}_norm.running_mean"], buffers[f"{name}_norm.running_var"]
+        scale, shift = p[f"{name}_norm.scale"], p[f"{name}_norm.shift"]
+        x = trace[f"{name}_norm"] = F.batch_norm(x, mean, var, scale, shift, training, momentum=0.1, eps=1e-5)
+    b = p[f"{name}_act.shift"].view(1, -1, 1, 1) if f"{name}_act.shift" in p else 0.0
+    trace[f"{name}_act"] = F.prelu(x - b, p[f"{name}_act.slope"]) + b
+    return trace[f"{name}_act"]
+
+
+def generator(codes, p: Tensors, buffers: Tensors, norm: str, size, training: bool = True):
+    """Images (N, 3, H, W), and the activations after each named layer, by its name in tinygan."""
+    pads, (h, w) = levels_of(size)
+    trace = {}
+    x = trace["linear"] = weighted(codes, p, "linear", norm, 1, (0, 0))
+    x = trace["reshape"] = x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2)
+    x = normalised_and_activated(x, p, buffers, "linear", training, trace)
+    for level in reversed(range(len(pads))):
+        x = trace[f"up{level}"] = weighted(x, p, f"up{level}", norm, 2, pads[level])
+        if level:
+            x = normalised_and_activated(x, p, buffers, f"up{level}", training, trace)
+    x = trace["sigmoid"] = torch.sigmoid(x)
+    return x, trace
+
+
+def discriminator(x, p: Tensors, buffers: Tensors, norm: str, size, training: bool = True):
+    """Logits (N,) of images (N, 3, H, W), and the activations."""
+    pads, _ = levels_of(size)
+    trace = {}
+    for level, pad in enumerate(pads):
+        x = trace[f"down{level}"] = weighted(x, p, f"down{level}", norm, 2, pad)
+        x = normalised_and_activated(x, p, buffers, f"down{level}", training, trace)
+    x = trace["last"] = weighted(x, p, "last", norm, 1, (0, 0))
+    x = trace["logit"] = x.reshape(-1)
+    return x, trace
+
+
+def entropy(logits, target: float):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def nchw(reals: np.ndarray, dtype=torch.float64):
+    return torch.tensor(reals, dtype=dtype).permute(0, 3, 1, 2)
+
+
+def nhwc(x) -> np.ndarray:
+    """Host copy with channels last; what has no four axes stays as it is."""
+    return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).detach().numpy().copy()
+
+
+def first_step(norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D: Tensors, D_buffers: Tensors) -> dict:
+    """Activations, losses and all gradients at the given parameters; moves the running statistics."""
+    fake, G_trace = generator(codes, G, G_buffers, norm, size)
+    logits_real, real_trace = discriminator(reals, D, D_buffers, norm, size)
+    logits_fake, fake_trace = discriminator(fake, D, D_buffers, norm, size)
+    d_real, d_fake, g = entropy(logits_real, 1.0), entropy(logits_fake, 0.0), entropy(logits_fake, 1.0)
+    D_grads = torch.autograd.grad(d_real + d_fake, list(D.values()), retain_graph=True)
+    G_grads = torch.autograd.grad(g, list(G.values()))
+    return {
+        "losses": np.array([loss.item() for loss in (d_real, d_fake, g)]),
+        **{f"G_activations.{name}": nhwc(x) for name, x in G_trace.items()},
+        **{f"D_activations_real.{name}": nhwc(x) for name, x in real_trace.items()},
+        **{f"D_activations_fake.{name}": nhwc(x) for name, x in fake_trace.items()},
+        **{f"G_grads.{name}": x.numpy() for name, x in zip(G, G_grads, strict=True)},
+        **{f"D_grads.{name}": x.numpy() for name, x in zip(D, D_grads, strict=True)},
+        **{f"G_buffers_after.{name}": x.numpy().copy() for name, x in G_buffers.items()},
+        **{f"D_buffers_after.{name}": x.numpy().copy() for name, x in D_buffers.items()},
+    }
+
+
+def training_losses(norm: str, size, schedule: str, codes, reals, G, G_buffers, D, D_buffers) -> np.ndarray:
+    """(d_real, d_fake, g) of every step; one step per element of ``codes`` and ``reals``."""
+    optimisers = [torch.optim.RMSprop(net.values(), lr=LEARNING_RATE, alpha=0.9, eps=1e-6) for net in (G, D)]
+
+    def step(network: Tensors, gradients) -> None:
+        for parameter, gradient in zip(network.values(), gradients, strict=True):
+            parameter.grad = gradient
+        optimisers[0 if network is G else 1].step()
+        with torch.no_grad():
+            for name, parameter in network.items():
+                if name.endswith(".slope"):
+                    parameter.clamp_(0, 1)
+
+    losses = []
+    for code_pair, real in zip(codes, reals, strict=True):
+        fake = generator(code_pair[0], G, G_buffers, norm, size)[0]
+        d_real = entropy(discriminator(real, D, D_buffers, norm, size)[0], 1.0)
+        judged = fake if schedule == "shared" else fake.detach()
+        logits = discriminator(judged, D, D_buffers, norm, size)[0]
+        d_fake = entropy(logits, 0.0)
+        D_grads = torch.autograd.grad(d_real + d_fake, list(D.values()), retain_graph=schedule == "shared")
+        if schedule == "alternating":
+            step(D, D_grads)
+            fake = generator(code_pair[1], G, G_buffers, norm, size)[0]
+            logits = discriminator(fake, D, D_buffers, norm, size)[0]
+        g = entropy(logits, 1.0)
+        step(G, torch.autograd.grad(g, list(G.values())))
+        if schedule == "shared":
+            step(D, D_grads)
+        losses.append([d_real.item(), d_fake.item(), g.item()])
+    return np.array(losses)
+
+
+def oracle(norm: str) -> dict[str, np.ndarray]:
+    """Everything that ``pytorch_<norm>.npz`` holds."""
+    rng = np.random.default_rng(NORMS.index(norm))
+    G, G_buffers = random_network("G", norm, SIZE, CODE, FEATURES, rng)
+    D, D_buffers = random_network("D", norm, SIZE, CODE, FEATURES, rng)
+    codes = rng.standard_normal((STEPS, 2, BATCH, CODE))
+    reals = rng.integers(0, 256, (STEPS, BATCH, *SIZE, 3), dtype=np.uint8)
+    given = {"G": G, "G_buffers": G_buffers, "D": D, "D_buffers": D_buffers}
+    values = {f"{kind}.{name}": array for kind, arrays in given.items() for name, array in arrays.items()}
+    code_batches, real_batches = torch.tensor(codes), [nchw(real / 255) for real in reals]
+
+    def fresh() -> list[Tensors]:
+        return [tensors(G, trained=True), tensors(G_buffers), tensors(D, trained=True), tensors(D_buffers)]
+
+    state = fresh()
+    values |= first_step(norm, SIZE, code_batches[0, 0], real_batches[0], *state)
+    evaluated = generator(code_batches[0, 0], state[0], state[1], norm, SIZE, training=False)[0]
+    for schedule in ("alternating", "shared"):
+        values[schedule] = training_losses(norm, SIZE, schedule, code_batches, real_batches, *fresh())
+    return values | {"codes": codes, "reals": reals, "fake_evaluated": nhwc(evaluated)}
+
+
+def main() -> None:
+    torch.set_num_threads(1)  # sums in one order, whatever the machine
+    torch.use_deterministic_algorithms(True)
+    for norm in NORMS:
+        path = Path(__file__).with_name(f"pytorch_{norm}.npz")
+        np.savez_compressed(path, **oracle(norm))
+        print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, PyTorch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""tinygan's full-size networks against PyTorch itself, where it is installed."""
+
+import numpy as np
+import pytest
+
+from tests.oracle.compare import TOLERANCES, assert_agrees, first_step, part, sides_of_kinks
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed; the stored oracle covers small networks")
+
+from tests.oracle import make_pytorch_oracle as oracle  # noqa: E402  needs torch
+
+SIZE, CODE, FEATURES, BATCH = (32, 32), 128, 64, 8
+ATTEMPTS = 8
+
+
+def full_size(norm: str, seed: int) -> dict[str, np.ndarray]:
+    """Random parameters and one batch, by the names of the stored files."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for which in "GD":
+        arrays, buffers = oracle.random_network(which, norm, SIZE, CODE, FEATURES, rng)
+        values |= {f"{which}.{name}": array for name, array in arrays.items()}
+        values |= {f"{which}_buffers.{name}": array for name, array in buffers.items()}
+    values["codes"] = rng.standard_normal((1, 1, BATCH, CODE))
+    values["reals"] = rng.integers(0, 256, (1, BATCH, *SIZE, 3), dtype=np.uint8)
+    return values
+
+
+def by_pytorch(values: dict[str, np.ndarray], norm: str, precision: str) -> dict[str, np.ndarray]:
+    dtype = getattr(torch, precision)
+    networks = [
+        oracle.tensors(part(values, f"{which}{kind}."), dtype, trained=not kind)
+        for which in "GD"
+        for kind in ("", "_buffers")
+    ]
+    codes = torch.tensor(values["codes"][0, 0], dtype=dtype)
+    result = oracle.first_step(norm, SIZE, codes, oracle.nchw(values["reals"][0] / 255, dtype), *networks)
+    evaluated = oracle.generator(codes, networks[0], networks[1], norm, SIZE, training=False)[0]
+    return result | {"fake_evaluated": oracle.nhwc(evaluated)}
+
+
+@pytest.mark.parametrize("norm", ["wn", "bn"])
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_full_size_networks(norm, precision):
+    """Of half a million rectified units, float32 rounding now and then puts one on the other side of its kink.
+
+    Either side is right then, but they differ by that unit's whole gradient; so other random numbers are taken.
+    """
+    for seed in range(ATTEMPTS):
+        values = full_size(norm, seed)
+        expected, actual = by_pytorch(values, norm, precision), first_step(values, norm, precision)
+        differing = (sides_of_kinks(actual, values) != sides_of_kinks(expected, values)).sum()
+        assert differing <= 5  # one or two by chance; an activation that is wrong moves thousands
+        if differing == 0:
+            break
+    else:
+        pytest.fail(f"{ATTEMPTS} random networks in a row have a unit within rounding of its kink")
+    assert set(actual) == set(expected)
+    assert_agrees(actual, expected, precision)
+
+
+@pytest.mark.parametrize("norm", oracle.NORMS)
+def test_stored_oracle_is_what_the_script_makes(norm):
+    stored = np.load(oracle.Path(oracle.__file__).with_name(f"pytorch_{norm}.npz"), allow_pickle=False)
+    made = oracle.oracle(norm)
+    assert set(stored.files) == set(made)
+    for name, array in made.items():
+        # Another version or processor may round elsewhere: 1e-9 of the largest element, as for tinygan.
+        largest = np.abs(stored[name].astype(float)).max()
+        np.testing.assert_allclose(array, stored[name], rtol=0, atol=1e-9 * largest + 1e-15, err_msg=name)

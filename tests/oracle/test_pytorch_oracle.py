@@ -1,0 +1,75 @@
+"""tinygan against stored PyTorch results: activations, losses, every gradient, ten training steps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracle.compare import TOLERANCES, assert_agrees, batches, first_step, part, players
+from tinygan.models.dcgan import NORMS
+from tinygan.training.step import SCHEDULES, Game
+
+LEARNING_RATE = 1e-3  # the oracle's
+
+every_norm = pytest.mark.parametrize("norm", NORMS)
+both_precisions = pytest.mark.parametrize("precision", TOLERANCES)
+
+
+def stored(norm: str) -> dict[str, np.ndarray]:
+    with np.load(Path(__file__).with_name(f"pytorch_{norm}.npz"), allow_pickle=False) as file:
+        return dict(file)
+
+
+@every_norm
+@both_precisions
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        ("G_activations.", "D_activations_real.", "D_activations_fake.", "losses"),
+        ("D_grads.",),
+        ("G_grads.",),
+        ("G_buffers_after.", "D_buffers_after.", "fake_evaluated"),
+    ],
+    ids=["activations-and-losses", "discriminator-gradients", "generator-gradients", "running-statistics"],
+)
+def test_first_step(norm, precision, prefixes):
+    values = stored(norm)
+    actual = {name: array for name, array in first_step(values, norm, precision).items() if name.startswith(prefixes)}
+    assert set(actual) == {name for name in values if name.startswith(prefixes)}
+    assert all(array.dtype == precision for array in actual.values())
+    assert_agrees(actual, values, precision)
+
+
+@every_norm
+@both_precisions
+@pytest.mark.parametrize("schedule", ["alternating", "shared"])
+def test_ten_training_steps(norm, precision, schedule):
+    values = stored(norm)
+    game = Game(*players(values, norm, precision))
+    step, code_batches = SCHEDULES[schedule]
+    pairs = zip(*batches(values, precision), strict=True)
+    losses = np.array([step(game, reals, codes[:code_batches], LEARNING_RATE) for codes, reals in pairs])
+    assert losses.shape == (10, 3)
+    assert_agrees({schedule: losses}, values, precision)
+
+
+@every_norm
+def test_oracle_is_worth_agreeing_with(norm):
+    """Random parameters, unsaturated losses, slopes at the ends of their range, losses that training moves."""
+    values = stored(norm)
+    reals = values["reals"]
+    assert reals.shape == (10, 3, 12, 18, 3)
+    assert np.abs(values["D_activations_fake.logit"]).max() < 5
+    for which in "GD":
+        for name, gradient in part(values, f"{which}_grads.").items():
+            layer = name.removesuffix(".b")
+            zero = layer in ("up1", "down1") and norm == "bn"  # a bias that batch norm takes out again
+            assert (np.abs(gradient).max() < 1e-12) == (zero and layer != name), name
+        slopes = np.concatenate([array for name, array in part(values, f"{which}.").items() if name.endswith("slope")])
+        assert slopes.min() == 0
+        assert slopes.max() == 1
+        assert ((slopes > 0) & (slopes < 1)).any()
+    for schedule in ("alternating", "shared"):
+        assert np.abs(values[schedule][-1] - values[schedule][0]).max() > 0.01
+    np.testing.assert_allclose(values["shared"][0], values["losses"], rtol=1e-12)  # two orders of the same sums
+    assert np.abs(values["alternating"] - values["shared"]).max() > 1e-3

@@ -1,0 +1,138 @@
+"""What the loop leaves behind, and what it watches for."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from tinygan.backend import open_backend
+from tinygan.errors import NonFiniteError, UsageError
+from tinygan.streams import stream
+from tinygan.training import checkpoint, session
+from tinygan.training.dryrun import describe, step_memory
+from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
+from tinygan.training.loop import Trainer, learning_rate
+from tinygan.training.losslog import LossLog
+from tinygan.training.status import Status
+from tinygan.training.step import Losses
+
+
+def test_everything_appears_at_its_interval(tiny_options):
+    run = session.start(tiny_options(), ["test"])
+    Trainer(run).run()
+    assert sorted(path.name for path in run.folder.samples.iterdir()) == [
+        "000000.png", "000005.png", "000010.png", "000013.png", "reals.png",
+    ]  # fmt: skip
+    assert sorted(path.name for path in run.folder.checkpoints.iterdir()) == ["000010.safetensors", "last.safetensors"]
+    assert checkpoint.load(run.folder.checkpoints / "000010.safetensors").progress.iteration == 10
+    assert checkpoint.load(run.folder.last).progress.iteration == 13
+
+
+def test_the_log_holds_the_means_of_its_interval(tiny_options, monkeypatch):
+    rows = []
+    add = LossLog.add
+
+    def noting(self, losses):
+        rows.append([float(loss) for loss in losses])
+        add(self, losses)
+
+    monkeypatch.setattr(LossLog, "add", noting)
+    run = session.start(tiny_options(), ["test"])
+    Trainer(run).run()
+    first, *_, last = run.folder.read_log()
+    # Means of float32 values, taken in float64.
+    np.testing.assert_allclose([first[name] for name in Losses._fields], np.mean(rows[:4], axis=0), rtol=1e-12)
+    np.testing.assert_allclose([last[name] for name in Losses._fields], rows[12], rtol=1e-12)
+    assert first["images_per_second"] > 0
+    assert last["seconds"] > first["seconds"] > 0
+
+
+@pytest.mark.parametrize(("column", "network"), [(0, "discriminator"), (1, "discriminator"), (2, "generator")])
+def test_a_loss_that_is_not_finite_is_named_with_its_iteration(column, network):
+    losses = LossLog(10, np.ones((2, 3), np.float32), open_backend("cpu"))
+    values = [np.float32(1)] * 3
+    losses.add(Losses(*values))
+    values[column] = np.float32("nan")
+    losses.add(Losses(*values))
+    losses.add(Losses(*[np.float32("inf")] * 3))
+    with pytest.raises(NonFiniteError, match=f"the {network}'s loss is not finite at iteration 34"):
+        losses.means(iteration=35)
+
+
+def test_parameters_that_are_not_finite_stop_the_run_before_they_are_saved(tiny_options):
+    run = session.start(tiny_options(save_every=1), ["test"])
+    trainer = Trainer(run)
+    iterate = trainer.iterate
+
+    def poisoned():
+        iterate()
+        if run.progress.iteration == 2:
+            run.game.generator.parameters.flat[3] = np.inf
+
+    trainer.iterate = poisoned
+    with pytest.raises(NonFiniteError, match=r"generator .* after iteration 2; the last good .*\(iteration 1\)"):
+        trainer.run()
+    assert checkpoint.load(run.folder.last).progress.iteration == 1
+
+
+def test_samples_come_from_evaluation_mode_and_move_no_statistics(tiny_options):
+    run = session.start(tiny_options(norm="bn", iterations=2), ["test"])
+    trainer = Trainer(run)
+    trainer.run()
+    G = run.game.generator
+    before = G.buffers.flat.copy()
+    trainer.save_samples()
+    np.testing.assert_array_equal(G.buffers.flat, before)
+
+
+def test_warm_up(tiny_options):
+    options = tiny_options(learning_rate=0.5, warmup=4)
+    assert [learning_rate(options, i) for i in (1, 2, 4, 5, 100)] == [0.125, 0.25, 0.5, 0.5, 0.5]
+    assert learning_rate(tiny_options(learning_rate=0.5), 1) == 0.5
+
+
+def test_what_an_iteration_is_fed(tiny_options):
+    options = tiny_options()
+    codes = latent_codes(options, 3, 2)
+    assert codes.shape == (2, 7, 5)
+    np.testing.assert_array_equal(codes, latent_codes(options, 3, 2))
+    assert not np.isclose(codes, latent_codes(options, 4, 2)).any()
+    assert not np.isclose(codes[0], codes[1]).any()
+    many = np.concatenate([latent_codes(options, i, 2).ravel() for i in range(1, 1001)])
+    # 70,000 draws: the mean is within 4/√70,000 of 0, the variance within 4·√(2/70,000) of 1.
+    assert abs(many.mean()) < 0.0152
+    assert abs(many.var() - 1) < 0.0214
+    assert preview_codes(options).shape == (100, 5)
+    images = stream(0, "bytes").integers(0, 256, (2, 3, 4, 3)).astype(np.uint8)
+    real = to_unit_range(images, open_backend("cpu"))
+    assert real.dtype == np.float32
+    np.testing.assert_array_equal(np.rint(real * 255), images)
+    assert real.max() <= 1
+
+
+def test_a_set_smaller_than_a_batch_is_refused(tiny_options):
+    with pytest.raises(UsageError, match=r"--batch-size 44 is larger than the 42 training images"):
+        session.start(tiny_options(batch_size=44), ["test"])
+
+
+def test_held_out_images_are_never_trained_on(tiny_options):
+    run = session.start(tiny_options(batch_size=42), ["test"])
+    assert len(run.source.indices) == 42  # 48 images less 2 and 4
+    assert set(session.split(48).train) == set(run.source.indices.tolist())
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_the_memory_estimate_is_what_a_step_takes(tiny_options, batch):
+    options = tiny_options(features=16, image_size=(32, 32), batch_size=batch)
+    run = session.start(options, ["test"])
+    resident, per_step = step_memory(options, run.game)
+    trainer = Trainer(run)
+    trainer.status = Status(0, 2)
+    trainer.iterate()
+    tracemalloc.start()
+    trainer.iterate()
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert abs(per_step - used) < 0.1 * used
+    assert resident == 4 * sum(3 * player.parameters.flat.size + player.buffers.flat.size for player in run.game[:2])
+    assert f"{(resident + per_step) / 2**20:.0f} MiB" in describe(options)
