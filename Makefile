@@ -8,8 +8,8 @@ PY := $(VENV)/bin/python
 .PHONY: train test lint clean
 
 train: $(VENV)/ready
-	$(PY) train.py --norm wn --dataset shapes --features 16 --code-size 64 --learning-rate 5e-4 \
-	  --iterations 2000 --sample-every 500 --log-every 100
+	$(PY) train.py --norm wn --dataset shapes --features 32 --code-size 64 --learning-rate 2e-4 \
+	  --iterations 1500 --sample-every 500 --log-every 100
 
 test: lint
 	$(PY) -m pytest -q

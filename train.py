@@ -134,7 +134,9 @@ def main(arguments: list[str]) -> None:
         return
     command = [sys.argv[0], *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)
-    print(f"{current.folder.path}: {options.dataset}, {options.norm}, on {current.backend.description}", flush=True)
+    print(
+        f"{current.folder.path}: {options.norm} on {current.images.source}; {current.backend.description}", flush=True
+    )
     if stored:
         changed = {
             name for name, value in dataclasses.asdict(options).items() if value != getattr(stored.options, name)

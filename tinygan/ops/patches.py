@@ -43,18 +43,22 @@ def fold(patches: Array, window: Window, image_shape: tuple[int, int, int, int])
     """Add every patch back to where :func:`unfold` took it from: (N·H'·W', kh·kw·C) -> (N, H, W, C).
 
     The adjoint: Σ unfold(a)·b = Σ a·fold(b) for all a, b. Pixels in several patches receive the sum, pixels in none
-    receive 0. One strided addition per kernel position; no two elements of one addition share a pixel, so nothing
-    is scattered with atomics and the result is the same from run to run.
+    receive 0. Patches overlap, but a block of stride×stride taps does not: over all patches it tiles the image. So the
+    kernel is taken block by block, each one strided addition (four for a 4×4 kernel with stride 2), and nothing is
+    scattered with atomics: the result is the same from run to run.
     """
     (kh, kw), (sh, sw), (ph, pw) = window
     N, H, W, C = image_shape
     rows, columns = window.positions((H, W))
     patches = patches.reshape(N, rows, columns, kh, kw, C)
-    padded = array_module(patches).zeros((N, H + 2 * ph, W + 2 * pw, C), patches.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            padded[:, i : i + sh * rows : sh, j : j + sw * columns : sw] += patches[:, :, :, i, j]
-    return padded[:, ph : ph + H, pw : pw + W]
+    tiles = -(-(H + 2 * ph) // sh), -(-(W + 2 * pw) // sw)
+    padded = array_module(patches).zeros((N, tiles[0], sh, tiles[1], sw, C), patches.dtype)
+    for i in range(0, kh, sh):
+        for j in range(0, kw, sw):
+            block = patches[:, :, :, i : i + sh, j : j + sw].transpose(0, 1, 3, 2, 4, 5)  # (N, H', ≤sh, W', ≤sw, C)
+            top, left = i // sh, j // sw
+            padded[:, top : top + rows, : block.shape[2], left : left + columns, : block.shape[4]] += block
+    return padded.reshape(N, tiles[0] * sh, tiles[1] * sw, C)[:, ph : ph + H, pw : pw + W]
 
 
 def _zero_pad(image: Array, pad: tuple[int, int]) -> Array:

@@ -28,13 +28,14 @@ from tinygan.training.step import Game
 
 @dataclass
 class Session:
-    """What the training loop needs: options, device, the game, the images, the folder and the progress."""
+    """What the training loop needs: options, device, the game, the images in their order, the folder, the progress."""
 
     options: Options
     backend: Backend
     game: Game
-    source: BatchSource
+    images: ImageSet
     fingerprint: str
+    source: BatchSource
     folder: RunFolder
     progress: Progress
 
@@ -47,8 +48,8 @@ def start(options: Options, command: list[str]) -> Session:
     game = build_game(options, backend)
     folder = RunFolder.create(Path(options.out), run_title(options))
     progress = Progress(0, 0.0, np.zeros((0, 3), backend.dtype))
-    session = Session(options, backend, game, source, images.fingerprint(), folder, progress)
-    _describe(session, images, command)
+    session = Session(options, backend, game, images, images.fingerprint(), source, folder, progress)
+    _describe(session, command)
     return session
 
 
@@ -71,10 +72,9 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     game = build_game(options, backend)
     checkpoint.restore(stored, game)
     folder = _folder_to_go_on_in(stored, options)
-    session = Session(
-        options, backend, game, batch_source(images, options), stored.fingerprint, folder, stored.progress
-    )
-    _describe(session, images, command, resumed_from=str(stored.path))
+    source = batch_source(images, options)
+    session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress)
+    _describe(session, command, resumed_from=str(stored.path))
     return session
 
 
@@ -123,8 +123,9 @@ def run_title(options: Options) -> str:
     return "-".join(part for part in (options.dataset, options.norm, options.name) if part)
 
 
-def _describe(session: Session, images: ImageSet, command: list[str], resumed_from: str | None = None) -> None:
+def _describe(session: Session, command: list[str], resumed_from: str | None = None) -> None:
     """Write what is known of the run and of this session of it to its ``config.json``."""
+    images = session.images
     counts = {name: len(part) for name, part in split(len(images.images))._asdict().items()}
     xp = session.backend.xp
     session.folder.describe(
