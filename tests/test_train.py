@@ -161,12 +161,6 @@ def test_debug_shows_the_traceback(run):
     assert err.splitlines()[-1].startswith("error: ")
 
 
-def test_presets_are_won_over_by_what_is_typed():
-    options = training_options.resolve({"learning_rate": 5e-5, "data_dir": "x"}, "celeba")
-    assert (options.image_size, options.crop_size, options.code_size) == ((160, 160), (160, 160), 256)
-    assert options.learning_rate == 5e-5
-
-
 def test_help_names_every_option_with_its_default(capsys):
     with pytest.raises(SystemExit) as stop:
         train.main(["--help"])

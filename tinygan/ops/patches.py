@@ -57,7 +57,8 @@ def fold(patches: Array, window: Window, image_shape: tuple[int, int, int, int])
         for j in range(0, kw, sw):
             block = patches[:, :, :, i : i + sh, j : j + sw].transpose(0, 1, 3, 2, 4, 5)  # (N, H', ≤sh, W', ≤sw, C)
             top, left = i // sh, j // sw
-            padded[:, top : top + rows, : block.shape[2], left : left + columns, : block.shape[4]] += block
+            target = padded[:, top : top + rows, : block.shape[2], left : left + columns, : block.shape[4]]
+            target += block  # a view; CuPy would copy it onto itself after `padded[...] += block`
     return padded.reshape(N, tiles[0] * sh, tiles[1] * sw, C)[:, ph : ph + H, pw : pw + W]
 
 

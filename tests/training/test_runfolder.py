@@ -1,0 +1,49 @@
+"""Run folders: numbered, never shared."""
+
+import json
+
+import pytest
+
+from tinygan.errors import TinyganError
+from tinygan.training.runfolder import RunFolder
+
+
+def test_numbers_go_up_and_no_folder_is_taken(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "00007-shapes-wn").mkdir()
+    first, second = (RunFolder.create(tmp_path, "shapes-wn") for _ in range(2))
+    assert [run.path.name for run in (first, second)] == ["00008-shapes-wn", "00009-shapes-wn"]
+    assert first.samples.is_dir()
+    assert first.checkpoints.is_dir()
+
+
+def test_two_runs_that_start_at_once_get_two_folders(tmp_path, monkeypatch):
+    listing = list(tmp_path.iterdir())
+    monkeypatch.setattr(type(tmp_path), "iterdir", lambda self: iter(listing))  # neither sees the other's folder
+    names = {RunFolder.create(tmp_path, "shapes-wn").path.name for _ in range(3)}
+    assert names == {"00000-shapes-wn", "00001-shapes-wn", "00002-shapes-wn"}
+
+
+def test_a_log_that_was_cut_off_is_read_up_to_there(tmp_path):
+    run = RunFolder.create(tmp_path, "shapes-wn")
+    assert run.read_log() == []
+    run.append_log({"iteration": 1})
+    run.append_log({"iteration": 2})
+    with open(run.log, "a") as log:
+        log.write('{"iteration": 3, "d_re')
+    assert [line["iteration"] for line in run.read_log()] == [1, 2]
+
+
+def test_the_config_keeps_every_session(tmp_path):
+    run = RunFolder.create(tmp_path, "shapes-wn")
+    run.describe({"options": {"iterations": 5}}, {"from_iteration": 0})
+    run.describe({"options": {"iterations": 9}}, {"from_iteration": 5})
+    config = json.loads(run.config.read_text())
+    assert config["options"]["iterations"] == 9
+    assert [session["from_iteration"] for session in config["sessions"]] == [0, 5]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TinyganError, match=r"--out .*file: cannot create a run there"):
+        RunFolder.create(tmp_path / "file", "shapes-wn")
