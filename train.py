@@ -10,17 +10,10 @@ import dataclasses
 import sys
 from pathlib import Path
 
+from tinygan.cli import OneLineParser
 from tinygan.errors import UsageError, run_script
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Reports a typing error as one line instead of the whole usage."""
-
-    def error(self, message: str) -> None:
-        """Raise UsageError."""
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -89,6 +82,13 @@ def build_parser() -> argparse.ArgumentParser:
     add(group, "name", "added to the run folder's name", metavar="NAME")
     add(group, "log_every", "iterations per line of log.jsonl (mean losses) and of the status", type=int, metavar="N")
     add(group, "sample_every", "iterations between sample grids", type=int, metavar="N")
+    add(
+        group,
+        "test_every",
+        "iterations between reconstruction tests of 200 held-out images, 0 for none",
+        type=int,
+        metavar="N",
+    )
     add(group, "save_every", "iterations between saves of checkpoints/last.safetensors", type=int, metavar="N")
     add(group, "keep_every", "iterations between numbered checkpoints that are kept", type=int, metavar="N")
     group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")

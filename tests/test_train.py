@@ -62,7 +62,9 @@ def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
 def test_a_run_explains_itself(finished, run):
     names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
     samples = {f"samples/{name}.png" for name in ("reals", "000000", "000002")}
-    assert names == {"config.json", "log.jsonl", "checkpoints/last.safetensors"} | samples
+    assert (
+        names == {"config.json", "log.jsonl", "checkpoints/last.safetensors", "reconstructions/targets.png"} | samples
+    )
     config = json.loads((finished / "config.json").read_text())
     assert config["options"]["norm"] == "wn"
     assert config["data"]["fingerprint"].startswith("sha256:")

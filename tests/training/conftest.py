@@ -36,6 +36,7 @@ def tiny_options(tmp_path, tiny_data):
             "out": str(tmp_path / "runs"),
             "log_every": 4,
             "sample_every": 5,
+            "test_every": 5,
             "save_every": 3,
             "keep_every": 10,
         }

@@ -8,7 +8,7 @@ import pytest
 from tinygan.backend import open_backend
 from tinygan.errors import NonFiniteError, UsageError
 from tinygan.streams import stream
-from tinygan.training import checkpoint, session
+from tinygan.training import checkpoint, loop, session
 from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
 from tinygan.training.loop import Trainer, learning_rate
@@ -23,7 +23,8 @@ def test_everything_appears_at_its_interval(tiny_options):
     assert sorted(path.name for path in run.folder.samples.iterdir()) == [
         "000000.png", "000005.png", "000010.png", "000013.png", "reals.png",
     ]  # fmt: skip
-    assert sorted(path.name for path in run.folder.checkpoints.iterdir()) == ["000010.safetensors", "last.safetensors"]
+    names = sorted(path.name for path in run.folder.checkpoints.iterdir())
+    assert names == ["000010.safetensors", "best.safetensors", "last.safetensors"]
     assert checkpoint.load(run.folder.checkpoints / "000010.safetensors").progress.iteration == 10
     assert checkpoint.load(run.folder.last).progress.iteration == 13
 
@@ -39,7 +40,7 @@ def test_the_log_holds_the_means_of_its_interval(tiny_options, monkeypatch):
     monkeypatch.setattr(LossLog, "add", noting)
     run = session.start(tiny_options(), ["test"])
     Trainer(run).run()
-    first, *_, last = run.folder.read_log()
+    first, *_, last = (line for line in run.folder.read_log() if "g" in line)
     # Means of float32 values, taken in float64.
     np.testing.assert_allclose([first[name] for name in Losses._fields], np.mean(rows[:4], axis=0), rtol=1e-12)
     np.testing.assert_allclose([last[name] for name in Losses._fields], rows[12], rtol=1e-12)
@@ -108,6 +109,48 @@ def test_what_an_iteration_is_fed(tiny_options):
     assert real.dtype == np.float32
     np.testing.assert_array_equal(np.rint(real * 255), images)
     assert real.max() <= 1
+
+
+def test_the_running_test_chooses_the_best_checkpoint(tiny_options, monkeypatch):
+    losses = iter([0.5, 0.2, 0.3])
+    figures = {"std": 0.1, "psnr": 1.0, "z2": 0.0}
+    monkeypatch.setattr(loop, "summary", lambda result: {"loss": next(losses), **figures})
+    run = session.start(tiny_options(test_every=4), ["test"])
+    Trainer(run).run()
+    tests = [line for line in run.folder.read_log() if "reconstruction" in line]
+    assert [(line["iteration"], line["reconstruction"]["loss"]) for line in tests] == [(4, 0.5), (8, 0.2), (12, 0.3)]
+    assert run.progress.best == checkpoint.Best(8, 0.2)
+    best = checkpoint.load(run.folder.best)
+    assert (best.progress.iteration, best.progress.best) == (8, checkpoint.Best(8, 0.2))
+
+
+def test_the_running_test_sees_its_own_images_only_and_changes_nothing(tiny_options):
+    run = session.start(tiny_options(norm="bn", iterations=2), ["test"])
+    trainer = Trainer(run)
+    np.testing.assert_array_equal(trainer.test_images, run.images.images[session.split(48).running])
+    trainer.run()
+    before = [store.flat.copy() for player in run.game[:2] for store in player.stores().values()]
+    trainer.running_test()
+    after = [store.flat for player in run.game[:2] for store in player.stores().values()]
+    for array, copy in zip(after, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert not run.game.generator.gradients.flat.any()
+
+
+def test_a_reconstruction_that_is_not_finite_stops_the_run(tiny_options, monkeypatch):
+    monkeypatch.setattr(loop, "summary", lambda result: {"loss": float("nan")})
+    run = session.start(tiny_options(test_every=4), ["test"])
+    with pytest.raises(
+        NonFiniteError, match=r"reconstruction loss .* after iteration 4; the last good .*\(iteration 3\)"
+    ):
+        Trainer(run).run()
+
+
+def test_no_running_test_when_it_is_off(tiny_options):
+    run = session.start(tiny_options(test_every=0), ["test"])
+    Trainer(run).run()
+    assert not any("reconstruction" in line for line in run.folder.read_log())
+    assert not run.folder.best.exists()
 
 
 def test_a_set_smaller_than_a_batch_is_refused(tiny_options):

@@ -42,6 +42,7 @@ def assert_same_state(one, other):
     for name, tensor in ours.tensors.items():
         assert tensor.tobytes() == theirs.tensors[name].tobytes(), name
     assert ours.progress.iteration == theirs.progress.iteration
+    assert ours.progress.best == theirs.progress.best
     np.testing.assert_array_equal(ours.progress.pending_losses, theirs.progress.pending_losses)
 
 
@@ -57,9 +58,14 @@ def test_resume_is_exact(tiny_options, norm, schedule, k):
     assert second.folder.path == first.folder.path != whole.folder.path
     assert_same_state(whole, second)
     assert log_of(second) == log_of(whole)
-    assert [line["iteration"] for line in log_of(whole)] == [4, 8, 12, 13]
-    for sample in ("000000.png", "000005.png", "000013.png", "reals.png"):
-        assert (whole.folder.samples / sample).read_bytes() == (second.folder.samples / sample).read_bytes()
+    assert [line["iteration"] for line in log_of(whole)] == [4, 5, 8, 10, 12, 13]
+    pictures = [f"samples/{name}.png" for name in ("000000", "000005", "000013", "reals")]
+    pictures += [f"reconstructions/{name}.png" for name in ("targets", "000005", "000010")]
+    for picture in pictures:
+        assert (whole.folder.path / picture).read_bytes() == (second.folder.path / picture).read_bytes()
+    best, again = (checkpoint.load(one.folder.best) for one in (whole, second))
+    assert best.progress.best == again.progress.best
+    assert best.progress.iteration == again.progress.iteration == best.progress.best.iteration
 
 
 def test_a_different_seed_gives_a_different_run(tiny_options):
@@ -99,6 +105,25 @@ def test_an_older_checkpoint_branches_off_and_leaves_its_run_alone(tiny_options)
     assert_same_state(whole, branch)
     assert log_of(branch) == log_of(whole)
     assert {path: path.read_bytes() for path in whole.folder.path.rglob("*") if path.is_file()} == before
+
+
+def test_a_branch_takes_the_best_of_its_past_along_or_starts_without(tiny_options):
+    whole = run(tiny_options(keep_every=6))
+    older = whole.folder.checkpoints / "000006.safetensors"
+    assert checkpoint.load(older).progress.best.iteration == 5
+    if checkpoint.load(whole.folder.best).progress.iteration == 5:  # the later test, at 10, was no better
+        branch = go_on(older, iterations=7)
+        assert branch.folder.best.read_bytes() == whole.folder.best.read_bytes()
+    # Once the run has found a better one, that of the branch's past is gone.
+    stored = checkpoint.load(whole.folder.last)
+    stored.progress.best = checkpoint.Best(10, 0.0)
+    game = session.build_game(stored.options, whole.backend)
+    checkpoint.restore(stored, game)
+    stored.progress.iteration = 10
+    checkpoint.save(whole.folder.best, game, stored.progress, stored.options, stored.fingerprint)
+    branch = go_on(older, iterations=7)
+    assert not branch.folder.best.exists()
+    assert checkpoint.load(branch.folder.last).progress.best is None
 
 
 def test_lines_written_after_the_last_save_are_cut(tiny_options):

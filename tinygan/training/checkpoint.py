@@ -7,7 +7,7 @@ Nothing in it can run code.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,14 @@ PENDING_LOSSES = "pending_losses"
 
 
 @dataclass
+class Best:
+    """The running test with the lowest loss so far: after which iteration, and the loss."""
+
+    iteration: int
+    loss: float
+
+
+@dataclass
 class Progress:
     """How far a run is.
 
@@ -33,11 +41,13 @@ class Progress:
         iteration: iterations finished.
         seconds: training time so far, over all sessions.
         pending_losses: the losses (d_real, d_fake, g) of the iterations since the last full log interval, (k, 3).
+        best: the best running test, None before the first.
     """
 
     iteration: int
     seconds: float
     pending_losses: np.ndarray
+    best: Best | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ def save(path: Path, game: Game, progress: Progress, options: Options, fingerpri
         "options": options.to_json(),
         "iteration": progress.iteration,
         "seconds": progress.seconds,
+        "best": progress.best and asdict(progress.best),
         "fingerprint": fingerprint,
     }
     write_atomically(path, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(description)}))
@@ -95,7 +106,8 @@ def load(path: Path) -> Checkpoint:
         description = json.loads(metadata[METADATA_KEY])
         if description["format"] > FORMAT_VERSION:
             raise TinyganError(f"{path} was written by a newer tinygan (format {description['format']}): update it")
-        progress = Progress(description["iteration"], description["seconds"], tensors.pop(PENDING_LOSSES))
+        best = description["best"] and Best(**description["best"])
+        progress = Progress(description["iteration"], description["seconds"], tensors.pop(PENDING_LOSSES), best)
         options = Options.from_json(description["options"])
         return Checkpoint(Path(path), options, description["fingerprint"], progress, tensors)
     except (ValueError, KeyError, TypeError) as error:

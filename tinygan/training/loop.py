@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, Stopped
+from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary
 from tinygan.images import save_grid
 from tinygan.training import checkpoint
+from tinygan.training.checkpoint import Best
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
@@ -17,6 +20,9 @@ from tinygan.training.session import Session
 from tinygan.training.signals import StopRequest
 from tinygan.training.status import Status
 from tinygan.training.step import SCHEDULES
+
+GRID_COUNT = 100  # images in a grid of the running test
+TEST_BATCH = 100  # images searched for at once: chosen for speed, the figures do not depend on it
 
 
 class Trainer:
@@ -27,6 +33,7 @@ class Trainer:
         self.options, self.progress, self.backend = session.options, session.progress, session.backend
         self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
         self.preview = self.backend.to_device(preview_codes(self.options))
+        self.test_images = session.images.images[split(len(session.images.images)).running]
 
     def run(self) -> None:
         """Train until the last iteration or a signal.
@@ -70,6 +77,8 @@ class Trainer:
         if not folder.last.exists():
             first_images = self.session.source.first(len(self.preview))
             save_grid(folder.samples / "reals.png", first_images)
+            if len(self.test_images):
+                save_grid(folder.reconstructions / "targets.png", self.test_images[:GRID_COUNT])
             self.save_samples()
             self.save(folder.last)
 
@@ -94,6 +103,8 @@ class Trainer:
                 self.losses.clear()
         if iteration % options.sample_every == 0 or last:
             self.save_samples()
+        if options.test_every and iteration % options.test_every == 0 and len(self.test_images):
+            self.running_test()
         if iteration % options.keep_every == 0:
             self.save(folder.checkpoints / f"{iteration:06d}.safetensors")
         if iteration % options.save_every == 0 or last:
@@ -114,6 +125,25 @@ class Trainer:
         self.speed_from = iteration, now
         self.session.folder.append_log(entry)
         self.status.report(entry)
+
+    def running_test(self) -> None:
+        """Reconstruct the running test's images, log the figures, and keep the checkpoint if it is the best so far."""
+        iteration, folder, began = self.progress.iteration, self.session.folder, time.monotonic()
+        network = self.session.game.generator.network
+        batches = reconstruct(network, self.test_images, self.options.code_size, Search(), self.backend, TEST_BATCH)
+        result = join(list(batches))
+        figures = summary(result)
+        if not np.isfinite(figures["loss"]):
+            raise NonFiniteError(f"the generator's reconstruction loss is not finite after iteration {iteration}")
+        seconds = round(time.monotonic() - self.started, 3)
+        folder.append_log({"iteration": iteration, "reconstruction": figures, "seconds": seconds})
+        save_grid(folder.reconstructions / f"{iteration:06d}.png", result.images[:GRID_COUNT])
+        if self.progress.best is None or figures["loss"] < self.progress.best.loss:
+            self.progress.best = Best(iteration, figures["loss"])
+            self.save(folder.best)
+        self.status.report_test(iteration, figures, self.progress.best)
+        from_iteration, from_time = self.speed_from
+        self.speed_from = from_iteration, from_time + time.monotonic() - began  # training's speed, without the test
 
     def save(self, path: Path) -> None:
         """Write a checkpoint of this iteration."""

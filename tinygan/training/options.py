@@ -54,6 +54,7 @@ class Options:
     name: str = ""
     log_every: int = 50
     sample_every: int = 100
+    test_every: int = 1_000
     save_every: int = 1_000
     keep_every: int = 20_000
 
@@ -64,7 +65,7 @@ class Options:
         for name in ("code_size", "features", "batch_size", "iterations", *INTERVALS):
             if getattr(self, name) < 1:
                 raise UsageError(f"{flag(name)} is {getattr(self, name)}: it must be at least 1")
-        for name in ("warmup", "seed"):
+        for name in ("warmup", "seed", "test_every"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{flag(name)} is {getattr(self, name)}: it must not be negative")
         if not 0 < self.learning_rate < float("inf"):
@@ -89,7 +90,7 @@ class Options:
 INTERVALS = ("log_every", "sample_every", "save_every", "keep_every")
 
 # What may differ when a run is continued; everything else decides what the weights mean or would break its exactness.
-CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "data_dir", "out", *INTERVALS)
+CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "data_dir", "out", "test_every", *INTERVALS)
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
 PRESETS: dict[str, dict] = {

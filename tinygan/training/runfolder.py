@@ -15,6 +15,7 @@ from tinygan.errors import TinyganError
 from tinygan.files import remove_temporary_files, write_atomically
 
 LAST = "last.safetensors"
+BEST = "best.safetensors"
 LATEST = "latest"  # what --resume takes instead of a path
 
 
@@ -26,8 +27,11 @@ class RunFolder:
         self.config = self.path / "config.json"
         self.log = self.path / "log.jsonl"
         self.samples = self.path / "samples"
+        self.reconstructions = self.path / "reconstructions"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / LAST
+        self.best = self.checkpoints / BEST
+        self.evaluation = self.path / "evaluation"
 
     @classmethod
     def create(cls, out: Path, title: str) -> "RunFolder":
@@ -46,8 +50,8 @@ class RunFolder:
                     break
                 except FileExistsError:  # another run started at this moment
                     number += 1
-            run.samples.mkdir()
-            run.checkpoints.mkdir()
+            for folder in (run.samples, run.reconstructions, run.checkpoints):
+                folder.mkdir()
         except OSError as error:
             raise TinyganError(
                 f"--out {out}: cannot create a run there ({error.strerror}); choose another folder"
@@ -56,7 +60,7 @@ class RunFolder:
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""
-        for folder in (self.path, self.samples, self.checkpoints):
+        for folder in (self.path, self.samples, self.reconstructions, self.checkpoints):
             remove_temporary_files(folder)
 
     def write_log(self, entries: list[dict]) -> None:

@@ -16,6 +16,7 @@ from tinygan.data.batches import BatchSource
 from tinygan.data.imageset import ImageSet
 from tinygan.data.split import split
 from tinygan.errors import TinyganError, UsageError
+from tinygan.files import write_atomically
 from tinygan.models import dcgan
 from tinygan.streams import stream
 from tinygan.training import checkpoint
@@ -84,10 +85,22 @@ def _folder_to_go_on_in(stored: Checkpoint, options: Options) -> RunFolder:
     goes_on = stored.path.name == LAST and own.config.exists()
     folder = own if goes_on else RunFolder.create(Path(options.out), run_title(options))
     folder.clean()
-    # Log lines after the checkpoint, and one of an interval that was cut short, will be written again.
-    logged = stored.progress.iteration - len(stored.progress.pending_losses)
-    folder.write_log([entry for entry in own.read_log() if entry["iteration"] <= logged])
+    # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
+    iteration = stored.progress.iteration
+    logged = iteration - len(stored.progress.pending_losses)
+    log = own.read_log()
+    folder.write_log([e for e in log if e["iteration"] <= (iteration if "reconstruction" in e else logged)])
+    if folder is not own and stored.progress.best is not None:
+        _take_best_along(stored.progress, own, folder)
     return folder
+
+
+def _take_best_along(progress: Progress, own: RunFolder, branch: RunFolder) -> None:
+    """Give a branch the best checkpoint of its past; if the run has found a better one since, it starts without."""
+    if own.best.exists() and checkpoint.load(own.best).progress.iteration == progress.best.iteration:
+        write_atomically(branch.best, own.best.read_bytes())
+    else:
+        progress.best = None
 
 
 def build_game(options: Options, backend: Backend) -> Game:
@@ -102,10 +115,10 @@ def build_game(options: Options, backend: Backend) -> Game:
     )
 
 
-def load_images(options: Options) -> ImageSet:
-    """The data set that the options name, at their image size."""
-    data_dir = None if options.data_dir is None else Path(options.data_dir)
-    return data.load(options.dataset, data_dir, options.image_size, options.crop_size)
+def load_images(options: Options, data_dir: str | None = None) -> ImageSet:
+    """The data set that the options name, at their image size; ``data_dir`` wins over the options' own."""
+    where = data_dir or options.data_dir
+    return data.load(options.dataset, Path(where) if where else None, options.image_size, options.crop_size)
 
 
 def batch_source(images: ImageSet, options: Options) -> BatchSource:

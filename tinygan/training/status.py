@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from tinygan.training.checkpoint import Best
+
 
 class Status:
     """Shows iteration, losses, images per second, elapsed time and the time still to go."""
@@ -34,6 +36,15 @@ class Status:
         to_go = elapsed / done * (self.iterations - entry["iteration"])
         times = f"elapsed {tqdm.format_interval(elapsed)}  to go {tqdm.format_interval(to_go)}"
         print(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}", flush=True)
+
+    def report_test(self, iteration: int, figures: dict, best: Best) -> None:
+        """Show a running test; above the bar on a terminal."""
+        text = f"iteration {iteration}  reconstruction {figures['loss']:.6f}  psnr {figures['psnr']:.2f} dB"
+        text += f"  best {best.loss:.6f} at {best.iteration}"
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(text, flush=True)
 
     def close(self) -> None:
         """End the progress bar."""

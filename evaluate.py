@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Look at what a run of train.py has learnt: python evaluate.py reconstruct runs/00000-cifar10-wn
+
+Every command takes --help. Results go into the run's folder, under evaluation/.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tinygan.cli import OneLineParser
+from tinygan.errors import TinyganError, run_script
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """One sub-command per question."""
+    parser = OneLineParser(prog="evaluate.py", description="Look at what a run of train.py has learnt.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
+
+    def add(name: str, function, text: str, several: bool = False) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        command.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help="a run folder")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        if not several:
+            command.add_argument(
+                "--checkpoint", default="best", metavar="C", help="best, last or an iteration (default: %(default)s)"
+            )
+            command.add_argument(
+                "--device", default="auto", choices=("auto", "cpu", "gpu"), help="(default: %(default)s)"
+            )
+            command.add_argument("--data-dir", metavar="DIR", help="the data set, where it has moved since training")
+        return command
+
+    command = add("reconstruct", reconstruct, "The paper's measure: squared error after searching each held-out image")
+    command.add_argument("--set", default="final", choices=("final", "running"), help="(default: %(default)s)")
+    command.add_argument(
+        "--steps", type=positive, default=2000, metavar="N", help="descent steps (default: %(default)s)"
+    )
+    command.add_argument("--learning-rate", type=float, default=0.01, metavar="X", help="(default: %(default)s)")
+    command.add_argument("--optimiser", default="rmsprop", choices=("rmsprop", "adam"), help="(default: %(default)s)")
+    command.add_argument("--restarts", type=int, default=0, metavar="N", help="searches from random codes besides 0")
+    command.add_argument(
+        "--batch-size",
+        type=positive,
+        default=100,
+        metavar="N",
+        help="images at once; for speed only (default: %(default)s)",
+    )
+
+    command = add("samples", samples, "Images of random codes: a grid, a folder of PNG files or one .npz")
+    command.add_argument("--count", type=positive, default=64, metavar="N", help="(default: %(default)s)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    command.add_argument("--png-folder", metavar="DIR", help="write one PNG per image into this new folder")
+    command.add_argument("--npz", metavar="FILE", help="write uint8 'images' (N, H, W, 3)")
+
+    command = add("interpolate", interpolate, "Walk between random codes, and between reconstructed test images")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    command.add_argument("--gif", action="store_true", help="also as animations")
+    return parser
+
+
+def reconstruct(options: argparse.Namespace) -> None:
+    """Run the reconstruction test and print its figures."""
+    from tinygan.evaluation.finaltest import reconstruction_test
+    from tinygan.evaluation.reconstruction import Search
+    from tinygan.evaluation.trained import open_run
+
+    run = open_run(options.run, options.checkpoint, options.device)
+    search = Search(options.steps, options.learning_rate, options.optimiser, options.restarts)
+    file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir)
+    result = json.loads(file.read_text())
+    error = result["std"] / result["count"] ** 0.5
+    print(
+        f"{options.set} loss {result['loss']:.6f} ± {error:.6f} (standard error over {result['count']} images), "
+        f"psnr {result['psnr']:.2f} dB, |z|²/dim {result['z2']:.3f}, {result['steps']} steps, "
+        f"iteration {result['iteration']}\n{file}"
+    )
+
+
+def samples(options: argparse.Namespace) -> None:
+    """Write samples and say where."""
+    from tinygan.evaluation.pictures import save_samples
+    from tinygan.evaluation.trained import open_run
+
+    run = open_run(options.run, options.checkpoint, options.device)
+    print(save_samples(run, options.count, options.seed, options.png_folder, options.npz))
+
+
+def interpolate(options: argparse.Namespace) -> None:
+    """Write the two walks and say where."""
+    from tinygan.data.split import split
+    from tinygan.evaluation import pictures
+    from tinygan.evaluation.reconstruction import Search, join, reconstruct
+    from tinygan.evaluation.trained import open_run
+
+    run = open_run(options.run, options.checkpoint, options.device)
+    print(pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))
+    images = run.load_images(options.data_dir).images
+    targets = images[split(len(images)).running[: pictures.WALK_ROWS + 1]]
+    if len(targets) < 2:
+        raise TinyganError(f"{options.run}: its data set of {len(images)} images is too small to hold test images out")
+    batches = reconstruct(run.generator, targets, run.options.code_size, Search(500), run.backend, len(targets))
+    print(pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
+def main(arguments: list[str]) -> None:
+    """Parse ``arguments`` and run the command."""
+    options = build_parser().parse_args(arguments)
+    options.function(options)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

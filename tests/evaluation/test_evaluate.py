@@ -1,0 +1,165 @@
+"""evaluate.py as a person meets it."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import evaluate
+from tinygan.errors import TinyganError, run_script
+from tinygan.evaluation import finaltest, pictures
+from tinygan.evaluation.finaltest import reconstruction_test
+from tinygan.evaluation.reconstruction import Search
+from tinygan.evaluation.trained import open_run
+
+SEARCH = Search(steps=5)
+
+
+@pytest.fixture
+def call(capsys):
+    """Run evaluate.py in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        code = run_script(evaluate.main, [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def size_and_frames(path):
+    with Image.open(path) as image:
+        return *image.size, getattr(image, "n_frames", 1)
+
+
+def images_of(path):
+    with np.load(path) as file:
+        return file["images"]
+
+
+def test_reconstruct_writes_figures_losses_and_picture(trained, call):
+    code, out, _ = call("reconstruct", trained, "--steps", 5)
+    assert code == 0
+    file = trained / "evaluation" / "reconstruct-final-best-5.json"
+    assert str(file) in out
+    result = json.loads(file.read_text())
+    assert (result["set"], result["steps"], result["count"]) == ("final", 5, 40)
+    assert result["loss"] == pytest.approx(np.mean(result["losses"]), rel=1e-12)
+    assert f"final loss {result['loss']:.6f}" in out
+    assert size_and_frames(file.with_suffix(".png"))[0] == 10 * 34 + 2
+    assert not list(file.parent.glob("*unfinished*"))
+
+
+def test_the_running_test_of_training_is_the_same_measure(trained, call):
+    tests = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    best = min((line for line in tests if "reconstruction" in line), key=lambda line: line["reconstruction"]["loss"])
+    assert call("reconstruct", trained, "--set", "running", "--steps", 50)[0] == 0
+    result = json.loads((trained / "evaluation" / "reconstruct-running-best-50.json").read_text())
+    assert result["iteration"] == best["iteration"]
+    assert result["loss"] == pytest.approx(best["reconstruction"]["loss"], rel=1e-5)  # float32 through a checkpoint
+
+
+def test_an_interrupted_test_goes_on_where_it_was(trained, monkeypatch):
+    run = open_run(trained, "last", "cpu")
+    whole = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
+    searched = []
+    search = finaltest._search
+
+    def interrupted(run, targets, rows, how):
+        if len(searched) == 2:
+            raise KeyboardInterrupt
+        searched.append(rows)
+        return search(run, targets, rows, how)
+
+    monkeypatch.setattr(finaltest, "_search", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruction_test(run, "final", SEARCH, 8)
+    unfinished = trained / "evaluation" / "reconstruct-final-last-5.unfinished.safetensors"
+    assert unfinished.exists()
+    monkeypatch.setattr(finaltest, "_search", lambda *a: (searched.append(a[2]), search(*a))[1])
+    again = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
+    assert again["losses"] == whole["losses"]
+    assert [rows.start for rows in searched] == [0, 8, 16, 24, 32]  # none twice
+    assert not unfinished.exists()
+
+
+def test_what_was_left_by_another_search_is_not_used(trained, monkeypatch):
+    run = open_run(trained, "last", "cpu")
+    whole = json.loads(reconstruction_test(run, "final", SEARCH, 40).read_text())
+    other = Search(steps=5, learning_rate=0.5)
+    calls = []
+    search = finaltest._search
+    monkeypatch.setattr(finaltest, "_search", lambda *a: calls.append(a) or (search(*a) if len(calls) == 1 else 1 / 0))
+    with pytest.raises(ZeroDivisionError):
+        reconstruction_test(run, "final", other, 20)
+    monkeypatch.setattr(finaltest, "_search", search)
+    assert json.loads(reconstruction_test(run, "final", SEARCH, 40).read_text())["losses"] == whole["losses"]
+
+
+def test_samples_do_not_depend_on_how_many_are_asked_for(trained, call, tmp_path):
+    assert call("samples", trained, "--count", 130, "--npz", tmp_path / "many.npz")[0] == 0
+    assert call("samples", trained, "--count", 7, "--npz", tmp_path / "few.npz")[0] == 0
+    many, few = images_of(tmp_path / "many.npz"), images_of(tmp_path / "few.npz")
+    assert (many.shape, many.dtype) == ((130, 32, 32, 3), np.uint8)
+    np.testing.assert_array_equal(many[:7], few)
+    assert call("samples", trained, "--count", 7, "--png-folder", tmp_path / "png")[0] == 0
+    with Image.open(tmp_path / "png" / "000003.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), few[3])
+    code, _, err = call("samples", trained, "--png-folder", tmp_path / "png")
+    assert code == 1
+    assert "is not empty" in err
+    assert call("samples", trained, "--seed", 1)[0] == 0
+    assert (trained / "evaluation" / "samples-best-1.png").exists()
+
+
+def test_interpolate_walks_between_codes_and_images(trained, call):
+    assert call("interpolate", trained, "--gif")[0] == 0
+    for name in ("codes", "images"):
+        path = trained / "evaluation" / f"walk-{name}-best.png"
+        assert size_and_frames(path)[:2] == (10 * 34 + 2, 8 * 34 + 2)
+        assert size_and_frames(path.with_suffix(".gif"))[2] > 1
+
+
+def test_an_arc_keeps_its_length_and_meets_its_ends():
+    a, b = np.array([3.0, 0.0, 0.0]), np.array([0.0, 3.0, 0.0])
+    points = pictures.arc(a, b, 5)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 3, rtol=1e-12)
+    np.testing.assert_allclose(points[[0, 4]], [a, b], atol=1e-12)
+    np.testing.assert_allclose(points[2], np.array([1, 1, 0]) * 3 / 2**0.5, atol=1e-12)
+    np.testing.assert_allclose(pictures.arc(0 * a, b, 3)[1], b / 2)  # no angle with 0: straight
+    np.testing.assert_allclose(pictures.arc(a, -a, 3)[1], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["reconstruct", "nowhere"], 1, ["nowhere", "no run folder"]),
+        (["reconstruct", "RUN", "--checkpoint", "5"], 1, ["no checkpoint '000005'", "000008", "best", "last"]),
+        (["reconstruct", "RUN", "--steps", "0"], 2, ["--steps"]),
+        (["reconstruct", "RUN", "--set", "train"], 2, ["--set"]),
+        (["guess", "RUN"], 2, ["guess"]),
+    ],
+)
+def test_mistakes_are_one_line(trained, call, arguments, code, words):
+    result = call(*(trained if argument == "RUN" else argument for argument in arguments))
+    assert result[0] == code
+    assert result[2].count("\n") == 1
+    for word in words:
+        assert word in result[2]
+
+
+def test_a_foreign_or_damaged_checkpoint_and_other_images(trained, call, tmp_path):
+    foreign = tmp_path / "run"
+    (foreign / "checkpoints").mkdir(parents=True)
+    (foreign / "config.json").write_text("{}")
+    code, _, err = call("samples", foreign)
+    assert (code, "none yet" in err) == (1, True)
+    (foreign / "checkpoints" / "best.safetensors").write_bytes(b"something else")
+    code, _, err = call("samples", foreign)
+    assert (code, "is damaged or no checkpoint" in err) == (1, True)
+
+    run = open_run(trained, "8", "cpu")
+    object.__setattr__(run, "fingerprint", "sha256:other")
+    with pytest.raises(TinyganError, match="not those that"):
+        reconstruction_test(run, "final", SEARCH, 8)

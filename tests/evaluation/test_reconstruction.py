@@ -1,0 +1,119 @@
+"""The reconstruction measure: independent images, right descent, agreement with PyTorch."""
+
+import numpy as np
+import pytest
+
+from tinygan.backend import open_backend
+from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary
+from tinygan.layers import initialise
+from tinygan.models.dcgan import NORMS, generator
+from tinygan.streams import stream
+
+SIZE, CODE = (12, 16), 6
+
+
+def make_generator(norm, precision="float64"):
+    network = generator(SIZE, CODE, features=4, norm=norm)
+    backend = open_backend("cpu", precision)
+    parameters, _ = initialise(network, stream(0, "test generator"), backend)
+    # As after training: weights that make images differ, and statistics of batch norm that are neither 0 nor 1.
+    rng = stream(1, "test generator")
+    parameters.flat[:] += 0.1 * rng.standard_normal(parameters.flat.shape)
+    network(rng.standard_normal((32, CODE)).astype(precision), training=True)
+    return network, backend
+
+
+def random_targets(count):
+    return stream(2, "test targets").integers(0, 256, (count, *SIZE, 3)).astype(np.uint8)
+
+
+def search_all(norm, targets, search, batch_size, precision="float64"):
+    network, backend = make_generator(norm, precision)
+
+    def random_codes(restart):
+        return stream(3, "test restarts", restart).standard_normal((len(targets), CODE))
+
+    return join(list(reconstruct(network, targets, CODE, search, backend, batch_size, random_codes)))
+
+
+def rmsprop_by_hand(norm, target, steps, learning_rate):
+    """One image, one code, the formulas written out; dL/dz by central differences."""
+    network, _ = make_generator(norm)
+    x, z, average = target[None] / 255, np.zeros((1, CODE)), np.zeros((1, CODE))
+
+    def loss(code):
+        return float(((network(code)[0] - x) ** 2).mean())
+
+    for _ in range(steps):
+        gradient = np.zeros_like(z)
+        for k in range(CODE):
+            h = np.zeros_like(z)
+            h[0, k] = 1e-6
+            gradient[0, k] = (loss(z + h) - loss(z - h)) / 2e-6
+        average = 0.9 * average + 0.1 * gradient**2
+        z = z - learning_rate * gradient / (np.sqrt(average) + 1e-6)
+    return z[0], loss(z)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_search_is_rmsprop_on_each_image_alone(norm):
+    targets = random_targets(3)
+    result = search_all(norm, targets, Search(steps=5), batch_size=3)
+    for code, loss, target in zip(result.codes, result.losses, targets, strict=True):
+        expected_code, expected_loss = rmsprop_by_hand(norm, target, 5, 0.01)
+        # Differences with step 1e-6 know the gradient to 1e-9 of 1; RMSProp divides it by its size, some 1e-3.
+        np.testing.assert_allclose(code, expected_code, atol=1e-6)
+        assert abs(loss - expected_loss) < 1e-9
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_any_batches_give_the_same_losses(norm, precision):
+    targets = random_targets(11)
+    whole = search_all(norm, targets, Search(steps=50), 11, precision)
+    # Products round differently for other numbers of rows; 50 steps carry that on.
+    tolerance = {"float64": 1e-9, "float32": 1e-4}[precision]
+    for batch_size in (1, 4, 100):
+        parts = search_all(norm, targets, Search(steps=50), batch_size, precision)
+        np.testing.assert_allclose(parts.losses, whole.losses, rtol=tolerance)
+    assert whole.losses.std() > 0  # the images do differ
+
+
+def test_an_image_of_the_generator_is_found_again():
+    network, backend = make_generator("wn")
+    codes = 0.5 * stream(4, "known codes").standard_normal((5, CODE))
+    targets = np.rint(network(codes)[0] * 255).astype(np.uint8)
+    start, few, many = (
+        join(list(reconstruct(network, targets, CODE, Search(steps), backend, 5))).losses.mean()
+        for steps in (0, 50, 2000)
+    )
+    assert many < few < start
+    assert many < 0.01 * start
+
+
+@pytest.mark.parametrize("optimiser", ["rmsprop", "adam"])
+def test_restarts_never_make_an_image_worse(optimiser):
+    network, _ = make_generator("wn")
+    # Far from code 0, and too few steps to get there: some random start is nearer.
+    targets = np.rint(network(2 * stream(5, "far codes").standard_normal((6, CODE)))[0] * 255).astype(np.uint8)
+    once = search_all("wn", targets, Search(3, 0.05, optimiser), 4)
+    again = search_all("wn", targets, Search(3, 0.05, optimiser, restarts=6), 4)
+    assert (again.losses <= once.losses).all()
+    assert (again.losses < once.losses).any()
+    whole = search_all("wn", targets, Search(3, 0.05, optimiser, restarts=6), 6)
+    np.testing.assert_allclose(whole.losses, again.losses, rtol=1e-9)  # batches of other sizes round differently
+    np.testing.assert_allclose(
+        network(again.codes)[0], again.images, rtol=1e-12
+    )  # code, image and loss belong together
+    error = again.images - targets / 255
+    np.testing.assert_allclose((error * error).mean(axis=(1, 2, 3)), again.losses, rtol=1e-12)
+
+
+def test_the_summary_is_what_it_says():
+    targets = random_targets(7)
+    result = search_all("none", targets, Search(5), 7)
+    figures = summary(result)
+    assert figures["loss"] == pytest.approx(result.losses.mean(), rel=1e-12)
+    assert figures["std"] == pytest.approx(result.losses.std(), rel=1e-12)
+    assert figures["psnr"] == pytest.approx(-10 * np.log10(result.losses.mean()), rel=1e-12)
+    assert figures["z2"] == pytest.approx((result.codes**2).sum(axis=1).mean() / CODE, rel=1e-12)

@@ -1,0 +1,1 @@
+"""How good is a generator? reconstruction.py is the paper's answer; measures/ holds others."""

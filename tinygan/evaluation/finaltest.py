@@ -1,0 +1,102 @@
+"""The reconstruction test of a trained run on one of its held-out sets, as a job that can be interrupted."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError, safe_open
+from tqdm import tqdm
+
+from tinygan.data.split import split
+from tinygan.errors import TinyganError
+from tinygan.evaluation.reconstruction import Reconstruction, Search, join, reconstruct, summary
+from tinygan.evaluation.trained import TrainedRun
+from tinygan.files import write_atomically
+from tinygan.images import save_grid
+from tinygan.streams import stream
+
+SETS = ("running", "final")
+SHOWN = 50  # pairs of target and reconstruction in the picture
+
+
+def reconstruction_test(
+    run: TrainedRun, which_set: str, search: Search, batch_size: int, data_dir: str | None = None
+) -> Path:
+    """Reconstruct the run's ``running`` or ``final`` images and write the result into its ``evaluation`` folder.
+
+    ``reconstruct-<set>-<checkpoint>-<steps>.json`` holds the figures of :func:`summary` and every image's loss, the PNG
+    of the same name targets beside reconstructions. What is finished is kept after every batch: called again after
+    an interruption with the same settings, the test goes on where it was.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        TinyganError: the set is empty, or the data is not the run's.
+    """
+    images = run.load_images(data_dir).images
+    targets = images[getattr(split(len(images)), which_set)]
+    if not len(targets):
+        raise TinyganError(
+            f"{run.folder.path}: its data set of {len(images)} images is too small for a {which_set} test"
+        )
+    identity = {
+        "set": which_set,
+        "checkpoint": run.checkpoint,
+        "iteration": run.iteration,
+        **search._asdict(),
+        "count": len(targets),
+        "fingerprint": run.fingerprint,
+    }
+    run.folder.evaluation.mkdir(exist_ok=True)
+    file = run.folder.evaluation / f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}.json"
+    partial = file.with_suffix(".unfinished.safetensors")
+    codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
+
+    with tqdm(total=len(targets), initial=len(losses), unit="image", desc=f"{which_set} test", disable=None) as bar:
+        while len(losses) < len(targets):
+            started = time.monotonic()
+            rows = slice(len(losses), len(losses) + batch_size)
+            found = _search(run, targets, rows, search)
+            codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
+            seconds += time.monotonic() - started
+            metadata = {"identity": json.dumps(identity), "seconds": repr(seconds)}
+            write_atomically(partial, safetensors.numpy.save({"codes": codes, "losses": losses}, metadata))
+            bar.update(len(found.losses))
+
+    result = Reconstruction(codes, np.zeros(0), losses)
+    report = {**identity, "batch_size": batch_size, **summary(result), "seconds": round(seconds, 1)}
+    report |= {"device": run.backend.description, "losses": losses.tolist()}
+    pairs = np.stack([targets[:SHOWN], run.generate(codes[:SHOWN])], axis=1)  # (N, 2, H, W, 3)
+    save_grid(file.with_suffix(".png"), pairs.reshape(-1, *pairs.shape[2:]))
+    write_atomically(file, json.dumps(report).encode())
+    partial.unlink(missing_ok=True)
+    return file
+
+
+def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search) -> Reconstruction:
+    """One batch; random starts are drawn for the whole set, so that they do not depend on the batches."""
+    shape = len(targets), run.options.code_size
+
+    def random_codes(restart: int) -> np.ndarray:
+        return stream(0, "restart codes", restart).standard_normal(shape)[rows]
+
+    batch = targets[rows]
+    return join(
+        list(reconstruct(run.generator, batch, shape[1], search, run.backend, max(1, len(batch)), random_codes))
+    )
+
+
+def _read_unfinished(path: Path, identity: dict, code_size: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Codes, losses and seconds of what an interrupted test of the same identity has finished; else nothing."""
+    if path.exists():
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata()
+                if json.loads(metadata["identity"]) == identity:
+                    return file.get_tensor("codes"), file.get_tensor("losses"), float(metadata["seconds"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise TinyganError(f"{path} is damaged ({error}): delete it to start this test anew") from error
+    return np.zeros((0, code_size), np.float32), np.zeros(0), 0.0

@@ -1,0 +1,92 @@
+"""Samples and walks through the latent space, as files for people and for other programs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tinygan.errors import TinyganError
+from tinygan.evaluation.trained import TrainedRun
+from tinygan.files import write_atomically
+from tinygan.images import grid, save_grid
+from tinygan.streams import stream
+
+WALK_STEPS = 10  # images from one end to the other
+WALK_ROWS = 8
+GIF_MILLISECONDS = 80
+
+
+def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None, npz: str | None) -> str:
+    """Write ``count`` samples: a folder of PNG files, an ``.npz`` with uint8 ``images`` (N, H, W, 3), or one grid.
+
+    Returns:
+        Where they are.
+
+    Raises:
+        TinyganError: the folder exists and is not empty, or cannot be written.
+    """
+    batches = run.samples(count, seed)
+    if png_folder:
+        return _save_folder(Path(png_folder), batches)
+    images = np.concatenate(list(batches))
+    if npz:
+        write_atomically(Path(npz), lambda file: np.savez(file, images=images))
+        return npz
+    path = _evaluation_file(run, f"samples-{run.checkpoint}-{seed}.png")
+    save_grid(path, images, columns=max(1, round(count**0.5)))
+    return str(path)
+
+
+def _save_folder(folder: Path, batches: Iterator[np.ndarray]) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise TinyganError(f"--png-folder {folder} is not empty: name a new one")
+    number = 0
+    for batch in batches:
+        for image in batch:
+            Image.fromarray(image).save(folder / f"{number:06d}.png")
+            number += 1
+    return str(folder)
+
+
+def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool) -> Path:
+    """A grid of walks: row r goes from code ``ends[r]`` to ``ends[r + 1]``, (R + 1, Z), in ten images.
+
+    The path is a great arc where it can be: codes of a normal prior lie near a sphere of radius √Z, and the straight
+    line between two of them passes where no code ever was (White 2016, arXiv 1609.04468).
+
+    Returns:
+        The PNG's path; with ``gif`` an animation of the same name stands beside it.
+    """
+    path = _evaluation_file(run, f"walk-{name}-{run.checkpoint}.png")
+    rows = [run.generate(arc(ends[row], ends[row + 1], WALK_STEPS)) for row in range(len(ends) - 1)]
+    save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
+    if gif:
+        frames = [Image.fromarray(grid(image[None], 1)) for row in rows for image in row]
+        options = {"save_all": True, "append_images": frames[1:], "duration": GIF_MILLISECONDS, "loop": 0}
+        write_atomically(path.with_suffix(".gif"), lambda file: frames[0].save(file, format="gif", **options))
+    return path
+
+
+def random_ends(run: TrainedRun, seed: int) -> np.ndarray:
+    """Random codes to walk between, (R + 1, Z)."""
+    return stream(seed, "walk codes").standard_normal((WALK_ROWS + 1, run.options.code_size))
+
+
+def arc(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+    """``steps`` points from ``a`` to ``b``, (Z,) each: sin((1−t)ω)/sin ω·a + sin(tω)/sin ω·b, ω the angle between them.
+
+    Straight where an end is 0 or the two are parallel.
+    """
+    t = np.linspace(0, 1, steps)[:, None]
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    angle = np.arccos(np.clip(a @ b / lengths, -1, 1)) if lengths else 0.0
+    if np.sin(angle) < 1e-6:
+        return (1 - t) * a + t * b
+    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+
+
+def _evaluation_file(run: TrainedRun, name: str) -> Path:
+    run.folder.evaluation.mkdir(exist_ok=True)
+    return run.folder.evaluation / name

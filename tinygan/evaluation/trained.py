@@ -1,0 +1,92 @@
+"""A finished or running training run, opened to look at its generator."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.backend import Backend, open_backend
+from tinygan.data.imageset import ImageSet
+from tinygan.errors import TinyganError
+from tinygan.images import to_uint8
+from tinygan.layers import Layer
+from tinygan.streams import stream
+from tinygan.training import checkpoint
+from tinygan.training.options import Options
+from tinygan.training.runfolder import RunFolder
+from tinygan.training.session import build_game, load_images
+
+SAMPLE_BATCH = 100
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run's generator at one checkpoint; it is only ever used in evaluation mode.
+
+    Attributes:
+        checkpoint: ``best``, ``last`` or the number it was asked for by.
+        iteration: that the checkpoint was saved after.
+        fingerprint: of the images that the run was trained on.
+    """
+
+    folder: RunFolder
+    options: Options
+    checkpoint: str
+    iteration: int
+    fingerprint: str
+    generator: Layer
+    backend: Backend
+
+    def load_images(self, data_dir: str | None = None) -> ImageSet:
+        """The images of the run's data set, from ``data_dir`` or from where training found them.
+
+        Raises:
+            TinyganError: they are not those that the run was trained on, or cannot be loaded.
+        """
+        images = load_images(self.options, data_dir)
+        if images.fingerprint() != self.fingerprint:
+            raise TinyganError(
+                f"the images of {images.source} are not those that {self.folder.path} was trained on: "
+                "give the same data with --data-dir"
+            )
+        return images
+
+    def generate(self, codes: np.ndarray) -> np.ndarray:
+        """Images of host codes (N, Z): uint8 (N, H, W, 3)."""
+        batches = [codes[i : i + SAMPLE_BATCH] for i in range(0, len(codes), SAMPLE_BATCH)]
+        images = [self.generator(self.backend.to_device(batch))[0] for batch in batches]
+        return np.concatenate([to_uint8(self.backend.to_host(batch)) for batch in images])
+
+    def samples(self, count: int, seed: int) -> Iterator[np.ndarray]:
+        """``count`` images of random codes in batches; image k depends on (seed, k) only, not on ``count``."""
+        for first in range(0, count, SAMPLE_BATCH):
+            codes = stream(seed, "sample codes", first).standard_normal((SAMPLE_BATCH, self.options.code_size))
+            yield self.generate(codes)[: count - first]
+
+
+def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRun:
+    """Open a run folder at checkpoint ``best``, ``last`` or an iteration number that was kept.
+
+    Raises:
+        TinyganError: no run folder, no such checkpoint (naming those that are there), or a foreign one.
+    """
+    folder = RunFolder(path)
+    if not folder.config.exists():
+        raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
+    name = which if which in ("best", "last") else f"{int(which):06d}" if which.isdigit() else which
+    file = folder.checkpoints / f"{name}.safetensors"
+    if not file.exists():
+        there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
+        raise TinyganError(f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
+    stored = checkpoint.load(file)
+    backend = open_backend(device, stored.options.precision if device != "cpu" else _on_cpu(stored.options.precision))
+    game = build_game(stored.options, backend)
+    checkpoint.restore(stored, game)
+    iteration = stored.progress.iteration
+    return TrainedRun(folder, stored.options, name, iteration, stored.fingerprint, game.generator.network, backend)
+
+
+def _on_cpu(precision: str) -> str:
+    """A run that was trained with TF32 products is looked at in float32 where there are none."""
+    return "float32" if precision == "tf32" else precision
