@@ -11,8 +11,9 @@ train: $(VENV)/ready
 	$(PY) train.py --norm wn --dataset shapes --features 32 --code-size 64 --learning-rate 2e-4 \
 	  --iterations 1500 --sample-every 500 --log-every 100
 
+# One thread for matrix products: the tests' are small, and threads that wait for each other only cost time.
 test: lint
-	$(PY) -m pytest -q
+	OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q
 
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -8,9 +8,16 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
+from tinygan.files import write_atomically
+
+if TYPE_CHECKING:
+    from tinygan.evaluation.trained import TrainedRun
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,6 +65,20 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("interpolate", interpolate, "Walk between random codes, and between reconstructed test images")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
     command.add_argument("--gif", action="store_true", help="also as animations")
+
+    command = add("modes", modes, "Which of the 1024 modes of the embedded data set the generator covers")
+    command.add_argument("--count", type=positive, default=16384, metavar="N", help="samples (default: %(default)s)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+
+    command = add("measures", measures, "Measures without pretrained networks, each beside real against real")
+    command.add_argument("--count", type=positive, default=2000, metavar="N", help="images (default: %(default)s)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+
+    command = add("compare", compare, "The paper's table of several runs", several=True)
+    command.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
+
+    command = add("report", report, "One self-contained page about several runs", several=True)
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, report.html say")
     return parser
 
 
@@ -103,6 +124,77 @@ def interpolate(options: argparse.Namespace) -> None:
         raise TinyganError(f"{options.run}: its data set of {len(images)} images is too small to hold test images out")
     batches = reconstruct(run.generator, targets, run.options.code_size, Search(500), run.backend, len(targets))
     print(pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
+
+
+def modes(options: argparse.Namespace) -> None:
+    """Count modes, print and keep the figures."""
+    from tinygan.data.shapes import MODES
+    from tinygan.evaluation.measures.modes import modes as count_modes
+    from tinygan.evaluation.trained import open_run
+
+    run = open_run(options.run, options.checkpoint, options.device)
+    if run.options.dataset != "shapes" or run.options.image_size != (32, 32):
+        raise TinyganError(f"{options.run}: modes are known for --dataset shapes at 32x32 only")
+    images = np.concatenate(list(run.samples(options.count, options.seed)))
+    found = {"iteration": run.iteration, "seed": options.seed, **count_modes(images)}
+    print(
+        f"{found['covered']} of {MODES} modes covered; as many clear samples should: {found['covered_if_uniform']:.0f}"
+    )
+    print(f"{100 * found['share_good']:.1f} % good samples")
+    print(f"KL to uniform {show(found['kl'])} nats; of as many true samples: {show(found['kl_if_uniform'])}")
+    keep(run, f"modes-{run.checkpoint}", found)
+
+
+def measures(options: argparse.Namespace) -> None:
+    """Measure samples against the final test's images, and training images against the same; print and keep."""
+    from tinygan.data.split import split
+    from tinygan.evaluation.measures import measure
+    from tinygan.evaluation.measuretable import measure_table
+    from tinygan.evaluation.trained import open_run
+
+    run = open_run(options.run, options.checkpoint, options.device)
+    images = run.load_images(options.data_dir).images
+    parts = split(len(images))
+    if len(parts.final) < 2:
+        raise TinyganError(f"{options.run}: its data set of {len(images)} images is too small to hold test images out")
+    real, other = (images[part[: options.count]] for part in (parts.final, parts.train))
+    fake = np.concatenate(list(run.samples(options.count, options.seed)))
+    found = {"iteration": run.iteration, **measure(real, other, fake, options.seed)}
+    print(measure_table(found))
+    keep(run, f"measures-{run.checkpoint}", found)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print the table."""
+    from tinygan.evaluation.comparison import table, to_json
+    from tinygan.evaluation.runsummary import read_run
+
+    runs = [read_run(path) for path in options.run]
+    print(table(runs))
+    if options.json:
+        write_atomically(options.json, json.dumps(to_json(runs), indent=2).encode())
+
+
+def report(options: argparse.Namespace) -> None:
+    """Write the page."""
+    from tinygan.evaluation.report import write_report
+    from tinygan.evaluation.runsummary import read_run
+
+    write_report([read_run(path) for path in options.run], options.out)
+    print(options.out)
+
+
+def keep(run: "TrainedRun", name: str, figures: dict) -> None:
+    """Write ``figures`` into the run's evaluation folder and say where."""
+    run.folder.evaluation.mkdir(exist_ok=True)
+    file = run.folder.evaluation / f"{name}.json"
+    write_atomically(file, json.dumps(figures, indent=2).encode())
+    print(file)
+
+
+def show(figure: float | None) -> str:
+    """A figure that may not exist."""
+    return "–" if figure is None else f"{figure:.3f}"
 
 
 def positive(text: str) -> int:

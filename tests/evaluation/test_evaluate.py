@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 import evaluate
+from tinygan.data import shapes
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures
 from tinygan.evaluation.finaltest import reconstruction_test
 from tinygan.evaluation.reconstruction import Search
-from tinygan.evaluation.trained import open_run
+from tinygan.evaluation.trained import TrainedRun, open_run
 
 SEARCH = Search(steps=5)
 
@@ -119,6 +120,51 @@ def test_interpolate_walks_between_codes_and_images(trained, call):
         path = trained / "evaluation" / f"walk-{name}-best.png"
         assert size_and_frames(path)[:2] == (10 * 34 + 2, 8 * 34 + 2)
         assert size_and_frames(path.with_suffix(".gif"))[2] > 1
+
+
+def test_modes_counts_exactly(trained, call, monkeypatch):
+    numbers = iter(range(10**6))
+
+    def real(self, codes):
+        return shapes.draw(7, np.array([next(numbers) for _ in codes]))[0]
+
+    monkeypatch.setattr(TrainedRun, "generate", real)  # a generator that draws the data set itself
+    code, out, _ = call("modes", trained, "--count", 16384)
+    assert code == 0
+    assert "1024 of 1024 modes covered" in out
+    assert "100.0 % good samples" in out
+
+    def half(self, codes):
+        images, labels = shapes.draw(8, np.arange(4 * len(codes)))
+        return images[labels % 2 == 0][: len(codes)]  # every second mode is dropped
+
+    monkeypatch.setattr(TrainedRun, "generate", half)
+    assert call("modes", trained, "--count", 200)[0] == 0
+    found = json.loads((trained / "evaluation" / "modes-best.json").read_text())
+    kept = {label for label in shapes.draw(8, np.arange(400))[1][:] if label % 2 == 0}
+    assert 0 < found["covered"] <= len(kept)
+    assert found["kl"] > np.log(2)  # half of the modes alone are ln 2 away from uniform
+
+
+def test_measures_stand_beside_their_floor(trained, call):
+    code, out, _ = call("measures", trained, "--count", 40)
+    assert code == 0
+    assert "1-NN test, pixels" in out
+    found = json.loads((trained / "evaluation" / "measures-best.json").read_text())
+    assert found["count"] == 40
+    assert found["fake"]["sliced_wasserstein"]["mean"] > found["floor"]["sliced_wasserstein"]["mean"]
+
+
+def test_compare_prints_the_table(trained, call, tmp_path):
+    code, out, _ = call("compare", trained, trained, "--json", tmp_path / "comparison.json")
+    assert code == 0
+    assert "best iteration" in out
+    assert len(json.loads((tmp_path / "comparison.json").read_text())["runs"]) == 2
+
+
+def test_report_writes_one_page(trained, call, tmp_path):
+    assert call("report", trained, "--out", tmp_path / "report.html")[0] == 0
+    assert "00000-shapes-wn" in (tmp_path / "report.html").read_text()
 
 
 def test_an_arc_keeps_its_length_and_meets_its_ends():

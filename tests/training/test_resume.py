@@ -126,6 +126,16 @@ def test_a_branch_takes_the_best_of_its_past_along_or_starts_without(tiny_option
     assert checkpoint.load(branch.folder.last).progress.best is None
 
 
+def test_a_best_checkpoint_from_after_the_last_save_is_found_again_or_replaced(tiny_options):
+    whole = run(tiny_options(test_every=5, save_every=100))
+    # As after a crash at iteration 12: the last save is that of 4, the best checkpoint already that of a later test.
+    crashed = run(tiny_options(test_every=5, save_every=100, iterations=4))
+    crashed.folder.best.write_bytes(whole.folder.best.read_bytes())
+    resumed = go_on(crashed.folder.last, iterations=13)
+    assert_same_state(whole, resumed)
+    assert resumed.folder.best.read_bytes()[-1000:] == whole.folder.best.read_bytes()[-1000:]
+
+
 def test_lines_written_after_the_last_save_are_cut(tiny_options):
     whole = run(tiny_options())
     crashed = run(tiny_options(iterations=9))

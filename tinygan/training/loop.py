@@ -74,9 +74,10 @@ class Trainer:
     def begin(self) -> None:
         """What a new folder gets before the first iteration, also to learn at once whether it can be written."""
         folder = self.session.folder
+        if self.options.test_every and not len(self.test_images):
+            self.status.note("no running test: the data set is too small to hold images out")
         if not folder.last.exists():
-            first_images = self.session.source.first(len(self.preview))
-            save_grid(folder.samples / "reals.png", first_images)
+            save_grid(folder.samples / "reals.png", self.session.source.first(len(self.preview)))
             if len(self.test_images):
                 save_grid(folder.reconstructions / "targets.png", self.test_images[:GRID_COUNT])
             self.save_samples()
@@ -150,7 +151,8 @@ class Trainer:
         self.progress.pending_losses = self.losses.pending(self.progress.iteration)
         self.progress.seconds = time.monotonic() - self.started
         checkpoint.save(path, self.session.game, self.progress, self.options, self.session.fingerprint)
-        self.saved_at = self.progress.iteration
+        if path == self.session.folder.last:
+            self.saved_at = self.progress.iteration
 
     def save_samples(self) -> None:
         """Write the grid of generated images: the same codes every time, in evaluation mode."""

@@ -90,15 +90,16 @@ def _folder_to_go_on_in(stored: Checkpoint, options: Options) -> RunFolder:
     logged = iteration - len(stored.progress.pending_losses)
     log = own.read_log()
     folder.write_log([e for e in log if e["iteration"] <= (iteration if "reconstruction" in e else logged)])
-    if folder is not own and stored.progress.best is not None:
-        _take_best_along(stored.progress, own, folder)
+    _take_best_along(stored.progress, own, folder)
     return folder
 
 
-def _take_best_along(progress: Progress, own: RunFolder, branch: RunFolder) -> None:
-    """Give a branch the best checkpoint of its past; if the run has found a better one since, it starts without."""
-    if own.best.exists() and checkpoint.load(own.best).progress.iteration == progress.best.iteration:
-        write_atomically(branch.best, own.best.read_bytes())
+def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> None:
+    """Go on with the best checkpoint of the past; without one, if a later one has taken its place since."""
+    best = progress.best
+    if best and own.best.exists() and checkpoint.load(own.best).progress.iteration == best.iteration:
+        if folder is not own:
+            write_atomically(folder.best, own.best.read_bytes())
     else:
         progress.best = None
 

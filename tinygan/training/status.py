@@ -38,9 +38,12 @@ class Status:
         print(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}", flush=True)
 
     def report_test(self, iteration: int, figures: dict, best: Best) -> None:
-        """Show a running test; above the bar on a terminal."""
+        """Show a running test."""
         text = f"iteration {iteration}  reconstruction {figures['loss']:.6f}  psnr {figures['psnr']:.2f} dB"
-        text += f"  best {best.loss:.6f} at {best.iteration}"
+        self.note(f"{text}  best {best.loss:.6f} at {best.iteration}")
+
+    def note(self, text: str) -> None:
+        """Show a line; above the bar on a terminal."""
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
         else:

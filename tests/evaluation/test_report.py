@@ -1,0 +1,237 @@
+"""The page: whole, closed to the outside, safe against hostile names, small, and alive in a real browser."""
+
+import itertools
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.evaluation.test_comparison import make_run
+from tinygan.errors import TinyganError
+from tinygan.evaluation.report import write_report
+from tinygan.evaluation.report.axes import Axis
+from tinygan.evaluation.report.series import evenly, thin
+from tinygan.evaluation.runsummary import read_run
+
+VOID = {"meta", "img", "input", "br", "link"}
+HOSTILE = "<script>alert(1)<"  # no slash: it has to be a folder's name
+
+
+class Page(HTMLParser):
+    """All elements with their attributes, and the text inside each kind; fails on a tag that does not fit."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.elements, self.open, self.text = [], [], {}
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        for tag in set(self.open):
+            self.text[tag] = self.text.get(tag, "") + data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def folders(tmp_path) -> list[Path]:
+    vanilla = make_run(tmp_path / "runs/00000-vanilla", "none", (0.0145, 0.02), final=0.0100)
+    wn = make_run(tmp_path / "runs/00001-wn", "wn", (0.03, 0.013, 0.014), final=0.0090, options={"code_size": 16})
+    return [vanilla, wn]
+
+
+def report(folders: list[Path], path: Path) -> Page:
+    write_report([read_run(folder) for folder in folders], path)
+    return Page(path)
+
+
+def test_the_page_is_whole_and_accessible(folders, tmp_path):
+    page = report(folders, tmp_path / "report.html")
+    assert "00001-wn has a final reconstruction loss of 0.009000" in page.text["header"]
+    assert "−10.0 ± 0.0 %" in page.text["td"]
+    for landmark in ("header", "nav", "main", "footer"):
+        assert len(page.all(landmark)) == 1
+    assert page.all("html") == [{"lang": "en"}]
+    assert all(image["alt"] for image in page.all("img"))
+    assert all(cell.get("scope") in ("col", "row", "rowgroup") for cell in page.all("th"))
+    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(names) == len(set(names))
+    targets = [a["href"][1:] for a in page.all("a")] + [label["for"] for label in page.all("label")]
+    targets += [attributes["aria-labelledby"] for _, attributes in page.elements if "aria-labelledby" in attributes]
+    assert set(targets) <= set(names)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    plots = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    assert len(plots) == 3
+    assert "00001-wn: lowest 0.013000 at iteration 200, last 0.014000 at iteration 300." in plots[0]["aria-label"]
+    assert page.text["caption"].count("Losses of") == 2  # each plot has its table
+
+
+def test_nothing_is_fetched(folders, tmp_path):
+    page = report(folders, tmp_path / "report.html")
+    for _, attributes in page.elements:
+        for name in ("src", "href", "srcset", "poster", "data", "action"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/"))
+    assert page.all("link") == []
+    assert not re.search(r"url\(|@import|https?:|//[a-z]+\.", page.text["style"])
+    assert not re.search(r"https?:|fetch|import\(|XMLHttp", page.text["script"])
+    policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
+    assert "default-src 'none'" in policy
+
+
+def test_whatever_files_say_is_text(folders, tmp_path):
+    hostile = tmp_path / "runs" / HOSTILE
+    make_run(hostile, options={"name": '"><img src=x onerror=alert(1)>', "<b>": "&lt;"})
+    page = report([*folders, hostile], tmp_path / "report.html")
+    assert len(page.all("script")) == 1
+    assert "alert" not in page.text["script"]
+    assert page.all("b") == []
+    assert all("onerror" not in image for image in page.all("img"))
+    assert HOSTILE in page.text["th"]
+    assert '"><img src=x onerror=alert(1)>' in page.text["td"]
+    assert "&lt;" in page.text["td"]
+
+
+def test_settings_that_differ_come_first_and_are_marked(folders, tmp_path):
+    page = report(folders, tmp_path / "report.html")
+    assert "Show all settings (5 options, 1 of them different)" in page.text["summary"]
+    assert len([row for row in page.all("tr") if row.get("class") == "differs"]) == 1
+    options = page.text["tbody"].partition("Options")[2]
+    assert options.startswith("≠normnonewn")
+    assert "image_size48x3248x32" in options
+
+
+def test_a_run_alone_and_one_without_pictures_or_losses(tmp_path):
+    path = make_run(tmp_path / "run", lines=0, final=None)
+    for name in ("samples", "reconstructions"):
+        shutil.rmtree(path / name)
+    page = report([path], tmp_path / "report.html")
+    assert page.all("img") == []
+    assert "Samples over time" not in page.text["h2"]
+    assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == 1
+
+
+def test_incomparable_runs_have_no_winner(folders, tmp_path):
+    other = make_run(tmp_path / "other", options={"dataset": "cifar10"})
+    page = report([*folders, other], tmp_path / "report.html")
+    assert "lowest of" not in page.text["header"]
+    assert "their losses do not compare" in page.text["header"]
+
+
+def test_a_sentence_about_running_losses_names_final_ones(folders, tmp_path):
+    unfinished = make_run(tmp_path / "runs/00002-bn", "bn", (0.029,), final=None)
+    page = report([*folders, unfinished], tmp_path / "report.html")
+    assert "00001-wn has a running reconstruction loss of 0.013000" in page.text["header"]
+    assert "00001-wn −10.0 ± 0.0 % (final loss); 00002-bn +100.0 % (running loss)" in page.text["header"]
+
+
+def test_a_damaged_picture_is_named(folders, tmp_path):
+    (folders[0] / "samples/000100.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    with pytest.raises(TinyganError, match=r"cannot read the picture .*000100\.png: delete it"):
+        report(folders, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_long_run_gives_a_small_page(tmp_path):
+    path = make_run(tmp_path / "run", running=tuple(0.01 + 0.1 / k for k in range(1, 501)))
+    tests = (path / "log.jsonl").read_text().split("\n", 20)[20]
+    rng = np.random.default_rng(0)
+    lines = [
+        {"iteration": 10 * k, "d_real": d, "d_fake": d, "g": 2 - d} for k, d in enumerate(rng.uniform(0, 1, 50_000))
+    ]
+    (path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + tests)
+    noise = Image.fromarray(rng.integers(0, 256, (342, 342, 3), dtype=np.uint8)).resize((1642, 1642))
+    noise.save(path / "samples/001000.png", compress_level=1)
+    for k in range(2, 26):
+        (path / f"samples/{1000 * k:06d}.png").symlink_to(path / "samples/001000.png")
+    shutil.rmtree(path / "reconstructions")
+    page = report([path], tmp_path / "report.html")
+    frames = [image for image in page.all("img") if "data-iteration" in image]
+    assert [frames[0]["data-iteration"], frames[-1]["data-iteration"], len(frames)] == ["0", "25000", 20]
+    assert max(int(image["width"]) for image in frames) == 548
+    pictures = sum(len(image["src"]) for image in page.all("img"))
+    assert pictures < 20 * 500_000  # noise is the worst that JPEG can get
+    assert (tmp_path / "report.html").stat().st_size - pictures < 300_000
+    curves = [path["d"] for path in page.all("path") if path["class"].startswith("curve") and "," in path["d"][8:]]
+    assert all(curve.count(",") <= 500 for curve in curves)
+
+
+def test_thinning_keeps_means_and_extremes():
+    x = np.arange(1, 1004, dtype=float)
+    y = np.sin(x)
+    y[700] = 50
+    series = thin("g", "style", x, y, points=100)
+    assert len(series.x) == 100
+    assert series.high.max() == 50
+    assert series.low.min() == y.min()
+    assert ((series.low <= series.y) & (series.y <= series.high)).all()
+    assert series.block == 11
+    edges = np.linspace(0, 1003, 101).astype(int)
+    assert series.y[42] == pytest.approx(y[edges[42] : edges[43]].mean())
+
+
+def test_evenly_keeps_first_and_last():
+    assert evenly(list(range(100)), 4) == [0, 33, 66, 99]
+    assert evenly([1, 2], 4) == [1, 2]
+
+
+def test_axes():
+    assert [text for _, text in Axis(0, 1000).ticks()] == ["0", "200", "400", "600", "800", "1,000"]
+    assert [text for _, text in Axis(0.0121, 0.0139, logarithmic=True).ticks()] == ["0.0125", "0.0130", "0.0135"]
+    assert [text for _, text in Axis(0.012, 0.3, logarithmic=True).ticks()] == ["0.02", "0.05", "0.1", "0.2"]
+    assert Axis(0.01, 1, logarithmic=True).position(0.1) == pytest.approx(0.5)
+    constant = Axis.around(np.array([0.02, 0.02]))
+    assert constant.low < 0.02 < constant.high
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def test_a_browser_runs_the_page_without_an_error(folders, tmp_path):
+    path = tmp_path / "report.html"
+    report(folders, path)
+    driver = """<script>
+      const cursor = document.querySelector(".cursor");
+      cursor.focus();
+      cursor.dispatchEvent(new KeyboardEvent("keydown", {key: "Home", bubbles: true}));
+      const slider = document.querySelector("[data-slides] input");
+      slider.value = 0;
+      slider.dispatchEvent(new Event("input"));
+      document.title = JSON.stringify({
+        text: cursor.getAttribute("aria-valuetext"), line: cursor.querySelector("i").style.left,
+        sliders: [...document.querySelectorAll("[data-slides] input")].map((e) => e.getAttribute("aria-valuetext")),
+        shown: [...document.querySelectorAll("[data-slides] img:not([hidden])")].map((e) => e.dataset.iteration),
+        loaded: [...document.images].filter((image) => !image.hidden).every((image) => image.naturalWidth === 24),
+      });
+    </script>"""
+    path.write_text(path.read_text().replace("</body>", driver + "</body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000"]
+    command += ["--enable-logging=stderr", "--v=0", "--dump-dom", path.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    (tmp_path / "dom.html").write_text(done.stdout)
+    page = Page(tmp_path / "dom.html")
+    assert page.all("html")[0]["data-ready"] == "true"
+    seen = json.loads(page.text["title"])
+    assert seen["text"] == "Iteration 100: 00000-vanilla 0.014500, 00001-wn 0.030000"
+    assert seen["line"] == "33.3333%"
+    assert seen["sliders"] == ["iteration 0", "iteration 0"]  # the second follows the first
+    assert seen["shown"] == ["0", "0"]
+    assert seen["loaded"]

@@ -1,0 +1,35 @@
+"""The reconstruction search against the same search in PyTorch, from the same generators and images."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.oracle.compare import part
+from tests.oracle.test_pytorch_oracle import stored
+from tinygan.backend import open_backend
+from tinygan.evaluation.reconstruction import Search, join, reconstruct
+from tinygan.layers import initialise
+from tinygan.models.dcgan import NORMS, generator
+from tinygan.streams import stream
+
+IMAGES = 5
+
+
+@pytest.mark.parametrize("steps", [50, 2000])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_losses_are_those_of_pytorch(norm, precision, steps):
+    values = stored(norm)
+    size, code_size = values["reals"].shape[2:4], values["codes"].shape[-1]
+    network, backend = generator(size, code_size, 4, norm), open_backend("cpu", precision)
+    parameters, buffers = initialise(network, stream(0, "overwritten"), backend)
+    parameters.load(part(values, "G."))
+    buffers.load(part(values, "G_buffers."))
+    targets = values["reals"].reshape(-1, *values["reals"].shape[2:])[:IMAGES]
+    found = join(list(reconstruct(network, targets, code_size, Search(steps), backend, IMAGES))).losses
+    with np.load(Path(__file__).with_name("reconstruction.npz"), allow_pickle=False) as file:
+        expected = file[f"{norm}.{steps}"]
+    # RMSProp's steps have the size of the learning rate however small the gradient: near the minimum rounding decides
+    # their signs, and two searches end up to a step apart. So 1 % in float32; float64 has room for far less.
+    np.testing.assert_allclose(found, expected, rtol={"float64": 1e-6, "float32": 1e-2}[precision])

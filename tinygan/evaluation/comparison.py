@@ -1,0 +1,129 @@
+"""Runs side by side: the paper's table (Table 2), from what the run folders hold.
+
+A run's *running loss* is the lowest of its running tests (200 images, few steps), its *final loss* that of the
+checkpoint of that test on the final test's images (2,000, many steps). Losses are squared errors per value on [0, 1].
+"""
+
+import math
+
+import numpy as np
+
+from tinygan.errors import TinyganError
+from tinygan.evaluation.runsummary import FinalResult, RunSummary
+
+PAPER_CAPTION = "For orientation, the paper's own figures (Table 2; CelebA, so another data set and other losses):"
+INCOMPARABLE = "their losses do not compare"
+
+# Table 2 of the paper's early version (notes A1).
+PAPER = [
+    {"model": "vanilla", "best_iteration": 30_500, "running_loss": 0.014509, "final_loss": 0.006171},
+    {"model": "BN", "best_iteration": 30_500, "running_loss": 0.017199, "final_loss": 0.006355},
+    {"model": "WN", "best_iteration": 463_000, "running_loss": 0.013010, "final_loss": 0.005524},
+]
+
+
+def to_json(runs: list[RunSummary]) -> dict:
+    """The comparison as JSON can hold it; the terminal's table and the page are made from it.
+
+    ``difference.relative`` is loss / reference's loss − 1, of the final losses where both runs have one, else of the
+    running ones; ``difference.of`` says which. Its ``standard_error`` pairs the two losses of each image (delta method
+    for a ratio of means) and is None where they cannot be paired. Raises TinyganError if there is no run.
+    """
+    if not runs:
+        raise TinyganError("no runs to compare: name at least one run folder")
+    reference = next((run for run in runs if run.norm == "none"), runs[0])  # the vanilla run, where there is one
+    entries = [_entry(run, reference) for run in runs]
+    return {"reference": reference.name, "runs": entries, "notes": _notes(runs), "paper": PAPER}
+
+
+def table(runs: list[RunSummary]) -> str:
+    """The paper's table of these runs as aligned plain text, notes, the paper's own figures; raises as to_json."""
+    comparison = to_json(runs)
+    rows = [("run", "norm", "best iteration", "running loss", "final loss", f"against {comparison['reference']}")]
+    for run in comparison["runs"]:
+        losses = [show_loss(run[test]) for test in ("running", "final")]
+        rows.append((run["name"], run["norm"], f"{run['best_iteration']:,}", *losses, show_difference(run)))
+    paper = [("model", "best iteration", "running loss", "final loss")]
+    paper += ["{model} {best_iteration:,} {running_loss:f} {final_loss:f}".format(**row).split() for row in PAPER]
+    notes = [f"Note: {note}" for note in comparison["notes"]]
+    return "\n".join([*_align(rows, texts=2), *notes, "", PAPER_CAPTION, *_align(paper, texts=1)])
+
+
+def show_loss(figures: dict | None) -> str:
+    """A loss with its standard error, where known."""
+    if figures is None:
+        return "–"
+    error = figures["standard_error"]
+    return f"{figures['loss']:.6f}" + (f" ± {error:.6f}" if error is not None else "")
+
+
+def show_difference(run: dict) -> str:
+    """A run's relative difference to the reference, in percent, and of which loss if not of the final one."""
+    if run["difference"] is None:
+        return "reference"
+    relative, error = run["difference"]["relative"], run["difference"]["standard_error"]
+    text = f"{100 * relative:+.1f}" + (f" ± {100 * error:.1f}" if error is not None else "") + " %"
+    return text.replace("-", "−") + (" (running loss)" if run["difference"]["of"] == "running" else "")
+
+
+def _align(rows: list[tuple[str, ...]], texts: int) -> list[str]:
+    """Lines with columns of equal width, a rule below the first; the first ``texts`` columns to the left."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    places = [f"{{:{'<' if column < texts else '>'}{width}}}" for column, width in enumerate(widths)]
+    rows = [rows[0], tuple("-" * width for width in widths), *rows[1:]]
+    return ["  ".join(places).format(*row).rstrip() for row in rows]
+
+
+def _entry(run: RunSummary, reference: RunSummary) -> dict:
+    count = run.data.get("images", {}).get("running", 0)
+    error = run.best.std / math.sqrt(count - 1) if count > 1 else None  # std is without Bessel's correction
+    final = run.final and {name: getattr(run.final, name) for name in FinalResult._fields[:-2]}
+    if final:
+        final["standard_error"] = _standard_error(run.final.losses)
+    return {
+        "name": run.name,
+        "norm": run.norm,
+        "best_iteration": run.best.iteration,
+        "running": {"loss": run.best.loss, "standard_error": error, "psnr": run.best.psnr, "z2": run.best.z2},
+        "final": final,
+        "difference": None if run is reference else _difference(run, reference),
+    }
+
+
+def _difference(run: RunSummary, reference: RunSummary) -> dict:
+    if not (run.final and reference.final):
+        return {"of": "running", "relative": run.best.loss / reference.best.loss - 1, "standard_error": None}
+    ours, theirs, ratio = run.final.losses, reference.final.losses, run.final.loss / reference.final.loss
+    same_images = len(ours) == len(theirs) and run.data.get("fingerprint") == reference.data.get("fingerprint")
+    error = _standard_error((ours - ratio * theirs) / reference.final.loss) if same_images else None
+    return {"of": "final", "relative": ratio - 1, "standard_error": error}
+
+
+def _standard_error(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
+def _notes(runs: list[RunSummary]) -> list[str]:
+    """What a reader must know before comparing these losses."""
+    finals = [run for run in runs if run.final]
+    checks = {
+        "data set": (runs, lambda run: run.options.get("dataset")),
+        "fingerprint of the images": (runs, lambda run: run.data.get("fingerprint")),
+        "code size": (runs, lambda run: run.options.get("code_size")),
+        "steps of the final test": (finals, lambda run: run.final.steps),
+        "settings of the final test": (finals, lambda run: " ".join(map(str, run.final.search.values()))),
+    }
+    notes = []
+    for what, (some, value) in checks.items():
+        if len({str(value(run)) for run in some}) > 1:
+            each = "; ".join(f"{run.name}: {str(value(run))[:24]}" for run in some)
+            notes.append(f"The runs differ in {what} ({each}): {INCOMPARABLE}.")
+    for run in runs:
+        if not run.final:
+            notes.append(f"{run.name} has no final loss yet: any difference is that of the running loss.")
+        elif run.final.iteration != run.best.iteration:
+            iterations = f"{run.final.iteration:,}, its lowest running loss of {run.best.iteration:,}"
+            notes.append(f"The final loss of {run.name} is of iteration {iterations}: repeat the final test.")
+    if len(runs) > 1:
+        notes.append("± is the standard error over test images; trainings with other seeds may differ by more.")
+    return notes

@@ -1,0 +1,66 @@
+"""How good are generated images? Measures that need no pretrained network, only the images.
+
+    moments.py             tint, contrast, dead pixels
+    spectrum.py            checkerboards, missing or excess high frequencies
+    sliced_wasserstein.py  texture and structure, scale by scale
+    ms_ssim.py             collapse: are the images too much alike?
+    nearest_neighbour.py   collapse and memorising: whose neighbours are whose?
+    modes.py               the embedded data set only: which of its 1024 modes are covered?
+
+    inputs.py filters.py pca.py   what they share: checks and blocks, pyramid and window, whitened features
+
+Each is blind to something that another one sees, and says so on top of its file; none replaces a look at the images.
+Everything takes uint8 (N, H, W, 3) on the host, is a function of images and seed, and returns what JSON can hold.
+No number stands alone: the same measure of two disjoint real sets is the floor that a perfect generator would reach.
+"""
+
+import numpy as np
+
+from tinygan.evaluation.measures.inputs import check
+from tinygan.evaluation.measures.moments import moment_differences
+from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
+from tinygan.evaluation.measures.nearest_neighbour import nearest_neighbour_test
+from tinygan.evaluation.measures.sliced_wasserstein import sliced_wasserstein_distance
+from tinygan.evaluation.measures.spectrum import spectrum_difference
+
+
+def measure(real: np.ndarray, other_real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict:
+    """Every measure of the fakes against real images, and of other real images against the same ones: the floor.
+
+    All three sets are cut to the first N images, N the smallest count, since most measures depend on the count. So
+    each should be in random order, and the two real sets disjoint.
+
+    Args:
+        real, other_real, fake: uint8 (N, H, W, 3) of one image size, at least 8 pixels and 2 images.
+        seed: decides patches, directions, pairs and the start of the PCA; the same for both comparisons.
+
+    Returns:
+        ``count``: N; ``given``: how many there were of each; ``seed``; ``fake`` and ``floor``: by measure's name its
+        dict. ``ms_ssim`` is of one set: the fakes' and the other real images'.
+
+    Raises:
+        ValueError: no image sets, different image sizes or too small.
+    """
+    sets = {"real": real, "other_real": other_real, "fake": fake}
+    for images in sets.values():
+        check(images, at_least=2)
+    given = {name: len(images) for name, images in sets.items()}
+    count = min(given.values())
+    real, other_real, fake = (images[:count] for images in sets.values())
+    return {
+        "count": count,
+        "given": given,
+        "seed": seed,
+        "fake": _compare(real, fake, seed),
+        "floor": _compare(real, other_real, seed),
+    }
+
+
+def _compare(real: np.ndarray, candidate: np.ndarray, seed: int) -> dict:
+    return {
+        "moments": moment_differences(real, candidate),
+        "spectrum": spectrum_difference(real, candidate),
+        "sliced_wasserstein": sliced_wasserstein_distance(real, candidate, seed),
+        "ms_ssim": mean_ms_ssim(candidate, seed),
+        "nearest_neighbour": nearest_neighbour_test(real, candidate, seed),
+    }

@@ -1,0 +1,53 @@
+"""An axis of a plot: where a value lies on it, and where its ticks stand."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+TICKS = 5  # about so many
+LOGARITHMIC_TICKS = ((10, (1, 1.5, 2, 3, 4, 5, 7)), (1000, (1, 2, 5)), (math.inf, (1,)))  # up to which high / low
+
+
+@dataclass(frozen=True)
+class Axis:
+    """From ``low`` to ``high``, linear or logarithmic."""
+
+    low: float
+    high: float
+    logarithmic: bool = False
+
+    @classmethod
+    def around(cls, values: np.ndarray, margin: float = 0.06) -> "Axis":
+        """A logarithmic axis around positive values, a linear one around others, with some room on both sides."""
+        low, high = float(values.min()), float(values.max())
+        if low > 0:
+            room = max((high / low) ** margin, 1.02)
+            return cls(low / room, high * room, logarithmic=True)
+        room = max((high - low) * margin, 1e-6)
+        return cls(low - room, high + room)
+
+    def position(self, values: np.ndarray | float) -> np.ndarray:
+        """0 at ``low``, 1 at ``high``."""
+        low, high, values = self.low, self.high, np.asarray(values, float)
+        if self.logarithmic:
+            low, high, values = math.log(low), math.log(high), np.log(np.maximum(values, 1e-300))
+        return (values - low) / (high - low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Round values with their labels: 1, 2, 5, 10, … on a logarithmic axis, even steps on a linear or short one."""
+        if self.logarithmic and self.high / self.low > 2:
+            factors = next(factors for most, factors in LOGARITHMIC_TICKS if self.high / self.low < most)
+            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            values = [factor * 10.0**power for power in powers for factor in factors]
+            return [(value, f"{value:g}") for value in values if self.low <= value <= self.high]
+        step = _round_step((self.high - self.low) / TICKS)
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [(k * step, f"{k * step:,.{decimals}f}") for k in range(first, last + 1)]
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5, 10, … times a power of ten that is not below ``least``."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
