@@ -1,9 +1,10 @@
 """All the work that waits for a GPU, in one command of under 10 minutes:
 
-    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,train]
+    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,train,models]
 
 tests   the tests marked ``gpu``
-train   the main job on CIFAR-10 (without --data-dir: on shapes), each norm for ``--iterations``
+train   the main job on CIFAR-10 (without --data-dir: on shapes), each norm for 2,000 iterations
+models  experiments.three_models for ``--iterations``, with its final tests
 
 Every step's output goes to DIR/<step>.log, what a run leaves behind that is worth keeping (config, log, last sample
 grid) to DIR/<run>/. Ends with the number of steps that failed.
@@ -20,7 +21,7 @@ from tinygan.backend import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.models.dcgan import NORMS
 
-STEPS = ("tests", "train")
+STEPS = ("tests", "train", "models")
 
 
 def main(arguments: list[str]) -> None:
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where logs and results go")
     parser.add_argument("--data-dir", metavar="DIR", help="CIFAR-10 (default: train on shapes)")
     parser.add_argument("--steps", default=",".join(STEPS), help="which of them (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=5000, help="per norm in train (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=5000, help="of each run in models (default: %(default)s)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     options = parser.parse_args(arguments)
     obstacle = why_no_gpu()
@@ -56,12 +57,16 @@ def commands(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     steps = options.steps.split(",")
     if "tests" in steps:
         chosen.append(("tests", [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]))
+    data = ["--dataset", "cifar10", "--data-dir", options.data_dir] if options.data_dir else ["--dataset", "shapes"]
     if "train" in steps:
-        data = ["--dataset", "cifar10", "--data-dir", options.data_dir] if options.data_dir else []
         for norm in NORMS:
-            run = ["--norm", norm, "--device", "gpu", "--iterations", str(options.iterations)]
+            run = ["--norm", norm, "--device", "gpu", "--iterations", "2000"]
             places = ["--sample-every", "1000", "--out", str(options.out / "runs")]
             chosen.append((f"train-{norm}", [sys.executable, "train.py", *run, *data, *places]))
+    if "models" in steps:
+        run = ["--device", "gpu", "--iterations", str(options.iterations), "--results", str(options.out / "models")]
+        places = ["--out", str(options.out / "three-models")]
+        chosen.append(("models", [sys.executable, "-m", "experiments.three_models", *run, *data, *places]))
     return chosen
 
 
