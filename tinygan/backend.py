@@ -90,7 +90,9 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
 def why_no_gpu() -> str | None:
     """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
     if importlib.util.find_spec("cupy") is None:
-        return "CuPy is not installed: run pip install -e '.[cuda13]' (driver 580 or newer) or '.[cuda12]' in tinygan's folder"
+        return (
+            "CuPy is not installed: in tinygan's folder run pip install -e '.[cuda13]', with an old driver '.[cuda12]'"
+        )
     try:
         import cupy
     except Exception as error:  # a broken CUDA installation raises whatever its loader raises
