@@ -106,7 +106,7 @@ def load(path: Path) -> Checkpoint:
         description = json.loads(metadata[METADATA_KEY])
         if description["format"] > FORMAT_VERSION:
             raise TinyganError(f"{path} was written by a newer tinygan (format {description['format']}): update it")
-        best = description["best"] and Best(**description["best"])
+        best = description.get("best") and Best(**description["best"])
         progress = Progress(description["iteration"], description["seconds"], tensors.pop(PENDING_LOSSES), best)
         options = Options.from_json(description["options"])
         return Checkpoint(Path(path), options, description["fingerprint"], progress, tensors)
