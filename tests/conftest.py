@@ -2,9 +2,16 @@
 
 import pytest
 
+from tests import fakecupy
 from tinygan.backend import why_no_gpu
 
 _skipped = []
+
+
+@pytest.fixture
+def fake_cupy(monkeypatch):
+    """A stand-in for CuPy, as strict about host and device."""
+    return fakecupy.install(monkeypatch)
 
 
 def pytest_collection_modifyitems(items):

@@ -11,7 +11,6 @@ import sys
 import types
 
 import numpy as np
-import pytest
 
 METHODS = ("sum", "mean", "reshape", "astype", "all", "any", "copy", "clip", "ravel", "transpose", "max", "min")
 PROPERTIES = ("shape", "size", "ndim", "dtype", "strides", "nbytes")
@@ -101,9 +100,8 @@ class FakeModule(types.ModuleType):
         return lambda *a, **k: wrap(inner(*map(take, a), **{n: take(v) for n, v in k.items()}))
 
 
-@pytest.fixture
-def fake_cupy(monkeypatch):
-    """Install the stand-in as ``cupy``: one device, a driver, and working products."""
+def install(monkeypatch):
+    """Put the stand-in in ``cupy``'s place: one device, a driver, and working products."""
     real = None
     if importlib.util.find_spec("cupy"):
         import cupy as real

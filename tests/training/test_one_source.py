@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 import train
-from tests.fakecupy import fake_cupy  # noqa: F401 (a fixture)
 from tinygan.backend import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.models.dcgan import NORMS
@@ -34,7 +33,7 @@ def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, norm, schedul
     assert run_script(train.main, resume) == 0
 
 
-def test_the_stand_in_is_as_strict_as_cupy(fake_cupy):  # noqa: F811
+def test_the_stand_in_is_as_strict_as_cupy(fake_cupy):
     device = fake_cupy.ones(3)
     for mistake in (
         lambda: np.asarray(device),
@@ -48,7 +47,7 @@ def test_the_stand_in_is_as_strict_as_cupy(fake_cupy):  # noqa: F811
     assert isinstance((device * 2).get(), np.ndarray)
 
 
-def test_auto_takes_the_gpu_if_there_is_one(fake_cupy, monkeypatch):  # noqa: F811
+def test_auto_takes_the_gpu_if_there_is_one(fake_cupy, monkeypatch):
     assert open_backend("auto").device == "gpu"
     assert open_backend("auto", "tf32").dtype == np.float32
     fake_cupy.cuda.runtime.getDeviceCount = lambda: 0

@@ -13,14 +13,17 @@ import numpy as np
 
 
 def disc(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Radius 1."""
     return np.sqrt(x * x + y * y) - 1.0
 
 
 def ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Between the radii 0.56 and 1."""
     return np.abs(np.sqrt(x * x + y * y) - 0.78) - 0.22
 
 
 def square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Sides of 1.8."""
     return np.maximum(np.abs(x), np.abs(y)) - 0.9
 
 
