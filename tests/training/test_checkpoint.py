@@ -109,6 +109,17 @@ def test_another_architecture_is_refused_and_changes_nothing(saved, changes, tin
         np.testing.assert_array_equal(array, copy)
 
 
+def test_a_checkpoint_that_fits_one_network_only_changes_neither(saved):
+    path, game, _ = saved
+    loaded = checkpoint.load(path)
+    del loaded.tensors["discriminator.average.last.w"]
+    for player in game[:2]:
+        player.parameters.flat[:] = 9.0
+    with pytest.raises(TinyganError, match=r"of another architecture: .*last\.w"):
+        checkpoint.restore(loaded, game)
+    assert all((player.parameters.flat == 9.0).all() for player in game[:2])
+
+
 def damage_truncated(data):
     return data[: len(data) // 2]
 

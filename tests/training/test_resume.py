@@ -142,7 +142,7 @@ def test_lines_written_after_the_last_save_are_cut(tiny_options):
     # As after a crash at iteration 12: the last save was at 9, the log went on, its last line was cut off.
     with open(crashed.folder.log, "a") as log:
         log.write(json.dumps({"iteration": 12, "d_real": 0.0}) + '\n{"iteration": 13, "d_r')
-    (crashed.folder.checkpoints / "last.safetensors.part").write_bytes(b"half a checkpoint")
+    (crashed.folder.checkpoints / "000011.safetensors.part").write_bytes(b"half a checkpoint")
     resumed = go_on(crashed.folder.last, iterations=13)
     assert log_of(resumed) == log_of(whole)
     assert not list(crashed.folder.path.rglob("*.part"))
