@@ -1,5 +1,6 @@
 """evaluate.py as a person meets it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,9 +11,11 @@ import evaluate
 from tinygan.data import shapes
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures
+from tinygan.evaluation import trained as trained_module
 from tinygan.evaluation.finaltest import reconstruction_test
 from tinygan.evaluation.reconstruction import Search
 from tinygan.evaluation.trained import TrainedRun, open_run
+from tinygan.training.options import Options
 
 SEARCH = Search(steps=5)
 
@@ -165,6 +168,19 @@ def test_compare_prints_the_table(trained, call, tmp_path):
 def test_report_writes_one_page(trained, call, tmp_path):
     assert call("report", trained, "--out", tmp_path / "report.html")[0] == 0
     assert "00000-shapes-wn" in (tmp_path / "report.html").read_text()
+
+
+def test_a_run_trained_with_tf32_can_be_looked_at_without_a_gpu(trained, monkeypatch):
+    options = Options.from_json(json.loads((trained / "config.json").read_text())["options"])
+    changed = dataclasses.replace(options, precision="tf32", device="gpu")
+    load = trained_module.checkpoint.load
+    monkeypatch.setattr(
+        trained_module.checkpoint, "load", lambda path: dataclasses.replace(load(path), options=changed)
+    )
+    monkeypatch.setattr(trained_module, "why_no_gpu", lambda: "there is none")
+    monkeypatch.setattr("tinygan.backend.why_no_gpu", lambda: "there is none")
+    for device in ("auto", "cpu"):
+        assert open_run(trained, "best", device).backend.dtype == np.float32
 
 
 def test_an_arc_keeps_its_length_and_meets_its_ends():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import Backend, open_backend
+from tinygan.backend import Backend, open_backend, why_no_gpu
 from tinygan.data.imageset import ImageSet
 from tinygan.errors import TinyganError
 from tinygan.images import to_uint8
@@ -80,13 +80,14 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
         there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
         raise TinyganError(f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
     stored = checkpoint.load(file)
-    backend = open_backend(device, stored.options.precision if device != "cpu" else _on_cpu(stored.options.precision))
+    backend = open_backend(device, _available(stored.options.precision, device))
     game = build_game(stored.options, backend)
     checkpoint.restore(stored, game)
     iteration = stored.progress.iteration
     return TrainedRun(folder, stored.options, name, iteration, stored.fingerprint, game.generator.network, backend)
 
 
-def _on_cpu(precision: str) -> str:
+def _available(precision: str, device: str) -> str:
     """A run that was trained with TF32 products is looked at in float32 where there are none."""
-    return "float32" if precision == "tf32" else precision
+    has_none = device == "cpu" or (device == "auto" and why_no_gpu() is not None)
+    return "float32" if precision == "tf32" and has_none else precision

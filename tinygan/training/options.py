@@ -122,7 +122,8 @@ def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
         UsageError: an option was typed that cannot change on resume and differs from the stored one.
     """
     for name, value in explicit.items():
-        if name not in CHANGEABLE_ON_RESUME and value != getattr(stored, name):
+        same_storage = name == "precision" and PRECISIONS[value] == PRECISIONS[stored.precision]  # float32, tf32
+        if name not in CHANGEABLE_ON_RESUME and value != getattr(stored, name) and not same_storage:
             raise UsageError(
                 f"{flag(name)} {show(value)} does not fit {checkpoint}, which was made with "
                 f"{flag(name)} {show(getattr(stored, name))}: leave it out, or start a new run"
