@@ -12,7 +12,7 @@ from tinygan.models.dcgan import NORMS
 from tinygan.training import checkpoint, session
 from tinygan.training import options as training_options
 from tinygan.training.loop import Trainer
-from tinygan.training.runfolder import find_checkpoint
+from tinygan.training.runfolder import RunFolder, find_checkpoint
 
 TIMES = ("images_per_second", "seconds")
 
@@ -146,6 +146,18 @@ def test_lines_written_after_the_last_save_are_cut(tiny_options):
     resumed = go_on(crashed.folder.last, iterations=13)
     assert log_of(resumed) == log_of(whole)
     assert not list(crashed.folder.path.rglob("*.part"))
+
+
+def test_a_folder_is_trained_by_one_process_at_a_time(tiny_options):
+    first = run(tiny_options(iterations=3))
+    log = first.folder.log.read_bytes()
+    other = RunFolder(first.folder.path)
+    other.lock()
+    with pytest.raises(TinyganError, match="is being trained by another process"):
+        go_on(first.folder.last, iterations=5)
+    assert first.folder.log.read_bytes() == log
+    other.unlock()
+    go_on(first.folder.last, iterations=5)
 
 
 def test_only_some_options_may_change(tiny_options):

@@ -43,6 +43,12 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
+        try:
+            self._run()
+        finally:
+            self.session.folder.unlock()
+
+    def _run(self) -> None:
         self.started = time.monotonic() - self.progress.seconds
         self.speed_from = (self.progress.iteration, time.monotonic())
         self.saved_at = self.progress.iteration

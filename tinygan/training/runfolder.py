@@ -8,8 +8,14 @@ runs/<number>-<dataset>-<norm>/
 """
 
 import json
+import os
 import re
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a run is not locked
+    fcntl = None
 
 from tinygan.errors import TinyganError
 from tinygan.files import remove_temporary_files, write_atomically
@@ -32,6 +38,7 @@ class RunFolder:
         self.last = self.checkpoints / LAST
         self.best = self.checkpoints / BEST
         self.evaluation = self.path / "evaluation"
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, out: Path, title: str) -> "RunFolder":
@@ -57,6 +64,29 @@ class RunFolder:
                 f"--out {out}: cannot create a run there ({error.strerror}); choose another folder"
             ) from error
         return run
+
+    def lock(self) -> None:
+        """Keep other processes from training in this folder until :meth:`unlock` or the end of this process.
+
+        Raises:
+            TinyganError: another one does so now.
+        """
+        if fcntl is None:
+            return
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.unlock()
+            raise TinyganError(f"{self.path} is being trained by another process: wait for it or stop it") from None
+        except OSError:  # a network file system without locks: nothing to hold
+            self.unlock()
+
+    def unlock(self) -> None:
+        """Let others train here; does nothing where there is no lock."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""

@@ -48,6 +48,7 @@ def start(options: Options, command: list[str]) -> Session:
     source = batch_source(images, options)
     game = build_game(options, backend)
     folder = RunFolder.create(Path(options.out), run_title(options))
+    folder.lock()
     progress = Progress(0, 0.0, np.zeros((0, 3), backend.dtype))
     session = Session(options, backend, game, images, images.fingerprint(), source, folder, progress)
     _describe(session, command)
@@ -84,6 +85,7 @@ def _folder_to_go_on_in(stored: Checkpoint, options: Options) -> RunFolder:
     own = RunFolder(stored.path.resolve().parent.parent)
     goes_on = stored.path.name == LAST and own.config.exists()
     folder = own if goes_on else RunFolder.create(Path(options.out), run_title(options))
+    folder.lock()
     folder.clean()
     # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
     iteration = stored.progress.iteration
