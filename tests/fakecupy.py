@@ -114,7 +114,6 @@ def install(monkeypatch):
         getDevice=lambda: 0,
         getDeviceProperties=lambda device: properties,
     )
-    stream = types.SimpleNamespace(synchronize=lambda: None)
-    module.cuda = types.SimpleNamespace(runtime=runtime, get_current_stream=lambda: stream)
+    module.cuda = types.SimpleNamespace(runtime=runtime)
     monkeypatch.setitem(sys.modules, "cupy", module)
     return module

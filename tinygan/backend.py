@@ -46,11 +46,6 @@ class Backend:
         """Copy a device array to the host, waiting for it; a NumPy array passes through."""
         return np.asarray(array) if array_module(array) is np else array.get()
 
-    def synchronize(self) -> None:
-        """Wait until the device has finished everything that was asked of it."""
-        if self.device == "gpu":
-            self.xp.cuda.get_current_stream().synchronize()
-
 
 def array_module(x: Array) -> ModuleType:
     """``numpy`` for host arrays and scalars, ``cupy`` for device arrays."""

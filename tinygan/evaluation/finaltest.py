@@ -17,7 +17,6 @@ from tinygan.files import write_atomically
 from tinygan.images import save_grid
 from tinygan.streams import stream
 
-SETS = ("running", "final")
 SHOWN = 50  # pairs of target and reconstruction in the picture
 
 
