@@ -22,6 +22,8 @@ class BatchNorm(Layer):
         ValueError: in training with M = 1, where the batch variance says nothing.
     """
 
+    mixes_images = True
+
     def __init__(self, channels: int):
         super().__init__()
         self.parameter("scale", (channels,), uniform(0.0, 1.0))
