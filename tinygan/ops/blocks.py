@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygan.threads import run
 
-BLOCK = 2**15  # elements: 128 KiB of float32, so that an operation's three or four blocks fit a core's level-2 cache
+BLOCK = 2**17
 
 
 def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> int:
