@@ -7,19 +7,17 @@ import numpy as np
 
 from tinygan.threads import run
 
-BLOCK = 2**17
+BLOCK = 2**17  # elements; smaller blocks fit a core's cache better, but the threads then wait for the interpreter
+FEW = 2**19  # elements; for fewer, waking the other threads takes longer than they save
 
 
-def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> int:
-    """``work(k, block)`` for consecutive blocks k = 0, 1, … of the rows of a (rows, columns) matrix, on all cores.
-
-    Returns:
-        The number of blocks.
-    """
+def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> None:
+    """``work(k, block)`` for the :func:`block_count` blocks k = 0, 1, … of the rows of a (rows, columns) matrix."""
     height = max(1, BLOCK // columns)
-    starts = range(0, rows, height)
-    run(partial(work, k, slice(start, min(rows, start + height))) for k, start in enumerate(starts))
-    return len(starts)
+    tasks = [
+        partial(work, k, slice(start, min(rows, start + height))) for k, start in enumerate(range(0, rows, height))
+    ]
+    run(tasks, alone=rows * columns < FEW)
 
 
 def block_count(rows: int, columns: int) -> int:
