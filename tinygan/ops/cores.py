@@ -14,7 +14,7 @@ from tinygan.ops.patches import PatchCorrelation, Window, fold, unfold
 from tinygan.threads import run, scratch
 from tinygan.ops.tiles import Tiles
 
-MOST_SHARDS = 4  # tasks that a batch is cut into
+MOST_SHARDS = 4
 FEWEST_ROWS, MOST_ROWS = 64, 1024  # of a task's product: fewer are slow to multiply, more leave the cache
 NARROW = 8  # channels; below, the plain patches are faster
 
