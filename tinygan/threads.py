@@ -1,8 +1,9 @@
 """The CPU's cores: a piece of work cut into tasks that run side by side, and scratch memory for each of them.
 
-NumPy lets go of the interpreter while it computes, so threads are enough. How the work is cut depends on its size
-alone, never on the number of threads, and no two tasks write to the same place: so the results are the same bits on
-any number of cores, and nothing is summed in an order that chance decides.
+NumPy lets go of the interpreter while it computes, so threads are enough, as long as a task's single operations take
+longer than handing the interpreter over: some ten microseconds. So work is cut into few large pieces, about one for
+each thread. No two tasks write to the same place, and partial sums are added in their order: the same work on the same
+number of threads gives the same bits.
 
 Each task's matrix products run on its own core: OpenBLAS is told to use one thread (:func:`use_all_cores`), since
 threads within threads get in each other's way.
@@ -36,6 +37,11 @@ def use_all_cores(threads: int | None = None) -> None:
     while len(_workers) > others:
         _workers.pop().work(None)
     threadpool_limits(1, "blas")
+
+
+def thread_count() -> int:
+    """On how many threads :func:`run` works."""
+    return len(_workers) + 1
 
 
 def run(tasks: Iterable[Task], alone: bool = False) -> None:

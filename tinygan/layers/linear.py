@@ -6,6 +6,7 @@ from tinygan.backend import Array
 from tinygan.init import fan_in_uniform
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.ops.product import multiply
+from tinygan.ops.sums import sum_over_rows
 
 BilinearBackward = Callable[[Array, bool, bool], tuple[Array | None, Array | None]]
 
@@ -78,8 +79,3 @@ class Linear(Weighted):
 
     def __repr__(self) -> str:
         return "Linear"
-
-
-def sum_over_rows(x: Array) -> Array:
-    """Sum over every axis but the last, the channels: (..., C) -> (C,)."""
-    return x.sum(axis=tuple(range(x.ndim - 1)))

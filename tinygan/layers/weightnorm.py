@@ -3,7 +3,8 @@
 from tinygan.backend import Array
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.layers.linear import Weighted, sum_over_rows
+from tinygan.layers.linear import Weighted
+from tinygan.ops.sums import sum_over_rows
 from tinygan.ops.unit_norm import normalise
 
 EPSILON = 1e-6  # inside the root, as in the paper's DCGAN code

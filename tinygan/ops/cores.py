@@ -1,7 +1,7 @@
 """The correlation on the CPU's cores: the parts of :class:`~tinygan.ops.patches.PatchCorrelation` as tasks.
 
 Images are independent, so a task gets whole images; the weight gradient, a sum over all images, is cut by its own rows
-instead. So no two tasks add to the same place. Into how many tasks follows from the shapes alone (``threads.py``).
+instead. So no two tasks add to the same place, and nothing is summed in an order that chance decides.
 """
 
 import math
@@ -11,11 +11,10 @@ from functools import partial
 import numpy as np
 
 from tinygan.ops.patches import PatchCorrelation, Window, fold, unfold
-from tinygan.threads import run, scratch
+from tinygan.threads import run, scratch, thread_count
 from tinygan.ops.tiles import Tiles
 
-MOST_SHARDS = 4
-FEWEST_ROWS, MOST_ROWS = 64, 1024  # of a task's product: fewer are slow to multiply, more leave the cache
+FEWEST_ROWS, MOST_ROWS = 64, 1024  # of a task's products: fewer are slow to multiply, more leave the cache
 NARROW = 8  # channels; below, the plain patches are faster
 
 
@@ -33,7 +32,7 @@ class CorrelationOnCores(PatchCorrelation):
     def for_each_shard(self, work: Callable[[slice, slice], None]) -> None:
         """Run ``work(images, rows)`` for all shards of the batch; rows are those of a and d."""
         N, rows = self.image_shape[0], self.rows_per_image
-        images = max(1, min(-(-N // MOST_SHARDS), MOST_ROWS // rows), -(-FEWEST_ROWS // rows))
+        images = max(1, min(-(-N // thread_count()), MOST_ROWS // rows), -(-FEWEST_ROWS // rows))
         shards = [(first, min(N, first + images)) for first in range(0, N, images)]
         run(partial(work, slice(*shard), slice(shard[0] * rows, shard[1] * rows)) for shard in shards)
 
@@ -63,12 +62,11 @@ class CorrelationOnCores(PatchCorrelation):
         """aᵀ·d for each of the stacked matrices (depth, rows, ·), a task for each half of each product."""
         depth, _, width = a.shape
         du = np.empty((depth, width, d.shape[2]), a.dtype)
-        half = -(-width // 2)
 
         def work(k: int, part: slice) -> None:
             np.matmul(a[k, :, part].T, d[k], out=du[k, part])
 
-        run(partial(work, k, slice(first, first + half)) for k in range(depth) for first in range(0, width, half))
+        run(partial(work, k, half) for k in range(depth) for half in halves(width))
         return du
 
 
@@ -119,7 +117,8 @@ class TilesOnCores(CorrelationOnCores):
 
     def kernel(self, w: np.ndarray) -> np.ndarray:
         u = np.empty((9, 4 * w.shape[2], w.shape[3]), w.dtype)
-        run([partial(self.tiles.kernel, w, out=u)])
+        parts = u.reshape(9, 4, *w.shape[2:])
+        run(partial(self.tiles.kernel, w[:, :, half], out=parts[:, :, half]) for half in halves(w.shape[2]))
         return u
 
     def product_to_map(self, a: np.ndarray, u: np.ndarray, out: np.ndarray) -> None:
@@ -132,5 +131,11 @@ class TilesOnCores(CorrelationOnCores):
 
     def to_kernel(self, a: np.ndarray, d: np.ndarray) -> np.ndarray:
         du, dw = self.weight_products(a, d), np.empty(self.kernel_shape, a.dtype)
-        run([partial(self.tiles.kernel_adjoint, du, out=dw)])
+        parts = du.reshape(9, 4, *dw.shape[2:])
+        run(partial(self.tiles.kernel_adjoint, parts[:, :, half], out=dw[:, :, half]) for half in halves(dw.shape[2]))
         return dw
+
+
+def halves(count: int) -> tuple[slice, slice]:
+    """0 … count − 1 in two parts."""
+    return slice(0, count // 2), slice(count // 2, count)

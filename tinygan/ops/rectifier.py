@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.backend import Array, array_module
-from tinygan.ops.blocks import block_count, column_sums, for_each_block
+from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
 from tinygan.threads import scratch
 
 
@@ -51,7 +51,7 @@ def rectify_backward(
 
 def _rectify_on_cores(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:
     y = np.empty(x.shape, x.dtype)
-    rows, out = _matrix(x), _matrix(y)
+    rows, out = matrix(x), matrix(y)
     weight = np.asarray(1 - slope, x.dtype)
 
     def work(_: int, block: slice) -> None:
@@ -67,7 +67,7 @@ def _rectify_backward_on_cores(
     x: np.ndarray, dy: np.ndarray, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
 ) -> Gradients:
     need_dx, need_slope, need_shift = need
-    rows, dy_rows = _matrix(x), _matrix(dy)
+    rows, dy_rows = matrix(x), matrix(dy)
     dx = np.empty(x.shape, x.dtype) if need_dx else None
     parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, summed in this order
     weight = np.asarray(1 - slope, x.dtype)
@@ -83,7 +83,7 @@ def _rectify_backward_on_cores(
             parts[1, k] = column_sums(u)
         if need_dx:
             np.multiply(u, weight, out=u)
-            np.subtract(g, u, out=_matrix(dx)[block])
+            np.subtract(g, u, out=matrix(dx)[block])
 
     for_each_block(*rows.shape, work)
     da, db = parts.sum(axis=1)
@@ -104,7 +104,3 @@ def _below(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, np.ndarray]
     np.bitwise_and(u.view(integer), mask, out=u.view(integer))
     return u, mask
 
-
-def _matrix(x: np.ndarray) -> np.ndarray:
-    """(..., C) -> (rows, C), a view."""
-    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])

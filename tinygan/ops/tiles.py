@@ -104,13 +104,13 @@ class Tiles(NamedTuple):
             np.add(rows[i, j][region], rows[i, j + 1][region], out=part)
 
     def kernel(self, w: np.ndarray, out: np.ndarray) -> None:
-        """Expanded kernel: (4, 4, C, K) -> (9, 4·C, K)."""
+        """Expanded kernel: (4, 4, C, K) -> (9, 4, C, K)."""
         taps, expanded = self._taps(w), out.reshape(3, 3, 2, 2, *w.shape[2:])
         expanded[::2, ::2] = taps
         _fill_in_sums(expanded)
 
     def kernel_adjoint(self, tiles: np.ndarray, out: np.ndarray) -> None:
-        """The adjoint of :meth:`kernel`, contraction: (9, 4·C, K) -> (4, 4, C, K)."""
+        """The adjoint of :meth:`kernel`, contraction: (9, 4, C, K) -> (4, 4, C, K)."""
         tiles = tiles.reshape(3, 3, 2, 2, *out.shape[2:])
         rows = scratch((2, *tiles.shape[1:]), tiles.dtype)
         np.add(tiles[:2], tiles[1:], out=rows)
