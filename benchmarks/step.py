@@ -8,7 +8,6 @@ A B A B, each in a process of its own that sleeps while the other works. Peak me
 of each. Ratios are tinygan's over the peer's. The table goes to standard output, everything to a JSON file.
 """
 
-import argparse
 import json
 import shlex
 import sys
