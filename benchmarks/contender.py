@@ -55,7 +55,8 @@ class Contender:
         return self
 
     def __exit__(self, *error) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
@@ -64,7 +65,7 @@ class Contender:
         self.process.stdout.close()
 
     def ask(self, request: str, argument: int = 0):
-        """The answer to one request of :data:`ANSWERS`; ContenderError if there is none."""
+        """The answer of ``Worker.answer_<request>``; ContenderError if there is none."""
         try:
             pickle.dump((request, argument), self.process.stdin)
             self.process.stdin.flush()

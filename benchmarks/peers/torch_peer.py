@@ -105,6 +105,11 @@ class TorchStep:
         }
 
     def allocated(self) -> int:
+        # Of a step in the long run, without the workspaces that cudnn.benchmark has tried.
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        self.step()
+        self.synchronise()
         return torch.cuda.max_memory_reserved()
 
     def _draw(self, codes: torch.Tensor, weights: dict) -> torch.Tensor:
