@@ -4,6 +4,7 @@ Run as ``python -m benchmarks.contender NAME WORKLOAD`` it answers pickled reque
 answers on its standard output; what libraries print goes to standard error. :class:`Contender` is the other end.
 """
 
+import contextlib
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import layertimes, sampling
 from benchmarks.workload import PARITY_STEPS, Workload
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +39,7 @@ class ContenderError(Exception):
 class Contender:
     """The process of one contender; a context manager that ends it."""
 
-    def __init__(self, name: str, workload: Workload):
+    def __init__(self, name: str, workload: Workload, environment: dict[str, str] | None = None):
         self.name = name
         command = [sys.executable, "-m", "benchmarks.contender", name, json.dumps(workload.to_json())]
         self.process = subprocess.Popen(
@@ -45,7 +47,7 @@ class Contender:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env=os.environ | ENVIRONMENT,
+            env=os.environ | ENVIRONMENT | (environment or {}),
             start_new_session=True,  # Ctrl-C is for the parent, which then closes the pipe
         )
 
@@ -53,7 +55,8 @@ class Contender:
         return self
 
     def __exit__(self, *error) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
@@ -62,7 +65,7 @@ class Contender:
         self.process.stdout.close()
 
     def ask(self, request: str, argument: int = 0):
-        """The answer to one request of :data:`ANSWERS`; ContenderError if there is none."""
+        """The answer of ``Worker.answer_<request>``; ContenderError if there is none."""
         try:
             pickle.dump((request, argument), self.process.stdin)
             self.process.stdin.flush()
@@ -120,6 +123,14 @@ class Worker:
         self.contender.synchronise()
         return (time.perf_counter() - started) / steps
 
+    def answer_layers(self, steps: int) -> list[dict]:
+        """tinygan only: see ``layertimes.measure``."""
+        return layertimes.measure(self.contender, steps)
+
+    def answer_lines(self, steps: int) -> list[dict]:
+        """tinygan only: see ``sampling.measure``."""
+        return sampling.measure(lambda: self.answer_run(steps), ROOT / "tinygan")
+
     def answer_memory(self, _) -> int:
         """Peak bytes of weights, optimiser and steps together: of the process above its baseline, or of the GPU."""
         self.answer_run(MEMORY_STEPS)
@@ -130,10 +141,8 @@ class Worker:
 
 def _reset_peak() -> int:
     """Resident bytes now; the peak is counted from here on, where the system can (Linux)."""
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
     return _peak()
 
 

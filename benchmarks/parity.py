@@ -2,8 +2,11 @@
 
 import numpy as np
 
-# Of the first step's losses (relative) and gradients (norm of the difference over the norm, for each array).
-TOLERANCES = {"float64": 1e-6, "float32": 1e-2, "tf32": 1e-1}
+# Of losses and of gradients: norm of the difference over the norm, for each array. In float32, rounding puts single
+# rectified units on the other side of their kink, which moves a gradient by up to 1e-3; TF32's 10-bit mantissa does so
+# to one unit in a thousand: rounding tinygan's factors that way moved G's first gradients by 3 to 4 % at 32×32.
+LOSSES = {"float64": 1e-9, "float32": 1e-3, "tf32": 1e-2}
+GRADIENTS = {"float64": 1e-9, "float32": 1e-2, "tf32": 2e-1}
 
 
 def disagreement(ours: list[dict], theirs: list[dict]) -> dict[str, float]:
@@ -27,9 +30,14 @@ def disagreement(ours: list[dict], theirs: list[dict]) -> dict[str, float]:
     return errors
 
 
+def tolerance(name: str, precision: str) -> float:
+    """The largest error that still counts as agreement."""
+    return (LOSSES if name in ("losses", "later losses") else GRADIENTS)[precision]
+
+
 def worst(errors: dict[str, float], precision: str) -> tuple[str, float] | None:
     """Name and error of what is furthest above its tolerance; None if all is well."""
-    wrong = {name: error for name, error in errors.items() if not error <= TOLERANCES[precision]}
+    wrong = {name: error for name, error in errors.items() if not error <= tolerance(name, precision)}
     return max(wrong.items(), key=lambda item: item[1]) if wrong else None
 
 

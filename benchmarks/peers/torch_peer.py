@@ -60,6 +60,8 @@ class TorchStep:
         torch.set_float32_matmul_precision("high" if workload.precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = workload.precision == "tf32"
         layout = torch.contiguous_format if name == "torch" else torch.channels_last
+        if workload.precision == "float64" and not on_gpu and layout == torch.channels_last:
+            raise Unavailable("on the CPU PyTorch's float64 convolutions know one layout: use the peer torch")
         self.device = torch.device("cuda" if on_gpu else "cpu")
         self.norm, self.size = workload.norm, (workload.size, workload.size)
         where = {
@@ -76,7 +78,8 @@ class TorchStep:
         if name == "torch-compile":
             self._compile()
         self.train = self._shared if workload.schedule == "shared" else self._alternating
-        self.graph = self._capture() if name == "torch-graph" else None
+        in_graph = name == "torch-graph" or (name == "torch-compile" and on_gpu)
+        self.graph = self._capture() if in_graph else None
 
     def step(self) -> None:
         if self.graph is None:
@@ -102,6 +105,11 @@ class TorchStep:
         }
 
     def allocated(self) -> int:
+        # Of a step in the long run, without the workspaces that cudnn.benchmark has tried.
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        self.step()
+        self.synchronise()
         return torch.cuda.max_memory_reserved()
 
     def _draw(self, codes: torch.Tensor, weights: dict) -> torch.Tensor:
@@ -145,6 +153,7 @@ class TorchStep:
         return d_real.detach(), d_fake.detach(), g.detach()
 
     def _compile(self) -> None:
+        """Both networks compiled; on a GPU the whole step is then captured as well."""
         # The same graph is gone through twice (retain_graph), so its buffers must not be given away.
         torch._functorch.config.donated_buffer = False
         self.draw, self.judge = torch.compile(self._draw), torch.compile(self._judge)

@@ -164,6 +164,10 @@ def generator(codes, p: Tensors, buffers: Tensors, size, training: bool = True, 
     x = weighted(codes, p, "linear", 1, (0, 0))
     keep(trace, "linear", x)
     x = x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2)
+    if (
+        p["up0.w"].permute(3, 2, 0, 1).is_contiguous()
+    ):  # else channels last, as it is: layers follow their input's layout
+        x = x.contiguous()
     keep(trace, "reshape", x)
     x = normalised_and_activated(x, p, buffers, "linear", training, trace)
     for level in reversed(range(len(pads))):
