@@ -103,4 +103,3 @@ def _below(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, np.ndarray]
     np.right_shift(u.view(integer), 8 * x.dtype.itemsize - 1, out=mask)
     np.bitwise_and(u.view(integer), mask, out=u.view(integer))
     return u, mask
-
