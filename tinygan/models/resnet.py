@@ -74,7 +74,7 @@ def _levels(size: Size, features: Sequence[int], blocks: Sequence[int]) -> tuple
     """The sizes of all levels from the image inwards, and the padding beyond 1 between them."""
     if len(features) != len(blocks):
         raise UsageError(f"{len(features)} channel counts and {len(blocks)} block counts: give one of each per level")
-    if min(*features, *blocks) < 1:
+    if any(number < 1 for number in (*features, *blocks)):
         raise UsageError("channels and blocks per level must be at least 1")
     sides, pads = pyramid(size, len(features))
     return sides, [(vertical - 1, horizontal - 1) for vertical, horizontal in pads]
