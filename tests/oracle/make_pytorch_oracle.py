@@ -162,8 +162,14 @@ def nhwc(x) -> np.ndarray:
     return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).detach().numpy().copy()
 
 
-def first_step(norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D: Tensors, D_buffers: Tensors) -> dict:
+NETWORKS = generator, discriminator
+
+
+def first_step(
+    norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D: Tensors, D_buffers: Tensors, networks=NETWORKS
+) -> dict:
     """Activations, losses and all gradients at the given parameters; moves the running statistics."""
+    generator, discriminator = networks
     fake, G_trace = generator(codes, G, G_buffers, norm, size)
     logits_real, real_trace = discriminator(reals, D, D_buffers, norm, size)
     logits_fake, fake_trace = discriminator(fake, D, D_buffers, norm, size)
@@ -182,8 +188,11 @@ def first_step(norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D:
     }
 
 
-def training_losses(norm: str, size, schedule: str, codes, reals, G, G_buffers, D, D_buffers) -> np.ndarray:
+def training_losses(
+    norm: str, size, schedule: str, codes, reals, G, G_buffers, D, D_buffers, networks=NETWORKS
+) -> np.ndarray:
     """(d_real, d_fake, g) of every step; one step per element of ``codes`` and ``reals``."""
+    generator, discriminator = networks
     optimisers = [torch.optim.RMSprop(net.values(), lr=LEARNING_RATE, alpha=0.9, eps=1e-6) for net in (G, D)]
 
     def step(network: Tensors, gradients) -> None:
@@ -218,10 +227,16 @@ def training_losses(norm: str, size, schedule: str, codes, reals, G, G_buffers, 
 def oracle(norm: str) -> dict[str, np.ndarray]:
     """Everything that ``pytorch_<norm>.npz`` holds."""
     rng = np.random.default_rng(NORMS.index(norm))
-    G, G_buffers = random_network("G", norm, SIZE, CODE, FEATURES, rng)
-    D, D_buffers = random_network("D", norm, SIZE, CODE, FEATURES, rng)
-    codes = rng.standard_normal((STEPS, 2, BATCH, CODE))
-    reals = rng.integers(0, 256, (STEPS, BATCH, *SIZE, 3), dtype=np.uint8)
+    arrays = {which: random_network(which, norm, SIZE, CODE, FEATURES, rng) for which in "GD"}
+    return results(norm, SIZE, CODE, (BATCH, STEPS), arrays, NETWORKS, rng)
+
+
+def results(norm: str, size, code: int, counts: tuple[int, int], arrays: dict, networks, rng) -> dict[str, np.ndarray]:
+    """What a file holds, for the parameters and running statistics in ``arrays``; ``counts`` are batch and steps."""
+    (G, G_buffers), (D, D_buffers) = arrays["G"], arrays["D"]
+    batch, steps = counts
+    codes = rng.standard_normal((steps, 2, batch, code))
+    reals = rng.integers(0, 256, (steps, batch, *size, 3), dtype=np.uint8)
     given = {"G": G, "G_buffers": G_buffers, "D": D, "D_buffers": D_buffers}
     values = {f"{kind}.{name}": array for kind, arrays in given.items() for name, array in arrays.items()}
     code_batches, real_batches = torch.tensor(codes), [nchw(real / 255) for real in reals]
@@ -230,10 +245,10 @@ def oracle(norm: str) -> dict[str, np.ndarray]:
         return [tensors(G, trained=True), tensors(G_buffers), tensors(D, trained=True), tensors(D_buffers)]
 
     state = fresh()
-    values |= first_step(norm, SIZE, code_batches[0, 0], real_batches[0], *state)
-    evaluated = generator(code_batches[0, 0], state[0], state[1], norm, SIZE, training=False)[0]
+    values |= first_step(norm, size, code_batches[0, 0], real_batches[0], *state, networks)
+    evaluated = networks[0](code_batches[0, 0], state[0], state[1], norm, size, training=False)[0]
     for schedule in ("alternating", "shared"):
-        values[schedule] = training_losses(norm, SIZE, schedule, code_batches, real_batches, *fresh())
+        values[schedule] = training_losses(norm, size, schedule, code_batches, real_batches, *fresh(), networks)
     return values | {"codes": codes, "reals": reals, "fake_evaluated": nhwc(evaluated)}
 
 
