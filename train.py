@@ -154,7 +154,9 @@ def main(arguments: list[str]) -> None:
     command = [sys.argv[0], *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)
     print(
-        f"{current.folder.path}: {options.norm} on {current.images.source}; {current.backend.description}", flush=True
+        f"{current.folder.path}: {options.model}, {options.norm} on {current.images.source}; "
+        f"{current.backend.description}",
+        flush=True,
     )
     if stored:
         changed = {
