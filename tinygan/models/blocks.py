@@ -1,20 +1,7 @@
 """The residual blocks of the paper's ResNet (notes A4): D's, which may halve the size, and G's, which may double it.
 
-          DownBlock, x (N, H, W, C_in)                       UpBlock, x (N, H, W, C_in)
-
-                       x                                                  x
-          ┌────────────┴────────────┐                        ┌────────────┴────────────┐
-    conv s+2, stride s        pad                      tconv 3×3                 tconv 1×1
-      C_in -> C_out           mean of 2×2                C_in -> C_in              C_in -> C_out
-     activation               conv 1×1                  activation               double
-      conv 3×3                  C_in -> C_out          tconv s+2, stride s       crop
-      C_out -> C_out            │                        C_in -> C_out             │
-          └────── w₁ (+) w₂ ────┘                            └────── w₁ (+) w₂ ────┘
-                  activation                                         activation
-
-With stride s = 2 the left branch's padding is 1 + extra, and the shortcut pads or crops by extra; with s = 1 there is
-neither padding, mean nor doubling. Where the channels stay the same there is no 1×1 convolution. ``tconv`` is the
-transposed convolution. The sum is weight-normalised under weight norm, and begins as the shortcut alone.
+Each class draws itself; its code has the shape of the drawing, the left branch first. The sum is weight-normalised
+under weight norm, with one pair of weights per channel, and begins as the shortcut alone: w₁ = 0, w₂ = 1.
 """
 
 from tinygan.layers import (
@@ -35,11 +22,24 @@ Extra = tuple[int, int]  # padding beyond 1, (vertical, horizontal) pixels
 
 
 class DownBlock(Sequential):
-    """D's block, x (N, H, W, C_in) -> y (N, (H + 2·extra)/stride, (W + 2·extra)/stride, C_out): the left diagram.
+    """D's block, x (N, H, W, C_in) -> y (N, (H + 2·extra)/s, (W + 2·extra)/s, C_out).
+
+    ::
+
+                               x
+                  ┌────────────┴─────────────┐
+           conv0, kernel s+2,          pad by extra          only where there is any
+           stride s, pad 1+extra       mean of 2×2           only with s = 2
+           C_in -> C_out               conv 1×1              only if C_in ≠ C_out
+                 act                   C_in -> C_out
+           conv1 3×3, pad 1                  │
+                  └───── w₁·( + )·w₂ ────────┘
+                              act
+                               y
 
     Args:
-        stride: 2 halves the size, 1 keeps it.
-        extra: padding beyond the usual 1; with stride 2 only.
+        stride: s, 2 halves the size, 1 keeps it.
+        extra: padding beyond the usual 1, where a half of the size would be odd; with stride 2 only.
         reads_image: whether x is the image: the layers that read it have no batch norm.
     """
 
@@ -71,11 +71,24 @@ class DownBlock(Sequential):
 
 
 class UpBlock(Sequential):
-    """G's block, x (N, H, W, C_in) -> y (N, stride·H − 2·extra, stride·W − 2·extra, C_out): the right diagram.
+    """G's block, x (N, H, W, C_in) -> y (N, s·H − 2·extra, s·W − 2·extra, C_out); tconv is a transposed convolution.
+
+    ::
+
+                               x
+                  ┌────────────┴─────────────┐
+           tconv0 3×3, pad 1           tconv 1×1             only if C_in ≠ C_out
+                 act                   C_in -> C_out
+           tconv1, kernel s+2,         double                only with s = 2
+           stride s, pad 1+extra       crop by extra         only where there is any
+           C_in -> C_out                     │
+                  └───── w₁·( + )·w₂ ────────┘
+                              act
+                               y
 
     Args:
-        stride: 2 doubles the size, 1 keeps it.
-        extra: padding beyond the usual 1; with stride 2 only.
+        stride: s, 2 doubles the size, 1 keeps it.
+        extra: padding beyond the usual 1, as in the level of D that this is the reverse of; with stride 2 only.
         writes_image: whether y is the image: then the layers that write it have no batch norm, and in place of the
             activation there is a scale and shift per channel under strict weight norm, else nothing: the other
             norms' layers have their own.

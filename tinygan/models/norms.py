@@ -16,15 +16,14 @@ NORMS = ("none", "bn", "wn", "wn-affine")
 FIRST_LAYER_FACTOR = 0.01  # initial bound of G's first layer under weight norm, relative to the others (notes A3)
 
 
-def check_norm(norm: str) -> None:
-    """UsageError unless ``norm`` is one of ``NORMS``."""
+def weighted(layer: Weighted, norm: str, affine: bool = False) -> Layer:
+    """``layer`` as it is, or under weight norm: strict or affine in ``wn``, always affine in ``wn-affine``.
+
+    Raises:
+        UsageError: no such norm.
+    """
     if norm not in NORMS:
         raise UsageError(f"unknown norm {norm!r}: choose one of {', '.join(NORMS)}")
-
-
-def weighted(layer: Weighted, norm: str, affine: bool = False) -> Layer:
-    """``layer`` as it is, or under weight norm: strict or affine in ``wn``, always affine in ``wn-affine``."""
-    check_norm(norm)
     if not weight_normalised(norm):
         return layer
     return WeightNorm(layer, affine=affine or norm == "wn-affine")
