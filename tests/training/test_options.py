@@ -79,6 +79,8 @@ def test_levels_that_are_not_given(given, of_D, of_G):
         ({"d_features": [4, 0, 5]}, r"--d-features 4,0,5: give at least 1"),
         ({"g_blocks": []}, r"--g-blocks : give at least 1"),
         ({"d_features": [1] * 9}, r"9 levels are too many for images of 32x32"),
+        ({"levels": 0}, r"levels is 0"),
+        ({"image_size": (6, 6)}, r"6x6 is too small"),
         ({"image_size": (33, 32)}, r"32x33: width and height must be even"),
     ],
 )

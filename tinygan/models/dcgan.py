@@ -5,8 +5,8 @@ Every level of D halves the image and doubles the channels, every level of G doe
     G:  code -> linear -> (h, w, f·2^(n−1)) -> ... ×2 ... -> (H, W, 3) in [0, 1]
     D:  (H, W, 3) -> ... ÷2 ... -> (h, w, f·2^(n−1)) -> one kernel over the whole map -> logit
 
-What ``norm`` decides, layer by layer, is in ``norms.py``. Without batch norm, and affine under ``wn``: G's output and
-D's last layer; D's first has no batch norm either.
+What ``norm`` decides, layer by layer, is in ``norms.py``. G's output and D's last layer have no batch norm, and an
+affine weight norm under ``wn``; D's first layer has no batch norm either.
 """
 
 from tinygan.layers import Conv2d, ConvTranspose2d, Layer, Linear, Reshape, Sequential, Sigmoid

@@ -13,7 +13,7 @@ from tinygan.models.pyramid import default_levels, pyramid
 from tinygan.training.step import SCHEDULES
 
 Size = tuple[int, int]  # (height, width) in pixels
-Levels = list[int]  # one number per level, from the image inwards
+Levels = list[int]  # one number per level, from the image inwards; a list, since `show` takes a tuple for a size
 
 MODELS = ("dcgan", "resnet")
 RESNET_ONLY = ("d_features", "g_features", "d_blocks", "g_blocks")
@@ -110,9 +110,11 @@ class Options:
     def residual_levels(self, network: str) -> tuple[Levels, Levels]:
         """Channels and residual blocks of each level of ``network``, "d" or "g".
 
-        Where D's are not given, the channels are the DCGAN's, features·2^level, with one block per level; G's are D's.
+        Where D's are not given, the channels are the DCGAN's, features·2^level, with one block per level. Where G's are
+        not given they are D's; so are its blocks, if it has as many levels.
         """
-        doubling = [self.features * 2**level for level in range(self.levels or default_levels(self.image_size))]
+        levels = default_levels(self.image_size) if self.levels is None else self.levels
+        doubling = [self.features * 2**level for level in range(levels)]
         features = self.d_features or doubling
         blocks = self.d_blocks or [1] * len(features)
         if network == "g":
