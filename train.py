@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         group.add_argument(training_options.flag(name), choices=CHOICES.get(name), help=text, **how)
 
     group = parser.add_argument_group("network")
+    add(group, "model", "dcgan, or the residual network of the paper's last section (resnet)")
     add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
     add(group, "code_size", "length of the latent code", type=int, metavar="N")
     add(group, "features", "channels of the outermost level, doubled at each level inwards", type=int, metavar="N")
@@ -43,6 +44,16 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
     )
+    add(
+        group,
+        "d_features",
+        "resnet: channels of D's levels from the image inwards, as in 64,128,256 (default: as --features says)",
+        type=parse_list,
+        metavar="N,N",
+    )
+    add(group, "g_features", "resnet: channels of G's levels (default: D's)", type=parse_list, metavar="N,N")
+    add(group, "d_blocks", "resnet: residual blocks of D's levels (default: 1 each)", type=parse_list, metavar="N,N")
+    add(group, "g_blocks", "resnet: residual blocks of G's levels (default: D's)", type=parse_list, metavar="N,N")
 
     group = parser.add_argument_group("data")
     add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
@@ -105,6 +116,14 @@ def parse_size(text: str) -> tuple[int, int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no size: write 64 or 178x218 (width x height)") from None
 
 
+def parse_list(text: str) -> list[int]:
+    """``64,128,256`` to numbers."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list: write numbers with commas, as in 64,128,256") from None
+
+
 def main(arguments: list[str]) -> None:
     """Parse ``arguments`` and train."""
     typed = vars(build_parser().parse_args(arguments))
@@ -135,7 +154,9 @@ def main(arguments: list[str]) -> None:
     command = [sys.argv[0], *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)
     print(
-        f"{current.folder.path}: {options.norm} on {current.images.source}; {current.backend.description}", flush=True
+        f"{current.folder.path}: {options.model}, {options.norm} on {current.images.source}; "
+        f"{current.backend.description}",
+        flush=True,
     )
     if stored:
         changed = {

@@ -9,7 +9,7 @@ from tinygan.gradcheck import randomise
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS
 from tinygan.streams import stream
-from tinygan.training.options import Options
+from tinygan.training.options import MODELS, Options
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES
 
@@ -71,8 +71,9 @@ def step_results(options: Options, device: str) -> dict:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_step_of_the_paper_network(norm, schedule):
-    options = Options(norm=norm, schedule=schedule, precision="float64", batch_size=8, learning_rate=1e-6)
+@pytest.mark.parametrize("model", MODELS)
+def test_a_step_of_the_paper_network(model, norm, schedule):
+    options = Options(model=model, norm=norm, schedule=schedule, precision="float64", batch_size=8, learning_rate=1e-6)
     # After D's update the G half of `alternating` sees parameters that differ by rounding: 1e-9 instead of 1e-12.
     assert_close(step_results(options, "gpu"), step_results(options, "cpu"), 1e-9)
 

@@ -164,9 +164,13 @@ def test_held_out_images_are_never_trained_on(tiny_options):
     assert set(session.split(48).train) == set(run.source.indices.tolist())
 
 
+WIDER_RESNET = {"model": "resnet", "d_features": [16, 24, 32], "d_blocks": [1, 2, 1], "schedule": "shared"}
+
+
+@pytest.mark.parametrize("model", [{"features": 16}, WIDER_RESNET], ids=["dcgan", "resnet"])
 @pytest.mark.parametrize("batch", [1, 2, 32])
-def test_the_memory_estimate_is_what_a_step_takes(tiny_options, batch):
-    options = tiny_options(features=16, image_size=(32, 32), batch_size=batch)
+def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch):
+    options = tiny_options(**model, image_size=(32, 32), batch_size=batch)
     run = session.start(options, ["test"])
     resident, per_step = step_memory(options, run.game)
     trainer = Trainer(run)

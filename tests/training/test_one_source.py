@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import train
+from tests.training.conftest import TINY_RESNET
 from tinygan.backend import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.training import checkpoint
 from tinygan.training.options import Options, flag, show
 
@@ -18,13 +19,14 @@ def arguments(options: Options, **changes):
 
 @pytest.mark.parametrize("schedule", ["alternating", "shared"])
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, norm, schedule, request, capsys):
-    options = tiny_options(norm=norm, schedule=schedule, iterations=7, keep_every=5, precision="float64")
+@pytest.mark.parametrize("model", [{}, TINY_RESNET], ids=["dcgan", "resnet"])
+def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, model, norm, schedule, request, capsys):
+    options = tiny_options(norm=norm, schedule=schedule, iterations=7, keep_every=5, precision="float64", **model)
     assert run_script(train.main, arguments(options)) == 0
     request.getfixturevalue("fake_cupy")
     assert run_script(train.main, arguments(options, device="gpu")) == 0
     assert "pretended GPU" in capsys.readouterr().out
-    title = f"shapes-{norm}"
+    title = f"shapes-resnet-{norm}" if model else f"shapes-{norm}"
     cpu, gpu = (checkpoint.load(tmp_path / f"runs/0000{n}-{title}/checkpoints/last.safetensors") for n in (0, 1))
     for name, tensor in cpu.tensors.items():
         # The plain operations against those of the CPU's cores: the same sums in another order.

@@ -17,7 +17,8 @@ from tinygan.data.imageset import ImageSet
 from tinygan.data.split import split
 from tinygan.errors import TinyganError, UsageError
 from tinygan.files import write_atomically
-from tinygan.models import dcgan
+from tinygan.layers import Layer
+from tinygan.models import dcgan, resnet
 from tinygan.streams import stream
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
@@ -108,14 +109,22 @@ def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> N
 
 def build_game(options: Options, backend: Backend) -> Game:
     """G and D with initial weights drawn from the seed, the same on every device and in every precision."""
-    size, levels = options.image_size, options.levels
-    G = dcgan.generator(size, options.code_size, options.features, options.norm, levels)
-    D = dcgan.discriminator(size, options.features, options.norm, levels)
+    G, D = build_networks(options)
     return Game(
         Player(G, stream(options.seed, "initial generator"), backend),
         Player(D, stream(options.seed, "initial discriminator"), backend),
         options.loss,
     )
+
+
+def build_networks(options: Options) -> tuple[Layer, Layer]:
+    """G and D as the options describe them, without values yet."""
+    size, code_size, norm = options.image_size, options.code_size, options.norm
+    if options.model == "resnet":
+        G = resnet.generator(size, code_size, *options.residual_levels("g"), norm)
+        return G, resnet.discriminator(size, *options.residual_levels("d"), norm)
+    G = dcgan.generator(size, code_size, options.features, norm, options.levels)
+    return G, dcgan.discriminator(size, options.features, norm, options.levels)
 
 
 def load_images(options: Options, data_dir: str | None = None) -> ImageSet:
@@ -136,7 +145,8 @@ def batch_source(images: ImageSet, options: Options) -> BatchSource:
 
 def run_title(options: Options) -> str:
     """The part of a run's folder name behind the number."""
-    return "-".join(part for part in (options.dataset, options.norm, options.name) if part)
+    model = "" if options.model == "dcgan" else options.model  # as runs were named when there was one model
+    return "-".join(part for part in (options.dataset, model, options.norm, options.name) if part)
 
 
 def _describe(session: Session, command: list[str], resumed_from: str | None = None) -> None:
