@@ -10,7 +10,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, parse_size
 from tinygan.errors import UsageError, run_script
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
@@ -94,15 +94,6 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``32`` or ``WIDTHxHEIGHT`` to (height, width)."""
-    width, _, height = text.lower().partition("x")
-    try:
-        return int(height or width), int(width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write 64 or 178x218 (width x height)") from None
 
 
 def main(arguments: list[str]) -> None:

@@ -17,7 +17,7 @@ from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
-from tinygan.training.signals import StopRequest
+from tinygan.signals import StopRequest
 from tinygan.training.status import Status
 from tinygan.training.step import SCHEDULES
 
