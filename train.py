@@ -46,7 +46,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("data")
     add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
-    add(group, "data_dir", "where the data set lies (default for cifar10: data/cifar10, downloaded)", metavar="DIR")
+    add(
+        group,
+        "data_dir",
+        "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
+        "came (default for cifar10: data/cifar10, downloaded)",
+        metavar="DIR",
+    )
     add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=parse_size, metavar="SIZE")
     add(
         group,
@@ -54,6 +60,13 @@ def build_parser() -> argparse.ArgumentParser:
         "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
         type=parse_size,
         metavar="SIZE",
+    )
+    add(
+        group,
+        "augment",
+        "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
+        "larger images; or flip,crop",
+        metavar="HOW",
     )
 
     group = parser.add_argument_group("training")
