@@ -89,7 +89,7 @@ def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[
     if found is None:
         raise TinyganError(
             f"no CIFAR-10 at {data_dir}: looked for {BINARY.archive}, {PYTHON.archive}, {BINARY.folder}/ and "
-            f"{PYTHON.folder}/ (or their batch files); leave --data-dir out to download it (162 MB)"
+            f"{PYTHON.folder}/ (or their batch files); name no folder to have it downloaded (162 MB)"
         )
     return found
 

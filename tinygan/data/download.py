@@ -36,7 +36,7 @@ def download(url: str, path: Path, length: int, sha256: str) -> None:
     path = Path(path)
     remedy = (
         f"download it by hand with a browser, put the file into the folder {path.parent} "
-        f"and pass --data-dir {path.parent}"
+        "and give the same command again"
     )
     with _one_line(url, remedy):
         response = urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS)

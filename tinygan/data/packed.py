@@ -127,7 +127,7 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
         division = split_from_json(description["split"], count)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         raise _damaged(folder / DESCRIPTION, f"split: {error}") from error
-    source = f"{description['summary']}, packed in {folder}"
+    source = f"{' '.join(description['summary'].split())}, packed in {folder}"
     return ImageSet(description["dataset"], images, labels, source, division, size or own, description["fingerprint"])
 
 

@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import PIL
@@ -41,6 +43,8 @@ def prepare(source: Source, wishes: Wishes, out: Path, processes: int, keep: tup
         listing = source.list(unfinished.folder)
         partition = read_partition(wishes.partition, listing.items) if wishes.partition else None
         unfinished.open(_job(source, wishes, listing))
+        if unfinished.rows:
+            print(f"{unfinished.rows} images are finished already; going on from there", file=sys.stderr)
         _check_space(out, wishes, len(listing.items) - unfinished.rows)
         _decode(source, wishes, listing, unfinished, processes)
         return finish(source, wishes, listing, unfinished, partition)
@@ -85,9 +89,13 @@ def _decode(source: Source, wishes: Wishes, listing: Listing, unfinished: Unfini
                     saved = time.monotonic()
                 if stop.number is not None:
                     break
+        except BaseException:
+            with suppress(TinyganError):  # on a full disk the journal of before stays
+                unfinished.save()
+            raise
         finally:
             blocks.close()
-            unfinished.save()
+    unfinished.save()
     if stop.number is not None:
         raise Stopped(
             f"stopped by {signal.Signals(stop.number).name}: {unfinished.done} of {len(listing.items)} images are "
@@ -99,9 +107,8 @@ def _decode(source: Source, wishes: Wishes, listing: Listing, unfinished: Unfini
 def _limit_skipped(listing: Listing, unfinished: Unfinished, limit: float) -> None:
     count = len(listing.skipped) + len(unfinished.skipped)
     if count > limit:
-        skipped = skipped_images(listing, unfinished)
-        first = "; ".join(f"{name}: {why}" for name, why in skipped[:3])
+        name, why = skipped_images(listing, unfinished)[0]
         raise TinyganError(
-            f"more than {limit:.0f} of {len(listing.items) + len(listing.skipped)} images cannot be used ({first}"
-            f"{'; …' if count > 3 else ''}); repair or remove them, or raise --max-skipped"
+            f"more than {limit:.0f} of {len(listing.items) + len(listing.skipped)} images cannot be used, the first: "
+            f"{name}: {why}; repair or remove them, or raise --max-skipped"
         )

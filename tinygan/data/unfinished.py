@@ -28,13 +28,12 @@ class Unfinished:
         rows: images written.
         skipped: [item number, reason] of the others.
         notes: how many images were converted in what way.
-        continued: images that were already there.
     """
 
     def __init__(self, out: Path, size: Size, keep: tuple[str, ...] = ()):
         self.out, self.size = Path(out), size
         self.folder = self.out / UNFINISHED
-        self.done = self.rows = self.continued = 0
+        self.done = self.rows = 0
         self.skipped: list[list] = []
         self.notes: Counter[str] = Counter()
         self.job: dict = {}
@@ -48,11 +47,11 @@ class Unfinished:
             keep: names that may be there besides, such as the archive to be packed.
         """
         out = self.out
-        if (out / DESCRIPTION).exists():
-            raise TinyganError(
-                f"--out {out} holds a packed set already (see data_prep.py info {out}): choose another folder"
-            )
         try:
+            if (out / DESCRIPTION).exists():
+                raise TinyganError(
+                    f"--out {out} holds a packed set already (see data_prep.py info {out}): choose another folder"
+                )
             out.mkdir(parents=True, exist_ok=True)
             ours = {UNFINISHED, *keep}
             if self.folder.is_dir():  # these may have taken their places just before a crash
@@ -80,18 +79,18 @@ class Unfinished:
         if (self.out / IMAGES).exists():  # a crash after the file was finished, before the description was written
             os.replace(self.out / IMAGES, path)
         journal = self._read_journal()
-        if journal and journal["rows"] and journal["job"] != job:
+        if journal and journal["job"] != job:
             different = sorted(name for name in job if journal["job"].get(name) != job[name])
             raise TinyganError(
                 f"--out {self.out} holds an unfinished preparation with another {' and '.join(different)}: give the "
                 "same command again to finish it, or delete the folder to start anew"
             )
-        if journal and journal["job"] == job and path.exists() and path.stat().st_size >= self._length(journal["rows"]):
+        if journal and path.exists() and path.stat().st_size >= self._length(journal["rows"]):
             self.done, self.rows, self.skipped = journal["done"], journal["rows"], journal["skipped"]
             self.notes = Counter(journal["notes"])
-            self.continued = self.rows
         try:
-            self._images = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115 - closed by close()
+            mode = "r+b" if path.exists() else "w+b"
+            self._images = open(path, mode, buffering=0)  # noqa: SIM115 - closed by close()
             self._images.truncate(self._length(self.rows))
             self._images.seek(0, os.SEEK_END)
         except OSError as error:
@@ -103,8 +102,10 @@ class Unfinished:
         Raises:
             TinyganError: it cannot be written; what is in the journal stays.
         """
+        content = memoryview(images.reshape(-1))
         try:
-            self._images.write(images)
+            while content:  # without a buffer, a write may take a part
+                content = content[self._images.write(content) :]
         except OSError as error:
             raise self._cannot_write(error) from error
         self.skipped += [[self.done + number, why] for number, why in skipped]
@@ -113,9 +114,10 @@ class Unfinished:
         self.rows += len(images)
 
     def save(self) -> None:
-        """Put everything so far on the disk, then say so in the journal."""
+        """Put everything so far on the disk, then say so in the journal; without an image there is nothing to keep."""
+        if not self.rows:
+            return
         try:
-            self._images.flush()
             os.fsync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -127,7 +129,6 @@ class Unfinished:
         try:
             self._images.seek(0)
             self._images.write(header(self.rows, self.size))
-            self._images.flush()
             os.fsync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -139,10 +140,10 @@ class Unfinished:
         shutil.rmtree(self.folder)
 
     def close(self) -> None:
-        """Close the file; where there is no image in it, leave nothing behind."""
+        """Close the file; where no image is kept in it, leave nothing behind."""
         if self._images:
             self._images.close()
-        if not self.rows:
+        if not (self.folder / JOURNAL).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
             if not any(self.out.iterdir()):
                 self.out.rmdir()
@@ -154,10 +155,11 @@ class Unfinished:
     def _read_journal(self) -> dict | None:
         path = self.folder / JOURNAL
         try:
-            return json.loads(path.read_bytes())
+            journal = json.loads(path.read_bytes())
+            return {name: journal[name] for name in ("job", "done", "rows", "skipped", "notes")}
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise TinyganError(f"{path} is damaged ({error}); delete {self.out} to start anew") from error
 
     def _cannot_write(self, error: OSError) -> TinyganError:

@@ -84,9 +84,11 @@ def decoded_blocks(
             try:
                 return future.result()
             except BrokenProcessPool as error:
+                first, last = printable(part[0]), printable(part[-1])
                 raise TinyganError(
-                    f"a process that read {source.path} between {printable(part[0])} and {printable(part[-1])} died: a damaged file made "
-                    "its decoder crash, or the memory ran out; what is finished is kept"
+                    f"a process that read {source.path} between {first} and {last} died: a damaged file made its "
+                    "decoder crash, or the memory ran out; what is finished is kept: remove the file, or give the same "
+                    "command again with fewer --processes"
                 ) from error
 
         for part in parts:

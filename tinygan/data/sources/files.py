@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.data.folder import EXTENSIONS, find_images, read_file
+from tinygan.data.packed import DESCRIPTION
 from tinygan.data.sources import Listing, Read
 from tinygan.errors import TinyganError
 
@@ -31,10 +32,12 @@ class FolderSource:
         """Names relative to the folder; its fingerprint covers names and file sizes.
 
         Raises:
-            TinyganError: no such folder, or no image in it.
+            TinyganError: no such folder, no image in it, or a packed set.
         """
         if not self.path.is_dir():
             raise TinyganError(f"--source {self.path} does not exist; name the folder of images")
+        if (self.path / DESCRIPTION).exists():
+            raise TinyganError(f"--source {self.path} is packed already; give it to train.py --data-dir")
         paths, links, others = find_images(self.path)
         if not paths:
             held = f"; it holds {describe_others(others)[0]}" if others else ""
