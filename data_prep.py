@@ -87,6 +87,8 @@ def pack(options: argparse.Namespace) -> None:
     from tinygan.data.describe import describe
     from tinygan.data.finish import Wishes
     from tinygan.data.prepare import prepare
+    from tinygan.data.sources.choose import choose
+    from tinygan.training.options import Options
 
     for size, name in ((options.image_size, "--image-size"), (options.crop_size, "--crop-size")):
         if size and min(size) < 1:
@@ -109,15 +111,12 @@ def pack(options: argparse.Namespace) -> None:
         getattr(options, "partition", None),
         options.max_skipped / 100,
     )
-    source, keep = open_source(options)
-    print(describe(options.out, prepare(source, wishes, options.out, options.processes, keep)))
-
-
-def open_source(options: argparse.Namespace):
-    """The source that the options name, and the files of it that may lie in ``--out``."""
-    from tinygan.data.sources.choose import choose
-
-    return choose(options.command, options.source, options.out)
+    source, keep = choose(options.command, options.source, options.out)
+    made = prepare(source, wishes, options.out, options.processes, keep)
+    print(describe(options.out, made))
+    if made["split"]["train"] < Options.batch_size:
+        train = made["split"]["train"]
+        print(f"fewer than train.py's usual batch of {Options.batch_size}: give it --batch-size {train} or less")
 
 
 def info(options: argparse.Namespace) -> None:
