@@ -139,8 +139,12 @@ def test_links_that_lead_outside(photos, tmp_path):
     picture(2).save(tmp_path / "secret.png")
     (photos / ODD).symlink_to(tmp_path / "secret.png")
     (photos / "004.png").symlink_to(photos / "000.png")
-    said, images = pack(FolderSource(photos), tmp_path)
-    assert said["skipped"] == [[ODD, "symbolic link that leads out of the folder"]]
+    (photos / "005.png").symlink_to(photos / "nowhere.png")
+    said, images = pack(FolderSource(photos), tmp_path, max_skipped=0.4)
+    assert said["skipped"] == [
+        [ODD, "symbolic link that leads out of the folder"],
+        ["005.png", "no file: a link to nowhere, or a pipe"],
+    ]
     assert np.array_equal(images.images[3], np.asarray(picture(0)))
 
 

@@ -49,7 +49,8 @@ def test_it_is_what_the_unpacked_folder_is(made):
 def test_numpy_reads_it_too(made):
     images = np.load(made / "set" / "images.npy")
     assert np.array_equal(images, data.load("folder", made / "photos", SIZE).images)
-    assert len(header(10**9, (512, 512))) == 128
+    assert np.load(made / "set" / "labels.npy").tolist() == [0] * 25 + [1] * 35
+    assert len(header((10**9, 512, 512, 3))) == 128
 
 
 def test_what_is_said_of_it_is_true(made):
@@ -136,7 +137,7 @@ def test_a_missing_file_is_one_line(copy):
 
 def test_a_summary_of_several_lines_is_one_line(copy):
     damage(copy / "dataset.json", changed(summary="a\nb\x1b[31m"))
-    assert open_packed(copy).source.startswith("a b")
+    assert open_packed(copy).source.startswith("a b [31m, packed in ")
 
 
 def flip_pixel(content):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tinygan.data.imageset import with_split
 from tinygan.data.measurepixels import measure_pixels
-from tinygan.data.packed import IMAGES, NAMES, PREVIEW
+from tinygan.data.packed import DESCRIPTION, IMAGES, NAMES, PREVIEW, damaged, plain
 from tinygan.data.storedsplit import TESTS, split_from_json
 from tinygan.errors import TinyganError
 
@@ -12,7 +12,18 @@ LISTED = 10  # skipped images, and classes, that are named one by one
 
 
 def describe(folder: Path, description: dict) -> str:
-    """A few lines for people."""
+    """A few lines for people.
+
+    Raises:
+        TinyganError: the description is damaged.
+    """
+    try:
+        return "\n".join(map(plain, _lines(folder, description)))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise damaged(folder / DESCRIPTION, f"{type(error).__name__}: {error}") from error
+
+
+def _lines(folder: Path, description: dict) -> list[str]:
     count, height, width = (description[name] for name in ("count", "height", "width"))
     crop, division, wanted = description["crop"], description["split"], description["wanted"]
     cut = f"centre {crop[1]}x{crop[0]} cut out, " if crop else ""
@@ -42,7 +53,7 @@ def describe(folder: Path, description: dict) -> str:
         lines += [f"  {name}: {why}" for name, why in skipped[:LISTED]]
         if len(skipped) > LISTED:
             lines.append(f"  and {len(skipped) - LISTED} more, listed in {folder / 'dataset.json'}")
-    return "\n".join([*lines, f"look at: {folder / PREVIEW}", f"train with: train.py --data-dir {folder}"])
+    return [*lines, f"look at: {folder / PREVIEW}", f"train with: train.py --data-dir {folder}"]
 
 
 def verify(folder: Path, description: dict) -> None:

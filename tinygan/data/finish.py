@@ -12,7 +12,7 @@ import PIL
 import tinygan
 from tinygan.data.imageset import with_split
 from tinygan.data.measurepixels import measure_pixels
-from tinygan.data.packed import DESCRIPTION, FORMAT, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW
+from tinygan.data.packed import DESCRIPTION, FORMAT, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW, header
 from tinygan.data.sources import Listing, Source, printable
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split
 from tinygan.data.storedsplit import split_to_json
@@ -83,7 +83,8 @@ def finish(
     os.replace(path, out / IMAGES)
     write_atomically(out / NAMES, lambda file: file.writelines(f"{name_of(row)}\n".encode() for row in range(count)))
     if listing.labels is not None:
-        write_atomically(out / LABELS, lambda file: np.save(file, listing.labels[kept]))
+        labels = listing.labels[kept].astype("<i8")
+        write_atomically(out / LABELS, header(labels.shape, "<i8") + labels.tobytes())
     save_preview(out, count, wishes.size)
     partition_name = wishes.partition.name if wishes.partition else None
     description = {

@@ -42,7 +42,7 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     if not data_dir.is_dir():
         what = "is a file; unpack it if it is an archive and name" if data_dir.exists() else "does not exist; name"
         raise TinyganError(f"{data_dir} {what} the folder of images itself")
-    paths, links, _ = find_images(data_dir)
+    paths, links, _, _ = find_images(data_dir)
     if not paths:
         left_out = f" (left out: {len(links)} symbolic links that lead out of it)" if links else ""
         wanted = " ".join(EXTENSIONS)
@@ -67,10 +67,18 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
 
 
 class Found(NamedTuple):
-    """What is below a folder: image files sorted by path, links that lead out of it, and other files by extension."""
+    """What is below a folder, sorted by path.
+
+    Attributes:
+        paths: image files.
+        links: symbolic links, named as images, that lead out of the folder.
+        odd: what else is named as an image and is no file: a link to nowhere, a pipe.
+        others: files that are not named as images, by extension.
+    """
 
     paths: list[Path]
     links: list[Path]
+    odd: list[Path]
     others: Counter[str]
 
 
@@ -84,7 +92,7 @@ def find_images(root: Path) -> Found:
     def refuse(error: OSError) -> None:
         raise TinyganError(f"cannot read the folder {error.filename} ({error.strerror}); make it readable or move it")
 
-    paths, links, others, home = [], [], Counter(), root.resolve()
+    paths, links, odd, others, home = [], [], [], Counter(), root.resolve()
     for folder, subfolders, files in os.walk(root, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".") and name != "__MACOSX"]
         for name in files:
@@ -95,11 +103,11 @@ def find_images(root: Path) -> Found:
                 others[path.suffix.lower() or "without extension"] += 1
             elif path.is_symlink() and not path.resolve().is_relative_to(home):
                 links.append(path)
-            elif path.is_file():
-                paths.append(path)
-    for listed in (paths, links):
+            else:
+                (paths if path.is_file() else odd).append(path)
+    for listed in (paths, links, odd):
         listed.sort(key=lambda path: path.relative_to(root).as_posix())
-    return Found(paths, links, others)
+    return Found(paths, links, odd, others)
 
 
 def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> dict[int, Exception]:

@@ -24,9 +24,9 @@ from tinygan.errors import TinyganError, UsageError
 FORMAT = "tinygan packed images 1"
 IMAGES, DESCRIPTION, NAMES, LABELS, PREVIEW = "images.npy", "dataset.json", "names.txt", "labels.npy", "preview.png"
 UNFINISHED = "unfinished"
-HEADER_BYTES = 128  # of images.npy; the pixels follow
+HEADER_BYTES = 128  # of a .npy file; the values follow
 LARGEST_DESCRIPTION = 1 << 30
-# What dataset.json must say for the set to be opened, with its type.
+# What dataset.json must say, with its type.
 FIELDS = {
     "dataset": str,
     "count": int,
@@ -36,15 +36,27 @@ FIELDS = {
     "summary": str,
     "fingerprint": str,
     "split": dict,
+    # What describing it needs besides.
+    "filter": str,
+    "mean": list,
+    "std": list,
+    "pixels": str,
+    "source": dict,
+    "classes": dict,
+    "converted": dict,
+    "skipped": list,
+    "left_out": list,
+    "wanted": dict,
 }
 
 
-def header(count: int, size: Size) -> bytes:
-    """The first 128 bytes of ``images.npy``, NumPy's format 1.0 for uint8 (count, *size, 3).
+def header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
+    """The first 128 bytes of a ``.npy`` file, format 1.0: ``|u1`` are bytes, ``<i8`` integers of 8 bytes.
 
-    Written here, so that its length is known before ``count`` is, and its bytes are the same for every NumPy.
+    Written here, so that its length is known before the shape is, its bytes are the same for every NumPy, and a file
+    is recognised by comparing them: NumPy's own reader runs Python's parser over them.
     """
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {(count, *size, 3)}, }}"
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
     return b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + f"{text:<{HEADER_BYTES - 11}}\n".encode()
 
 
@@ -90,7 +102,7 @@ def read_description(folder: Path) -> dict:
             raise ValueError("an empty set")
     except (ValueError, KeyError, RecursionError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise _damaged(path, what) from error
+        raise damaged(path, what) from error
     return description
 
 
@@ -117,37 +129,39 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
     images = _map(folder / IMAGES, (count, *own, 3))
     labels = None
     if (folder / LABELS).exists():
-        try:
-            labels = np.load(folder / LABELS, allow_pickle=False)
-            if labels.shape != (count,) or labels.dtype != np.int64:
-                raise ValueError(f"{labels.dtype} {labels.shape}")
-        except (ValueError, EOFError, MemoryError) as error:
-            raise _damaged(folder / LABELS, error) from error
+        labels = np.array(_map(folder / LABELS, (count,), "<i8"), np.int64)
     try:
         division = split_from_json(description["split"], count)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
-        raise _damaged(folder / DESCRIPTION, f"split: {error}") from error
-    source = f"{' '.join(description['summary'].split())}, packed in {folder}"
+        raise damaged(folder / DESCRIPTION, f"split: {error}") from error
+    source = f"{plain(description['summary'])}, packed in {folder}"
     return ImageSet(description["dataset"], images, labels, source, division, size or own, description["fingerprint"])
 
 
-def _map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """``images.npy`` mapped into memory, after making sure that all of it is there."""
+def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
+    """A file that begins with :func:`header`, mapped into memory after making sure that all of it is there."""
+    expected = HEADER_BYTES + math.prod(shape) * np.dtype(kind).itemsize
     try:
         with open(path, "rb") as file:
             beginning = file.read(HEADER_BYTES)
             length = os.fstat(file.fileno()).st_size
     except FileNotFoundError:
-        raise _damaged(path, "it is missing") from None
-    if beginning != header(shape[0], shape[1:3]):
-        raise _damaged(path, f"it does not begin as an array of shape {shape}")
-    if length != HEADER_BYTES + math.prod(shape):
-        raise _damaged(path, f"{length} bytes, not {HEADER_BYTES + math.prod(shape)}")
-    return np.asarray(np.memmap(path, np.uint8, "r", HEADER_BYTES, shape))
+        raise damaged(path, "it is missing") from None
+    if beginning != header(shape, kind):
+        raise damaged(path, f"it does not begin as an array of shape {shape}")
+    if length != expected:
+        raise damaged(path, f"{length} bytes, not {expected}")
+    return np.asarray(np.memmap(path, kind, "r", HEADER_BYTES, shape))
 
 
-def _damaged(path: Path, what: object) -> TinyganError:
+def damaged(path: Path, what: object) -> TinyganError:
+    """The line for a file of a packed set that is not what it was."""
     return TinyganError(f"{path} is damaged ({what}); delete the folder and prepare it again with data_prep.py")
+
+
+def plain(text: str) -> str:
+    """A text from a file as one line that any terminal prints."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _text(size: Size) -> str:

@@ -75,7 +75,7 @@ def _decode(source: Source, wishes: Wishes, listing: Listing, unfinished: Unfini
     """Decode what is not yet decoded; the journal is saved now and then, and whenever this ends."""
     total = len(listing.items) + len(listing.skipped)
     blocks = decoded_blocks(source, listing.items, unfinished.done, wishes.size, wishes.crop, processes)
-    limit = wishes.max_skipped * total
+    limit = int(round(wishes.max_skipped * total, 6))
     _limit_skipped(listing, unfinished, limit)
     saved = time.monotonic()
     with StopRequest() as stop, Progress(unfinished.done, len(listing.items)) as progress:
@@ -104,11 +104,11 @@ def _decode(source: Source, wishes: Wishes, listing: Listing, unfinished: Unfini
         )
 
 
-def _limit_skipped(listing: Listing, unfinished: Unfinished, limit: float) -> None:
+def _limit_skipped(listing: Listing, unfinished: Unfinished, limit: int) -> None:
     count = len(listing.skipped) + len(unfinished.skipped)
     if count > limit:
         name, why = skipped_images(listing, unfinished)[0]
         raise TinyganError(
-            f"more than {limit:.0f} of {len(listing.items) + len(listing.skipped)} images cannot be used, the first: "
+            f"more than {limit} of {len(listing.items) + len(listing.skipped)} images cannot be used, the first: "
             f"{name}: {why}; repair or remove them, or raise --max-skipped"
         )

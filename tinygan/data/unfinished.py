@@ -48,6 +48,7 @@ class Unfinished:
         """
         out = self.out
         try:
+            self._made = not out.exists()
             if (out / DESCRIPTION).exists():
                 raise TinyganError(
                     f"--out {out} holds a packed set already (see data_prep.py info {out}): choose another folder"
@@ -128,7 +129,7 @@ class Unfinished:
         """Write the header, so that the images' file is whole, and return its path."""
         try:
             self._images.seek(0)
-            self._images.write(header(self.rows, self.size))
+            self._images.write(header((self.rows, *self.size, 3)))
             os.fsync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -145,7 +146,7 @@ class Unfinished:
             self._images.close()
         if not (self.folder / JOURNAL).exists():
             shutil.rmtree(self.folder, ignore_errors=True)
-            if not any(self.out.iterdir()):
+            if self._made and not any(self.out.iterdir()):
                 self.out.rmdir()
         self._lock.release()
 

@@ -103,15 +103,20 @@ def decoded_blocks(
 def pool(processes: int) -> Iterator:
     """Worker processes, started anew instead of forked, that never outlive this one; gives their ``submit``."""
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_worker)
     try:
         yield executor.submit
+    except KeyboardInterrupt:  # nobody wants to wait for what they are doing
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.kill()
+        raise
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-_worker = ExitStack()  # a worker's open source, and what it was opened for
-_reader: tuple[object, Read] | None = None
+_worker = ExitStack()  # what a worker holds open to its end, and the function that reads from it
+_read: Read | None = None
 
 
 def _begin_worker() -> None:
@@ -124,7 +129,7 @@ def _begin_worker() -> None:
 
 
 def _decode_in_worker(source: Source, items: Sequence[Item], size: Size, crop: Size | None) -> Block:
-    global _reader
-    if _reader is None:
-        _reader = source.path, _worker.enter_context(source.reader())
-    return decode_items(_reader[1], items, size, crop)
+    global _read
+    if _read is None:
+        _read = _worker.enter_context(source.reader())
+    return decode_items(_read, items, size, crop)

@@ -38,7 +38,7 @@ class FolderSource:
             raise TinyganError(f"--source {self.path} does not exist; name the folder of images")
         if (self.path / DESCRIPTION).exists():
             raise TinyganError(f"--source {self.path} is packed already; give it to train.py --data-dir")
-        paths, links, others = find_images(self.path)
+        paths, links, odd, others = find_images(self.path)
         if not paths:
             held = f"; it holds {describe_others(others)[0]}" if others else ""
             raise TinyganError(
@@ -49,7 +49,8 @@ class FolderSource:
         for name, path in zip(names, paths, strict=True):
             digest.update(f"{name}\0{path.stat().st_size}\0".encode(errors="surrogateescape"))
         labels, classes = classes_of(names) if self.classes else (None, ())
-        skipped = [(link.relative_to(self.path).as_posix(), LINK) for link in links]
+        left = [(path, LINK) for path in links] + [(path, "no file: a link to nowhere, or a pipe") for path in odd]
+        skipped = [(path.relative_to(self.path).as_posix(), why) for path, why in left]
         return Listing(
             names, f"sha256:{digest.hexdigest()}", labels, classes, skipped, describe_others(others) if others else []
         )
