@@ -124,11 +124,10 @@ def info(options: argparse.Namespace) -> None:
     from tinygan.data.describe import describe, verify
     from tinygan.data.packed import open_packed, read_description
 
-    open_packed(options.folder)
-    description = read_description(options.folder)
-    print(describe(options.folder, description))
+    images = open_packed(options.folder)
+    print(describe(options.folder, read_description(options.folder)))
     if options.verify:
-        verify(options.folder, description)
+        verify(options.folder, images)
         print("verified: pixels, statistics, names and split are those that were packed")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import pickle
 import tarfile
 from types import SimpleNamespace
@@ -13,6 +14,12 @@ from PIL import Image
 from tinygan.data import cifar10, cifar10_batches
 
 RECORDS = 4
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """No test here cuts the power, and a busy disk takes longer to confirm a file than to prepare a set."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class Python2Pickler(pickle._Pickler):

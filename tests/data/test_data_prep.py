@@ -140,7 +140,7 @@ def test_cifar10_from_an_archive_in_the_order_of_the_files(run, tiny, tmp_path):
     assert (code, err) == (0, "")
     assert np.load("set/images.npy").shape == (24, 16, 16, 3)
     assert sorted(path.name for path in (tmp_path / "set").iterdir()) == [
-        "dataset.json", "images.npy", "labels.npy", "names.txt", "preview.png"
+        "dataset.json", "images.npy", "labels.npy", "names.txt", "preview.png", "train.npy"
     ]  # fmt: skip
     archive.write_bytes(archive.read_bytes()[:-1])
     code, _, err = run(data_prep, "cifar10", "--source", archive, "--out", "other")

@@ -68,7 +68,7 @@ def test_what_is_said_of_it_is_true(made):
     text = describe(made / "set", said)
     assert "60 images of 6x8" in text
     assert "51 train, 3 running test (200 wanted" in text
-    verify(made / "set", said)
+    verify(made / "set", open_packed(made / "set"))
 
 
 def damage(path, content):
@@ -108,10 +108,10 @@ def changed_split(**fields):
         ("dataset.json", changed_split(running={"a": -1})),
         ("dataset.json", changed_split(running={"a": 10**30})),
         ("dataset.json", changed_split(running={"a": 1, "b": 1})),
-        ("dataset.json", changed_split(seed=-1)),
-        ("dataset.json", changed_split(seed=None)),
-        ("dataset.json", changed_split(unused=[[0, 100]])),
-        ("dataset.json", changed_split(unused=[5])),
+        ("dataset.json", changed_split(train=None)),
+        ("dataset.json", changed_split(train="fifty")),
+        ("train.npy", lambda old: old[:-8]),
+        ("train.npy", lambda old: b""),
     ],
 )
 def test_damage_is_one_line(copy, file, content):
@@ -124,6 +124,13 @@ def test_a_count_that_the_images_do_not_have_is_one_line(copy):
     damage(copy / "dataset.json", changed(count=61))
     with pytest.raises(TinyganError, match=r"images.npy is damaged \(it does not begin as an array of shape \(61, 8"):
         open_packed(copy)
+
+
+def test_a_training_image_that_is_tested_or_not_there_is_one_line(copy):
+    for row, what in ((next(iter(open_packed(copy).split.final)), "twice"), (60, "not there"), (-1, "not there")):
+        damage(copy / "train.npy", lambda old, row=row: old[:-8] + int(row).to_bytes(8, "little", signed=True))
+        with pytest.raises(TinyganError, match=rf"dataset.json is damaged \(split: the split uses an image.* {what}"):
+            open_packed(copy)
 
 
 def test_a_missing_file_is_one_line(copy):
@@ -152,6 +159,7 @@ def flip_pixel(content):
         ("names.txt", lambda old: old + b"one more\n", "61 names"),
         ("dataset.json", changed(mean=[0.5, 0.5, 0.5]), "mean or std"),
         ("dataset.json", changed(fingerprint="sha256:0"), "the split"),
+        ("train.npy", lambda old: old[:128] + old[-8:] + old[136:-8] + old[128:136], "the split"),
     ],
 )
 def test_verify_finds_what_opening_does_not(copy, file, content, message):
@@ -161,9 +169,9 @@ def test_verify_finds_what_opening_does_not(copy, file, content, message):
         message = "the test images' names"
     else:
         damage(copy / file, content)
-    open_packed(copy)
+    images = open_packed(copy)
     with pytest.raises(TinyganError, match=f"{message}.* is not what was packed"):
-        verify(copy, read_description(copy))
+        verify(copy, images)
 
 
 def test_sizes_that_do_not_fit(made):

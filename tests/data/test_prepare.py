@@ -24,7 +24,7 @@ from tinygan.errors import Stopped, TinyganError, UsageError
 ROOT = Path(__file__).parent.parent.parent
 SIZE = (8, 8)
 WISHES = Wishes("folder", SIZE)
-FILES = ("images.npy", "dataset.json", "names.txt", "preview.png")
+FILES = ("images.npy", "dataset.json", "names.txt", "preview.png", "train.npy")
 
 
 @pytest.fixture(autouse=True)

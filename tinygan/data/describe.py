@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tinygan.data.imageset import with_split
+from tinygan.data.imageset import ImageSet, with_split
 from tinygan.data.measurepixels import measure_pixels
-from tinygan.data.packed import DESCRIPTION, IMAGES, NAMES, PREVIEW, damaged, plain
-from tinygan.data.storedsplit import TESTS, split_from_json
+from tinygan.data.packed import DESCRIPTION, IMAGES, NAMES, PREVIEW, damaged, plain, read_description
+from tinygan.data.storedsplit import TESTS
 from tinygan.errors import TinyganError
 
 LISTED = 10  # skipped images, and classes, that are named one by one
@@ -42,7 +42,7 @@ def _lines(folder: Path, description: dict) -> list[str]:
     tests = [_test_line(name, len(division[name]), wanted[name], division["partition"]) for name in TESTS]
     drawn = f"official partition {division['partition']}, " if division["partition"] else ""
     lines.append(f"split ({drawn}seed {division['seed']}): {division['train']} train, {', '.join(tests)}")
-    unused = sum(end - first for first, end in division["unused"])
+    unused = count - division["train"] - sum(len(division[name]) for name in TESTS)
     if unused:
         lines.append(f"not used: {unused} images of the official validation and test sets")
     lines += [f"converted: {number} images, {how}" for how, number in description["converted"].items()]
@@ -56,15 +56,15 @@ def _lines(folder: Path, description: dict) -> list[str]:
     return [*lines, f"look at: {folder / PREVIEW}", f"train with: train.py --data-dir {folder}"]
 
 
-def verify(folder: Path, description: dict) -> None:
-    """Read all of the set and compare it with its description.
+def verify(folder: Path, images: ImageSet) -> None:
+    """Read all of an opened set and compare it with its description.
 
     Raises:
         TinyganError: naming the first thing that is not as it was.
     """
+    description = read_description(folder)
     count, size = description["count"], (description["height"], description["width"])
     pixels = measure_pixels(folder / IMAGES, count, size)
-    division = split_from_json(description["split"], count)
     names = (folder / NAMES).read_bytes().decode(errors="replace").split("\n")[:-1]
     tests = {name: row for test in TESTS for name, row in description["split"][test].items()}
     checks = {
@@ -72,7 +72,7 @@ def verify(folder: Path, description: dict) -> None:
         "dataset.json: mean or std": [pixels.mean, pixels.std] == [description["mean"], description["std"]],
         f"{NAMES}: {len(names)} names": len(names) == len(set(names)) == count,
         f"{NAMES}: the test images' names": all(names[row : row + 1] == [name] for name, row in tests.items()),
-        "dataset.json: the split": with_split(pixels.checksum, division) == description["fingerprint"],
+        "train.npy or dataset.json: the split": with_split(pixels.checksum, images.split) == description["fingerprint"],
     }
     for what, right in checks.items():
         if not right:

@@ -12,7 +12,7 @@ import PIL
 import tinygan
 from tinygan.data.imageset import with_split
 from tinygan.data.measurepixels import measure_pixels
-from tinygan.data.packed import DESCRIPTION, FORMAT, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW, header
+from tinygan.data.packed import DESCRIPTION, FORMAT, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW, TRAIN, header
 from tinygan.data.sources import Listing, Source, printable
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split
 from tinygan.data.storedsplit import split_to_json
@@ -83,8 +83,8 @@ def finish(
     os.replace(path, out / IMAGES)
     write_atomically(out / NAMES, lambda file: file.writelines(f"{name_of(row)}\n".encode() for row in range(count)))
     if listing.labels is not None:
-        labels = listing.labels[kept].astype("<i8")
-        write_atomically(out / LABELS, header(labels.shape, "<i8") + labels.tobytes())
+        write_integers(out / LABELS, listing.labels[kept])
+    write_integers(out / TRAIN, division.train)
     save_preview(out, count, wishes.size)
     partition_name = wishes.partition.name if wishes.partition else None
     description = {
@@ -106,12 +106,17 @@ def finish(
         "skipped": [list(pair) for pair in skipped_images(listing, unfinished)],
         "left_out": listing.left_out,
         "wanted": {"running": wishes.running, "final": wishes.final},
-        "split": split_to_json(division, count, wishes.seed, partition_name, name_of),
+        "split": split_to_json(division, wishes.seed, partition_name, name_of),
         "versions": {"tinygan": tinygan.__version__, "pillow": PIL.__version__},
     }
     write_atomically(out / DESCRIPTION, json.dumps(description, indent=1, ensure_ascii=False).encode())
     unfinished.remove()
     return description
+
+
+def write_integers(path: Path, values: np.ndarray) -> None:
+    """Write (n,) integers as a ``.npy`` file."""
+    write_atomically(path, header(values.shape, "<i8") + values.astype("<i8").tobytes())
 
 
 def skipped_images(listing: Listing, unfinished: Unfinished) -> list[tuple[str, str]]:

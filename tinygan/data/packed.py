@@ -2,6 +2,7 @@
 
     images.npy      uint8 (N, H, W, 3), to be mapped into memory
     dataset.json    everything about them; written last, so a folder that has it is whole
+    train.npy       int64, the rows of the training images in their order; the test images' are in dataset.json
     names.txt       the images' names in their source, one line per row
     labels.npy      int64 (N,), where the source has classes
     preview.png     100 of the images
@@ -22,7 +23,8 @@ from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
 
 FORMAT = "tinygan packed images 1"
-IMAGES, DESCRIPTION, NAMES, LABELS, PREVIEW = "images.npy", "dataset.json", "names.txt", "labels.npy", "preview.png"
+IMAGES, DESCRIPTION, TRAIN, NAMES = "images.npy", "dataset.json", "train.npy", "names.txt"
+LABELS, PREVIEW = "labels.npy", "preview.png"
 UNFINISHED = "unfinished"
 HEADER_BYTES = 128  # of a .npy file; the values follow
 LARGEST_DESCRIPTION = 1 << 30
@@ -131,7 +133,9 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
     if (folder / LABELS).exists():
         labels = np.array(_map(folder / LABELS, (count,), "<i8"), np.int64)
     try:
-        division = split_from_json(description["split"], count)
+        stored = description["split"]
+        train = np.array(_map(folder / TRAIN, (int(stored["train"]),), "<i8"), np.int64)
+        division = split_from_json(stored, train, count)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         raise damaged(folder / DESCRIPTION, f"split: {error}") from error
     source = f"{plain(description['summary'])}, packed in {folder}"

@@ -54,20 +54,13 @@ def split(
     """
     if count < 1:
         raise ValueError(f"cannot split {count} images")
-    order = random_order(count, seed)
+    # Sorting raw words instead of Generator.permutation: NumPy promises that a bit generator's words never change,
+    # but not how a permutation is made of them, and this one must be the same in ten years.
+    words = stream(seed, "split").bit_generator.random_raw(count)
+    order = np.argsort(words, kind="stable").astype(np.int64)
     if partition is not None:
         of = [order[partition[order] == code] for code in range(3)]
         return Split(of[0], of[1][:running], of[2][:final])
     running, final = min(running, count // 20), min(final, count // 10)
     first, second, rest = np.split(order, [running, running + final])
     return Split(rest, first, second)
-
-
-def random_order(count: int, seed: int) -> np.ndarray:
-    """All of 0 .. count-1 in an order that is a function of the seed alone, for ever, int64.
-
-    Sorted raw words instead of Generator.permutation: NumPy promises that a bit generator's words never change, but
-    not how a permutation is made of them, and this one must be the same in ten years.
-    """
-    words = stream(seed, "split").bit_generator.random_raw(count)
-    return np.argsort(words, kind="stable").astype(np.int64)

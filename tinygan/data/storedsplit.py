@@ -4,54 +4,40 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.data.split import Split, random_order
+from tinygan.data.split import Split
 
 TESTS = ("running", "final")
 
 
-def split_to_json(division: Split, count: int, seed: int, partition: str | None, name_of: Callable[[int], str]) -> dict:
-    """What ``dataset.json`` says of a split; the inverse is :func:`split_from_json`.
+def split_to_json(division: Split, seed: int, partition: str | None, name_of: Callable[[int], str]) -> dict:
+    """What ``dataset.json`` says of a split; the rows of the training images, which may be millions, lie beside it.
 
     Args:
-        count: N, images in the set.
         seed: that the split was drawn with.
         partition: name of the official partition's file, or None.
         name_of: from a row of the set to its unique name.
     """
-    unused = np.ones(count, bool)
-    for rows in division:
-        unused[rows] = False
-    return {
-        "seed": seed,
-        "partition": partition,
-        "train": len(division.train),
-        "unused": _ranges(np.flatnonzero(unused)),  # [first, last + 1] of each run of rows
-        **{test: {name_of(row): int(row) for row in getattr(division, test)} for test in TESTS},
-    }
+    tests = {test: {name_of(row): int(row) for row in getattr(division, test)} for test in TESTS}
+    return {"seed": seed, "partition": partition, "train": len(division.train), **tests}
 
 
-def split_from_json(stored: dict, count: int) -> Split:
-    """The split of a set of ``count`` images, in the same order as it was drawn.
+def split_from_json(stored: dict, train: np.ndarray, count: int) -> Split:
+    """The inverse of :func:`split_to_json`.
+
+    Args:
+        train: rows of the training images in their order, int64.
+        count: N, images in the set.
 
     Raises:
-        ValueError, TypeError, KeyError: ``stored`` is not what :func:`split_to_json` writes, or names a row twice.
+        ValueError, TypeError, KeyError and the like: ``stored`` is not what was written.
+        ValueError: a row is outside the set, or in it twice.
     """
-    running, final = (np.array(list(stored[test].values()), np.int64) for test in TESTS)
-    used = np.zeros(count, np.int64)
-    np.add.at(used, np.concatenate([running, final]), 1)
-    for first, end in stored["unused"]:
-        used[first:end] += 1
-    # A row below 0 would count from the end.
-    if min(running.min(initial=0), final.min(initial=0)) < 0 or used.max() > 1:
+    division = Split(train, *(np.array(list(stored[test].values()), np.int64) for test in TESTS))
+    rows = np.concatenate(division)
+    if rows.min(initial=0) < 0 or rows.max(initial=0) >= count:
+        raise ValueError("the split uses an image that is not there")
+    used = np.zeros(count, bool)
+    used[rows] = True
+    if used.sum() != len(rows):
         raise ValueError("the split uses an image twice")
-    order = random_order(count, stored["seed"])
-    train = order[used[order] == 0]
-    if len(train) != stored["train"]:
-        raise ValueError(f"the split leaves {len(train)} images for training, not {stored['train']}")
-    return Split(train, running, final)
-
-
-def _ranges(rows: np.ndarray) -> list[list[int]]:
-    """Sorted numbers as [first, last + 1] of each run without gaps."""
-    runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1)
-    return [[int(run[0]), int(run[-1]) + 1] for run in runs if len(run)]
+    return division

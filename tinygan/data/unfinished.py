@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.packed import DESCRIPTION, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW, UNFINISHED, header
+from tinygan.data.packed import DESCRIPTION, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW, TRAIN, UNFINISHED, header
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError
 from tinygan.files import FolderLock, write_atomically
@@ -56,7 +56,7 @@ class Unfinished:
             out.mkdir(parents=True, exist_ok=True)
             ours = {UNFINISHED, *keep}
             if self.folder.is_dir():  # these may have taken their places just before a crash
-                ours |= {IMAGES, LABELS, NAMES, PREVIEW}
+                ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN}
             foreign = sorted({path.name for path in out.iterdir()} - ours)
             if foreign:
                 raise TinyganError(f"--out {out} is not empty (it holds {foreign[0]}): choose a new folder")
