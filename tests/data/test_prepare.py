@@ -144,6 +144,19 @@ prepare(Slow(Path({str(photos)!r})), WISHES, Path({str(tmp_path / "out")!r}), 2)
         time.sleep(0.02)
 
 
+def test_an_interruption_does_not_wait_for_a_long_task():
+    started = time.monotonic()
+
+    def interrupted():
+        with workers.pool(1) as submit:
+            submit(os.getpid).result()
+            submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    pytest.raises(KeyboardInterrupt, interrupted)
+    assert time.monotonic() - started < 60
+
+
 def is_alive(number):
     try:
         os.kill(number, 0)
