@@ -153,7 +153,8 @@ def test_an_interruption_does_not_wait_for_a_long_task():
             submit(time.sleep, 600)
             raise KeyboardInterrupt
 
-    pytest.raises(KeyboardInterrupt, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert time.monotonic() - started < 60
 
 
