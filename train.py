@@ -10,7 +10,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, parse_size
 from tinygan.errors import UsageError, run_script
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
@@ -57,7 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("data")
     add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
-    add(group, "data_dir", "where the data set lies (default for cifar10: data/cifar10, downloaded)", metavar="DIR")
+    add(
+        group,
+        "data_dir",
+        "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
+        "came (default for cifar10: data/cifar10, downloaded)",
+        metavar="DIR",
+    )
     add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=parse_size, metavar="SIZE")
     add(
         group,
@@ -65,6 +71,13 @@ def build_parser() -> argparse.ArgumentParser:
         "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
         type=parse_size,
         metavar="SIZE",
+    )
+    add(
+        group,
+        "augment",
+        "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
+        "larger images; or flip,crop",
+        metavar="HOW",
     )
 
     group = parser.add_argument_group("training")
@@ -105,15 +118,6 @@ def build_parser() -> argparse.ArgumentParser:
     group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """``32`` or ``WIDTHxHEIGHT`` to (height, width)."""
-    width, _, height = text.lower().partition("x")
-    try:
-        return int(height or width), int(width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write 64 or 178x218 (width x height)") from None
 
 
 def parse_list(text: str) -> list[int]:

@@ -31,10 +31,10 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self if out is not None and out[0] is self else wrap(result)
 
     def __getitem__(self, key):
-        return wrap(self._value[key])
+        return wrap(self._value[unwrap(key)])
 
     def __setitem__(self, key, value):
-        self._value[key] = unwrap(value)
+        self._value[unwrap(key)] = unwrap(value)
 
     def __len__(self):
         return len(self._value)
@@ -47,6 +47,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def get(self):
         return self._value.copy()
+
+    def set(self, host):
+        self._value[:] = host
 
     @property
     def T(self):
@@ -81,6 +84,11 @@ def unwrap(value):
     return value
 
 
+def accept(value):
+    """What ``asarray`` takes: an array from either side."""
+    return value._value if isinstance(value, DeviceArray) else value
+
+
 class FakeModule(types.ModuleType):
     """``numpy`` under CuPy's name and rules."""
 
@@ -96,8 +104,18 @@ class FakeModule(types.ModuleType):
             return FakeModule(f"{self.__name__}.{name}", inner, getattr(self._real, name, None))
         if isinstance(inner, type) or not callable(inner):
             return inner
-        take = (lambda value: value) if name in ("asarray", "array") else unwrap
+        take = accept if name in ("asarray", "array") else unwrap
         return lambda *a, **k: wrap(inner(*map(take, a), **{n: take(v) for n, v in k.items()}))
+
+
+class FakeEvent:
+    """A point in the device's work, which is always done already."""
+
+    def record(self):
+        self.recorded = True
+
+    def synchronize(self):
+        assert self.recorded
 
 
 def install(monkeypatch):
@@ -113,7 +131,9 @@ def install(monkeypatch):
         getDeviceCount=lambda: 1,
         getDevice=lambda: 0,
         getDeviceProperties=lambda device: properties,
+        memGetInfo=lambda: (2**30, 2**30),
     )
-    module.cuda = types.SimpleNamespace(runtime=runtime)
+    module.cuda = types.SimpleNamespace(runtime=runtime, Event=FakeEvent)
     monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
     return module

@@ -31,7 +31,7 @@ def test_what_decides_the_weights_cannot_change_on_resume():
     different = {
         "model": "resnet", "norm": "bn", "code_size": 1, "features": 1, "levels": 1, "dataset": "lsun",
         "image_size": (8, 8), "crop_size": (8, 8), "batch_size": 1, "schedule": "shared",
-        "loss": "least-squares", "seed": 1, "precision": "float64", "name": "x",
+        "loss": "least-squares", "seed": 1, "precision": "float64", "name": "x", "augment": "flip",
     }  # fmt: skip
     assert set(different) | set(RESNET_ONLY) | set(CHANGEABLE_ON_RESUME) == set(vars(stored))
     for name, value in different.items():

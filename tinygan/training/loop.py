@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, Stopped
 from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary
 from tinygan.images import save_grid
+from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
-from tinygan.training.signals import StopRequest
 from tinygan.training.status import Status
 from tinygan.training.step import SCHEDULES
 
@@ -33,7 +32,7 @@ class Trainer:
         self.options, self.progress, self.backend = session.options, session.progress, session.backend
         self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
         self.preview = self.backend.to_device(preview_codes(self.options))
-        self.test_images = session.images.images[split(len(session.images.images)).running]
+        self.test_images = session.images.take(session.images.split.running)
 
     def run(self) -> None:
         """Train until the last iteration or a signal.

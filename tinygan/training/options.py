@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tinygan.backend import DEVICES, PRECISIONS
 from tinygan.data import DATASETS
+from tinygan.data.batches import AUGMENTATIONS
+from tinygan.data.packed import is_packed, read_description
 from tinygan.errors import UsageError
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
@@ -52,6 +54,7 @@ class Options:
     data_dir: str | None = None
     image_size: Size = (32, 32)
     crop_size: Size | None = None
+    augment: str = ""
     batch_size: int = 32
     iterations: int = 100_000
     learning_rate: float = 1e-4
@@ -83,6 +86,8 @@ class Options:
             raise UsageError(f"--learning-rate is {self.learning_rate}: it must be a positive number")
         if self.crop_size and min(self.crop_size) < 1:
             raise UsageError("--crop-size must be at least 1 pixel each way")
+        if not set(filter(None, self.augment.split(","))) <= set(AUGMENTATIONS):
+            raise UsageError(f"--augment {self.augment!r}: give one or both of {','.join(AUGMENTATIONS)}, with a comma")
         if not self.name.replace("-", "").replace("_", "").isalnum() and self.name:
             raise UsageError(f"--name {self.name!r}: use letters, digits, '-' and '_' only; it becomes a folder's name")
         self._check_network()
@@ -174,10 +179,33 @@ def flag(name: str) -> str:
 
 
 def resolve(explicit: dict, preset: str | None) -> Options:
-    """Defaults, then the preset's values, then those that were typed."""
+    """Defaults, then the preset's values, then what a packed data set brings, then those that were typed."""
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
-    return Options(**(PRESETS.get(preset, {}) | explicit))
+    return Options(**(PRESETS.get(preset, {}) | _packed(explicit) | explicit))
+
+
+def _packed(explicit: dict) -> dict:
+    """Data set, image size and crop of the packed set that ``--data-dir`` names; nothing if it names none.
+
+    Raises:
+        UsageError: one of them was typed and is another.
+    """
+    folder = explicit.get("data_dir")
+    if not folder or not is_packed(folder):
+        return {}
+    packed = read_description(folder)
+    brings = {"dataset": packed["dataset"], "image_size": (packed["height"], packed["width"])}
+    brings["crop_size"] = tuple(packed["crop"]) if packed["crop"] else None
+    if "crop" in explicit.get("augment", ""):  # the networks draw windows of the packed images
+        brings["image_size"] = explicit.get("image_size", brings["image_size"])
+    for name in explicit.keys() & brings.keys():
+        if explicit[name] != brings[name]:
+            raise UsageError(
+                f"{flag(name)} {show(explicit[name])} does not fit {folder}, which was packed with "
+                f"{show(brings[name])}: leave the option out, or prepare another folder with data_prep.py"
+            )
+    return brings
 
 
 def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
