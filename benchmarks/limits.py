@@ -2,8 +2,11 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from benchmarks.workload import Workload
-from tinygan.models.dcgan import pyramid
+from tinygan.layers import Conv2d, ConvTranspose2d, Layer, WeightNorm, initialise
+from tinygan.layers.linear import Weighted
 
 OPTIMISER_SWEEPS = 6  # of a network's parameters: weight and average read and written, gradient read and cleared
 
@@ -29,23 +32,38 @@ class Work(NamedTuple):
 
 
 def layers(workload: Workload) -> tuple[list[Product], list[Product]]:
-    """The products of G and of D, forward, in the order of the layers."""
-    N, f, size = workload.batch, workload.features, (workload.size, workload.size)
-    sides, _ = pyramid(size)
-    levels = len(sides) - 1
-    (h, w), deepest = sides[-1], f * 2 ** (levels - 1)
-    G = [_product(N, workload.code_size, h * w * deepest)]
-    D = []
-    for level in reversed(range(levels)):
-        small, large = sides[level + 1], sides[level]
-        c_in, c_out = f * 2**level, f * 2 ** (level - 1) if level else 3
-        G.append(_strided(N, small, c_in, large, c_out))
-    for level in range(levels):
-        small, large = sides[level + 1], sides[level]
-        c_in, c_out = f * 2 ** (level - 1) if level else 3, f * 2**level
-        D.append(_strided(N, large, c_in, small, c_out))
-    D.append(_product(N, h * w * deepest, 1))
-    return G, D
+    """The products of G and of D, forward, in the order of the layers: as one image makes them, times the batch."""
+    G, D = workload.networks()
+    for network in (G, D):
+        initialise(network, np.random.default_rng(0))
+    code = np.zeros((1, workload.code_size), np.float32)
+    image = np.zeros((1, workload.size, workload.size, 3), np.float32)
+    return _products(G, code, workload.batch), _products(D, image, workload.batch)
+
+
+def _products(network: Layer, x: np.ndarray, batch: int) -> list[Product]:
+    """What the weighted layers of ``network`` multiply when it is called on x."""
+    weighted = [layer.inner if isinstance(layer, WeightNorm) else layer for layer in network.walk()]
+    weighted = [layer for layer in weighted if isinstance(layer, Weighted)]
+    found = []
+
+    def watch(layer: Weighted) -> None:
+        product = layer.product
+
+        def watched(x, w, b=None):
+            y, backward = product(x, w, b)
+            # A kernel visits every output pixel of a convolution, and every input pixel of a transposed one.
+            visited = {Conv2d: y, ConvTranspose2d: x}.get(type(layer))
+            positions = 1 if visited is None else visited.shape[1] * visited.shape[2]
+            found.append(Product(2 * batch * positions * w.size, batch * x.size, batch * y.size, w.size))
+            return y, backward
+
+        layer.product = watched
+
+    for layer in weighted:
+        watch(layer)
+    network(x)
+    return found
 
 
 def step_work(workload: Workload, itemsize: int) -> Work:
@@ -69,14 +87,3 @@ def step_work(workload: Workload, itemsize: int) -> Work:
         sum(product.operations for product in passes),
         sum(product.bytes(itemsize) for product in passes) + OPTIMISER_SWEEPS * weights * itemsize,
     )
-
-
-def _product(N: int, c_in: int, c_out: int) -> Product:
-    return Product(2 * N * c_in * c_out, N * c_in, N * c_out, c_in * c_out)
-
-
-def _strided(N: int, size_in: tuple[int, int], c_in: int, size_out: tuple[int, int], c_out: int) -> Product:
-    """A 4×4 kernel that visits every pixel of the smaller map."""
-    pixels_in, pixels_out = size_in[0] * size_in[1], size_out[0] * size_out[1]
-    positions, weights = min(pixels_in, pixels_out), 16 * c_in * c_out
-    return Product(2 * N * positions * weights, N * pixels_in * c_in, N * pixels_out * c_out, weights)

@@ -10,11 +10,15 @@ import numpy as np
 from tinygan.backend import PRECISIONS, Backend
 from tinygan.errors import UsageError
 from tinygan.layers import initialise
-from tinygan.models.dcgan import NORMS, discriminator, generator
+from tinygan.models import dcgan, resnet
+from tinygan.models.norms import NORMS
+from tinygan.models.pyramid import default_levels
 from tinygan.streams import stream
 from tinygan.training.step import SCHEDULES
 
 DEVICES = ("cpu", "gpu")
+MODELS = ("dcgan", "resnet")
+RESNET_21 = (64, 128, 256, 384, 512), (2, 2, 2, 2, 2)  # the paper's at 160 pixels: channels and blocks per level
 CODE_SIZES = {32: 128, 64: 128, 160: 256}  # the paper's, by image size
 LEARNING_RATE = 1e-4
 PARITY_STEPS = 5
@@ -43,12 +47,25 @@ class Workload:
     code_size: int
     features: int
     precision: str
+    model: str = "dcgan"
 
     def networks(self):
         """Untrained G and D of tinygan, without arrays."""
         size = (self.size, self.size)
-        G = generator(size, self.code_size, self.features, self.norm)
-        return G, discriminator(size, self.features, self.norm)
+        if self.model == "resnet":
+            levels = self.levels()
+            return resnet.generator(size, self.code_size, *levels, self.norm), resnet.discriminator(
+                size, *levels, self.norm
+            )
+        G = dcgan.generator(size, self.code_size, self.features, self.norm)
+        return G, dcgan.discriminator(size, self.features, self.norm)
+
+    def levels(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Channels and blocks per level of a residual network: the paper's at 160 pixels, else doubled, one block."""
+        if self.size == 160:
+            return RESNET_21
+        count = default_levels((self.size, self.size))
+        return tuple(self.features * 2**level for level in range(count)), (1,) * count
 
     def inputs(self) -> Inputs:
         """The same numbers in every process: tinygan's initial weights from seed 0, random images and codes."""
@@ -68,8 +85,8 @@ class Workload:
     def title(self) -> str:
         """One line for people."""
         return (
-            f"{self.size}×{self.size}, batch {self.batch}, {self.norm}, {self.schedule}, code {self.code_size}, "
-            f"features {self.features}, {self.precision}, {self.device}"
+            f"{self.model}, {self.size}×{self.size}, batch {self.batch}, {self.norm}, {self.schedule}, "
+            f"code {self.code_size}, features {self.features}, {self.precision}, {self.device}"
         )
 
     def to_json(self) -> dict:
@@ -81,11 +98,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that make a workload."""
     parser.add_argument("--device", choices=DEVICES, default="cpu", help="(default: %(default)s)")
     parser.add_argument("--size", type=int, default=32, metavar="N", help="side of the images (default: %(default)s)")
+    parser.add_argument("--model", choices=MODELS, default="dcgan", help="(default: %(default)s)")
     parser.add_argument("--norm", choices=NORMS, default="wn", help="(default: %(default)s)")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="images in a step (default: %(default)s)")
     parser.add_argument("--schedule", choices=tuple(SCHEDULES), default="shared", help="(default: %(default)s)")
     parser.add_argument("--code-size", type=int, metavar="N", help="(default: 128; 256 at 160 pixels)")
-    parser.add_argument("--features", type=int, default=64, metavar="N", help="(default: %(default)s)")
+    parser.add_argument(
+        "--features",
+        type=int,
+        metavar="N",
+        help="channels of the outermost level (default: 64, of a resnet 48; at 160 pixels a resnet has the paper's)",
+    )
     parser.add_argument("--precision", choices=tuple(PRECISIONS), help="(default: float32 on cpu, tf32 on gpu)")
 
 
@@ -105,8 +128,9 @@ def from_arguments(options: argparse.Namespace) -> Workload:
         options.batch,
         options.schedule,
         options.code_size or CODE_SIZES.get(options.size, 128),
-        options.features,
+        options.features or (48 if options.model == "resnet" else 64),
         precision,
+        options.model,
     )
     workload.networks()  # a size that cannot be built ends here, in its own one line
     return workload

@@ -11,7 +11,8 @@ import torch
 
 from benchmarks.peers import Unavailable
 from benchmarks.workload import LEARNING_RATE, Inputs, Workload
-from tests.oracle.make_pytorch_oracle import discriminator, effective, entropy, generator, tensors
+from tests.oracle.make_pytorch_oracle import DCGAN, entropy, tensors
+from tests.oracle.make_resnet_oracle import RESNET
 from tinygan.backend import PRECISIONS
 
 WARM_UP_BEFORE_CAPTURE = 11  # as the notes on CUDA graphs advise for work that autotunes
@@ -63,6 +64,7 @@ class TorchStep:
         if workload.precision == "float64" and not on_gpu and layout == torch.channels_last:
             raise Unavailable("on the CPU PyTorch's float64 convolutions know one layout: use the peer torch")
         self.device = torch.device("cuda" if on_gpu else "cpu")
+        self.networks = RESNET if workload.model == "resnet" else DCGAN
         self.norm, self.size = workload.norm, (workload.size, workload.size)
         where = {
             "dtype": getattr(torch, np.dtype(PRECISIONS[workload.precision]).name),
@@ -113,10 +115,10 @@ class TorchStep:
         return torch.cuda.max_memory_reserved()
 
     def _draw(self, codes: torch.Tensor, weights: dict) -> torch.Tensor:
-        return generator(codes, weights, self.G.buffers, self.size)
+        return self.networks.generator(codes, weights, self.G.buffers, self.size)
 
     def _judge(self, images: torch.Tensor, weights: dict) -> torch.Tensor:
-        return discriminator(images, weights, self.D.buffers, self.size)
+        return self.networks.discriminator(images, weights, self.D.buffers, self.size)
 
     def _zero(self) -> None:
         self.G.optimiser.zero_grad(set_to_none=True)
@@ -124,8 +126,8 @@ class TorchStep:
 
     def _shared(self) -> tuple[torch.Tensor, ...]:
         self._zero()
-        weights = effective(self.D.tensors, self.norm)
-        fake = self.draw(self.codes[0], effective(self.G.tensors, self.norm))
+        weights = self.networks.effective(self.D.tensors, self.norm)
+        fake = self.draw(self.codes[0], self.networks.effective(self.G.tensors, self.norm))
         logits = self.judge(fake, weights)
         g, d_fake = entropy(logits, 1.0), entropy(logits, 0.0)
         g.backward(inputs=self.G.leaves, retain_graph=True)
@@ -138,15 +140,15 @@ class TorchStep:
     def _alternating(self) -> tuple[torch.Tensor, ...]:
         self._zero()
         with torch.no_grad():
-            fake = self.draw(self.codes[0], effective(self.G.tensors, self.norm))
-        weights = effective(self.D.tensors, self.norm)
+            fake = self.draw(self.codes[0], self.networks.effective(self.G.tensors, self.norm))
+        weights = self.networks.effective(self.D.tensors, self.norm)
         d_real = entropy(self.judge(self.real, weights), 1.0)
         d_fake = entropy(self.judge(fake, weights), 0.0)
         (d_real + d_fake).backward()
         self.D.update()
         with torch.no_grad():
-            weights = effective(self.D.tensors, self.norm)
-        fake = self.draw(self.codes[1], effective(self.G.tensors, self.norm))
+            weights = self.networks.effective(self.D.tensors, self.norm)
+        fake = self.draw(self.codes[1], self.networks.effective(self.G.tensors, self.norm))
         g = entropy(self.judge(fake, weights), 1.0)
         g.backward(inputs=self.G.leaves)
         self.G.update()

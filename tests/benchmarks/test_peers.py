@@ -33,6 +33,13 @@ def test_same_losses_and_gradients(tiny, peer, library, precision, norm, schedul
     assert worst(disagreement(seen("tinygan", workload), seen(peer, workload)), precision) is None
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_residual_networks_too(tiny, norm):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    workload = tiny(norm=norm, model="resnet", size=18)
+    assert worst(disagreement(seen("tinygan", workload), seen("torch", workload)), "float64") is None
+
+
 @pytest.mark.parametrize(("peer", "precision"), [("torch-graph", "float32"), ("torch-channels-last", "float64")])
 def test_what_pytorch_cannot_do_here_is_said(tiny, peer, precision):
     pytest.importorskip("torch", reason="PyTorch is not installed")

@@ -155,6 +155,11 @@ def normalised_and_activated(x, p: Tensors, buffers: Tensors, name: str, trainin
     return x
 
 
+def in_layout_of(w, x):
+    """x (N, C, H, W), which has its channels last, in the memory layout of the kernels; layers then follow it."""
+    return x.contiguous() if w.permute(3, 2, 0, 1).is_contiguous() else x
+
+
 def keep(trace: Tensors | None, name: str, x) -> None:
     if trace is not None:
         trace[name] = x
@@ -166,10 +171,7 @@ def generator(codes, p: Tensors, buffers: Tensors, size, training: bool = True, 
     x = weighted(codes, p, "linear", 1, (0, 0))
     keep(trace, "linear", x)
     x = x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2)
-    if (
-        p["up0.w"].permute(3, 2, 0, 1).is_contiguous()
-    ):  # else channels last, as it is: layers follow their input's layout
-        x = x.contiguous()
+    x = in_layout_of(p["up0.w"], x)
     keep(trace, "reshape", x)
     x = normalised_and_activated(x, p, buffers, "linear", training, trace)
     for level in reversed(range(len(pads))):

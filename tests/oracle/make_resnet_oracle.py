@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.oracle import make_pytorch_oracle as dcgan
-from tests.oracle.make_pytorch_oracle import NORMS, Networks, Tensors, keep, levels_of
+from tests.oracle.make_pytorch_oracle import NORMS, Networks, Tensors, in_layout_of, keep, levels_of
 
 SIZE, CODE, BATCH, STEPS = (12, 18), 5, 3, 10  # the width needs the extra padding
 FEATURES, BLOCKS = (4, 6), (1, 2)
@@ -116,7 +116,7 @@ def weighted(x, p: Tensors, buffers: Tensors, name: str, training: bool, stride=
         y = F.linear(x, w.T)
     else:
         convolve = F.conv_transpose2d if ".tconv" in name else F.conv2d
-        y = convolve(x, w.permute(3, 2, 0, 1).contiguous(), stride=stride, padding=pad)
+        y = convolve(x, w.permute(3, 2, 0, 1), stride=stride, padding=pad)
     if f"{name}.scale" in p:
         y = per_channel(p[f"{name}.scale"], y) * y + per_channel(p[f"{name}.bias"], y)
     if f"{name}.b" in p:
@@ -187,7 +187,7 @@ def generator(codes, p: Tensors, buffers: Tensors, size, training: bool = True, 
     pads, (h, w) = levels_of(size)
     x = weighted(codes, p, buffers, "linear", training)
     keep(trace, "linear", x)
-    x = x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2)
+    x = in_layout_of(p["up0_block0.sum.residual.tconv0.w"], x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2))
     keep(trace, "reshape", x)
     if "linear_norm.scale" in p:
         x = normalised(x, p, buffers, "linear", training)
