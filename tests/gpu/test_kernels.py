@@ -1,0 +1,217 @@
+"""Every kernel against the layer that it is a fast version of, in shapes that are no multiple of a block."""
+
+import numpy as np
+import pytest
+
+from tests.ops.test_patches import WINDOWS
+from tinygan.backend import open_backend
+from tinygan.errors import TinyganError
+from tinygan.gpu import batch, batchnorm, launch, losses, patches, rectifier, rmsprop, sigmoid, sums, weightnorm
+from tinygan.gradcheck import randomise
+from tinygan.layers import BatchNorm, PReLU, Sigmoid, TPReLU, TReLU, initialise
+from tinygan.layers.weightnorm import EPSILON, normalise
+from tinygan.losses import ADVERSARIAL_LOSSES
+from tinygan.ops.patches import fold, unfold
+from tinygan.optim import RMSProp
+from tinygan.parameters import Parameters
+from tinygan.streams import stream
+
+# One row, one channel, three channels, more than one block, more than one block of channels.
+SHAPES = [(1, 5), (7, 1), (2, 5, 3, 3), (2, 3, 5, 64), (3, 300)]
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def random(shape, purpose, dtype):
+    """Values that both precisions hold exactly, so that the reference in float64 has the same input."""
+    return stream(0, purpose).standard_normal(shape).astype(np.float32).astype(dtype)
+
+
+def reference(layer):
+    """``layer`` in float64 with random parameters."""
+    parameters, buffers = initialise(layer, stream(0, "layer"), open_backend("cpu", "float64"))
+    randomise(parameters, stream(0, "parameters"))
+    parameters.flat[:] = parameters.flat.astype(np.float32)
+    return parameters, buffers
+
+
+RECTIFIERS = {"prelu": PReLU, "trelu": TReLU, "tprelu": TPReLU}
+
+
+@every_shape
+@pytest.mark.parametrize("kind", RECTIFIERS)
+def test_rectifier(xp, dtype, close, shape, kind):
+    layer = RECTIFIERS[kind](shape[-1])
+    parameters, _ = reference(layer)
+    x, dy = random(shape, "x", np.float64), random(shape, "dy", np.float64)
+    grads = parameters.zeros_like()
+    grads.flat[:] = 0.5
+    y, backward = layer(x)
+    dx = backward(dy, grads)
+
+    def on_device(value):
+        return float(value) if np.ndim(value) == 0 else xp.asarray(value.astype(dtype))
+
+    x, dy, slope, shift = map(on_device, (x, dy, layer.slope, layer.shift))
+    close(rectifier.rectifier_forward(x, slope, shift), y)
+    close(rectifier.rectifier_backward(x, dy, slope, shift), dx)
+    own = {name: xp.full(shape[-1], 0.5, dtype) for name in parameters}
+    sums_for = (own.get("slope"), own.get("shift"))
+    close(rectifier.rectifier_backward(x, dy, slope, shift, *sums_for), dx)
+    for name in parameters:
+        close(own[name], grads[name], 10)
+    assert rectifier.rectifier_backward(x, dy, slope, shift, *sums_for, need_dx=False) is None
+    for name in parameters:
+        close(own[name], 2 * grads[name] - 0.5, 10)
+
+
+def test_a_rectifier_shows_what_is_not_a_number(xp, dtype):
+    x = xp.asarray(np.array([[1.0, np.nan], [-1.0, 1.0]], dtype))
+    y = rectifier.rectifier_forward(x, 0.25, xp.asarray(np.array([np.nan, 0.0], dtype))).get()
+    np.testing.assert_array_equal(np.isnan(y), [[True, True], [True, False]])
+
+
+def test_slopes_are_clipped(xp, dtype):
+    slope = xp.asarray(np.array([-0.5, 0.0, 0.3, 1.0, 1.5], dtype))
+    rectifier.clip_slope(slope)
+    np.testing.assert_array_equal(slope.get(), np.array([0, 0, 0.3, 1, 1], dtype))
+
+
+def test_sigmoid(xp, dtype, close):
+    x, dy = np.array([-1000, -30.5, -1, 0, 0.25, 3, 40, 1000.0]), random(8, "dy", np.float64)
+    y, backward = Sigmoid()(x)
+    ours = sigmoid.sigmoid_forward(xp.asarray(x.astype(dtype)))
+    close(ours, y)
+    assert (ours.get()[1] > 0) == (y[1] > 0)
+    close(sigmoid.sigmoid_backward(ours, xp.asarray(dy.astype(dtype))), backward(dy))
+
+
+@every_shape
+def test_sums_over_rows(xp, dtype, close, shape):
+    x = random(shape, "x", np.float64)
+    out = xp.ones(shape[-1], dtype)
+    sums.add_sum_over_rows(xp.asarray(x.astype(dtype)), out)
+    close(out, 1 + x.sum(axis=tuple(range(len(shape) - 1))), 10)
+
+
+def test_sums_are_the_same_every_time(xp, dtype):
+    x = xp.asarray(random((1000, 7), "x", dtype))
+    first, second = xp.zeros(7, dtype), xp.zeros(7, dtype)
+    sums.add_sum_over_rows(x, first)
+    sums.add_sum_over_rows(x, second)
+    np.testing.assert_array_equal(first.get(), second.get())
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("shape", [s for s in SHAPES if s[0] > 1], ids=str)
+def test_batch_norm(xp, dtype, close, shape, training):
+    layer = BatchNorm(shape[-1])
+    parameters, buffers = reference(layer)
+    buffers.flat[:] = np.abs(random(buffers.flat.shape, "running", np.float64)) + 0.5
+    running = {name: xp.asarray(value.astype(dtype)) for name, value in buffers.items()}
+    # Far from 0 against its spread, where a difference of squares would lose everything.
+    x, dy = 100 + random(shape, "x", np.float64), random(shape, "dy", np.float64)
+    x = x.astype(np.float32).astype(np.float64)
+    y, backward = layer(x, training)
+    grads = parameters.zeros_like()
+    dx = backward(dy, grads)
+
+    x, dy, scale, shift = (xp.asarray(v.astype(dtype)) for v in (x, dy, layer.scale, layer.shift))
+    if training:
+        statistics = batchnorm.batch_statistics(x, running["running_mean"], running["running_var"], 0.1, 1e-5)
+    else:
+        statistics = running["running_mean"], 1 / xp.sqrt(running["running_var"] + 1e-5)
+    # The mean's rounding, eps·100, shows in y and dx at full size.
+    lost = 200 if dtype == np.float32 else 1000
+    close(batchnorm.normalise_batch(x, *statistics, scale, shift), y, lost)
+    for name, value in buffers.items():
+        close(running[name], value, 10)
+    own = {name: xp.zeros(shape[-1], dtype) for name in parameters}
+    close(batchnorm.batch_norm_backward(x, dy, *statistics, scale, training, own["scale"], own["shift"]), dx, lost)
+    for name in parameters:
+        close(own[name], grads[name], lost)
+    close(batchnorm.batch_norm_backward(x, dy, *statistics, scale, training), dx, lost)
+    only = [xp.zeros(shape[-1], dtype) for _ in "ab"]
+    assert batchnorm.batch_norm_backward(x, dy, *statistics, scale, training, *only, need_dx=False) is None
+    close(only[0], grads["scale"], lost)
+
+
+# shape and the axis of the output units: linear, convolution, one unit, transposed convolution
+WEIGHTS = {"linear": ((7, 300), 1), "conv": ((4, 3, 5, 6), 3), "one": ((4, 4, 20, 1), 3), "up": ((4, 3, 5, 70), 2)}
+
+
+@pytest.mark.parametrize("affine", [False, True], ids=["strict", "affine"])
+@pytest.mark.parametrize(("shape", "axis"), WEIGHTS.values(), ids=WEIGHTS.keys())
+def test_weight_norm(xp, dtype, close, shape, axis, affine):
+    w, du = random(shape, "w", np.float64), random(shape, "du", np.float64)
+    gamma = random(shape[axis], "gamma", np.float64)
+    axes = tuple(a for a in range(len(shape)) if a != axis)
+    v, project = normalise(w, axes, 0.25, EPSILON)
+    column = gamma.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+
+    w, du, gamma = (xp.asarray(value.astype(dtype)) for value in (w, du, gamma))
+    dw, dgamma = xp.ones(shape, dtype), xp.ones(shape[axis], dtype)
+    mine = (gamma,) if affine else ()
+    u, length = weightnorm.normalise_weight(w, axis, 0.25, EPSILON, *mine)
+    du_host = du.get().astype(np.float64)
+    close(u, v * column if affine else v)
+    sums_for = (gamma, dgamma) if affine else ()
+    weightnorm.project_weight_gradient(du, w, length, axis, 0.25, dw, *sums_for)
+    close(dw, 1 + project(du_host * column if affine else du_host), 10)
+    if affine:
+        close(dgamma, 1 + (du_host * v).sum(axis=axes), 10)
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
+@pytest.mark.parametrize("target", [0, 1])
+def test_losses(xp, dtype, close, loss, target):
+    logits = np.concatenate([random(300, "logits", np.float64), [-1000, -60, 0, 60, 1000]])
+    value, gradient = ADVERSARIAL_LOSSES[loss](logits, target)
+    function = {"bce": losses.binary_cross_entropy, "least-squares": losses.least_squares}[loss]
+    ours = function(xp.asarray(logits.astype(dtype)), target)
+    close(ours[0], value)
+    close(ours[1], gradient)
+
+
+def test_rmsprop(xp, dtype, close):
+    shapes = {"a": (300,), "b": (7, 5)}
+    backend = open_backend("cpu", "float64")
+    w, g = Parameters(shapes, backend), Parameters(shapes, backend)
+    w.flat[:], g.flat[:] = random(w.flat.shape, "w", np.float64), random(g.flat.shape, "g", np.float64)
+    ours = [xp.asarray(value.astype(dtype)) for value in (w.flat, g.flat, np.zeros(w.flat.shape))]
+    optimiser = RMSProp(w)
+    for rate in (np.float32(1e-3), np.float32(2e-3)):
+        optimiser.update(w, g, float(rate))
+        rmsprop.rmsprop(*ours, xp.full((), rate, dtype), optimiser.decay, optimiser.epsilon)
+    close(ours[0], w.flat)
+    close(ours[2], optimiser.average.flat)
+    before = ours[0].get()
+    rmsprop.rmsprop(*ours, 0.5, optimiser.decay, optimiser.epsilon)
+    assert (ours[0].get() != before).all()
+
+
+def test_gather_images(xp, dtype):
+    images = stream(0, "bytes").integers(0, 256, (11, 5, 7, 3)).astype(np.uint8)
+    indices = np.array([10, 0, 3, 3], np.int64)
+    ours = batch.gather_images(xp.asarray(images), xp.asarray(indices), dtype)
+    np.testing.assert_array_equal(ours.get(), images[indices].astype(dtype) / 255)
+    assert ours.dtype == dtype
+
+
+@pytest.mark.parametrize(("window", "shape", "places"), WINDOWS.values(), ids=WINDOWS.keys())
+def test_patches_and_their_adjoint(xp, dtype, close, window, shape, places):
+    image = random(shape, "image", dtype)
+    expected = unfold(image, window)
+    ours = patches.unfold(xp.asarray(image), *window, places)
+    np.testing.assert_array_equal(ours.get(), expected)
+    values = random(expected.shape, "values", np.float64)
+    close(patches.fold(xp.asarray(values.astype(dtype)), *window, places, shape), fold(values, window, shape))
+
+
+def test_what_cannot_be_counted_is_refused(xp):
+    assert launch.countable(2**31 - 1) == 2**31 - 1
+    with pytest.raises(TinyganError, match=r"2,147,483,648 elements .*--batch-size"):
+        launch.countable(2**31)
+    with pytest.raises(ValueError, match=r"clip_slope: an array of shape \(3,\) is not contiguous"):
+        rectifier.clip_slope(xp.ones(6)[::2])
+    with pytest.raises(ValueError, match="float32 among arrays of float64"):
+        sums.add_chunks(xp.ones((2, 3), np.float32), xp.ones(3, np.float64))

@@ -1,0 +1,87 @@
+// Batch norm on x (rows, channels): see layers/batchnorm.py. Chunks as in sums.cu.
+
+// Mean and sum of squared distances from it, of every chunks-th row. One thread per channel and chunk.
+extern "C" __global__ void bn_chunk_statistics(
+    const REAL *x, index_t rows, index_t channels, index_t chunks, REAL *means, REAL *squares)
+{
+    const index_t t = THREAD, c = t % channels, chunk = t / channels;
+    if (chunk >= chunks) return;
+    const index_t count = (rows - chunk + chunks - 1) / chunks;
+    REAL sum = 0;
+    for (index_t row = chunk; row < rows; row += chunks) sum += x[row * channels + c];
+    const REAL mean = sum / count;
+    REAL square = 0;
+    for (index_t row = chunk; row < rows; row += chunks) {
+        const REAL centred = x[row * channels + c] - mean;
+        square += centred * centred;
+    }
+    means[t] = mean;
+    squares[t] = square;
+}
+
+// The chunks' statistics put together (Chan, Golub & LeVeque 1979): with d = mean' - mean,
+// mean += d * n' / (n + n') and squares += squares' + d^2 * n * n' / (n + n'). No difference of large numbers.
+// The running statistics move towards the batch's, the variance with rows - 1. One thread per channel.
+extern "C" __global__ void bn_merge_statistics(
+    const REAL *means, const REAL *squares, index_t rows, index_t channels, index_t chunks,
+    REAL momentum, REAL epsilon,
+    REAL *mean, REAL *inverse_std, REAL *running_mean, REAL *running_var)
+{
+    const index_t c = THREAD;
+    if (c >= channels) return;
+    REAL n = 0, m = 0, square = 0;
+    for (index_t chunk = 0; chunk < chunks; ++chunk) {
+        const REAL more = (rows - chunk + chunks - 1) / chunks, share = more / (n + more);
+        const REAL d = means[chunk * channels + c] - m;
+        m += d * share;
+        square += squares[chunk * channels + c] + d * d * n * share;
+        n += more;
+    }
+    mean[c] = m;
+    inverse_std[c] = 1 / sqrt(square / rows + epsilon);
+    running_mean[c] += momentum * (m - running_mean[c]);
+    running_var[c] += momentum * (square / (rows - 1) - running_var[c]);
+}
+
+// y = scale * (x - mean) * inverse_std + shift. One thread per element.
+extern "C" __global__ void bn_normalise(
+    const REAL *x, const REAL *mean, const REAL *inverse_std, const REAL *scale, const REAL *shift,
+    index_t channels, index_t count, REAL *y)
+{
+    const index_t i = THREAD, c = i % channels;
+    if (i >= count) return;
+    y[i] = (x[i] - mean[c]) * inverse_std[c] * scale[c] + shift[c];
+}
+
+// Sums of dy and of dy * normalised x over every chunks-th row. One thread per channel and chunk.
+extern "C" __global__ void bn_chunk_gradients(
+    const REAL *x, const REAL *dy, const REAL *mean, const REAL *inverse_std,
+    index_t rows, index_t channels, index_t chunks, REAL *shift_sums, REAL *scale_sums)
+{
+    const index_t t = THREAD, c = t % channels, chunk = t / channels;
+    if (chunk >= chunks) return;
+    REAL shift_sum = 0, scale_sum = 0;
+    for (index_t row = chunk; row < rows; row += chunks) {
+        const index_t i = row * channels + c;
+        shift_sum += dy[i];
+        scale_sum += dy[i] * ((x[i] - mean[c]) * inverse_std[c]);
+    }
+    shift_sums[t] = shift_sum;
+    scale_sums[t] = scale_sum;
+}
+
+// dx, in training with the directions of the batch's own mean and variance taken out. One thread per element.
+extern "C" __global__ void bn_input_gradient(
+    const REAL *x, const REAL *dy, const REAL *mean, const REAL *inverse_std, const REAL *scale,
+    const REAL *dshift, const REAL *dscale, index_t training,
+    index_t rows, index_t channels, index_t count, REAL *dx)
+{
+    const index_t i = THREAD, c = i % channels;
+    if (i >= count) return;
+    REAL d = dy[i];
+    if (training) {
+        const REAL normalised = (x[i] - mean[c]) * inverse_std[c];
+        d = d - dshift[c] / rows - normalised * (dscale[c] / rows);
+    }
+    dx[i] = d * (scale[c] * inverse_std[c]);
+}
