@@ -42,7 +42,9 @@ def test_views(xp, dtype, close, transposes):
     views = [x.T if flip else x for x, flip in zip((wide_a[:, 3:14], wide_b[:, 5:14]), transposes, strict=True)]
     products.matmul(*views, wide_out[:, 4:13], False, *transposes)
     close(wide_out[:, 4:13].copy(), a @ b, 10)
-    np.testing.assert_array_equal(wide_out.get()[:, [*range(4), *range(13, 20)]], untouched[:, [*range(4), *range(13, 20)]])
+    np.testing.assert_array_equal(
+        wide_out.get()[:, [*range(4), *range(13, 20)]], untouched[:, [*range(4), *range(13, 20)]]
+    )
 
 
 def test_what_does_not_fit_is_refused(xp):

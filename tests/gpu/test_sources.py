@@ -8,7 +8,9 @@ import pytest
 from tests.gpu import emulator, nvrtc
 from tinygan.gpu import launch
 
-SOURCES = sorted(file.name.removesuffix(".cu") for file in resources.files("tinygan.gpu").iterdir() if ".cu" in file.name)
+SOURCES = sorted(
+    file.name.removesuffix(".cu") for file in resources.files("tinygan.gpu").iterdir() if ".cu" in file.name
+)
 SOURCES.remove("prelude.cuh")
 
 

@@ -29,10 +29,13 @@ class BatchSource:
 
     def batch(self, iteration: int) -> np.ndarray:
         """The images of iteration 1, 2, …, uint8 (B, H, W, 3)."""
+        return self.images[self.chosen(iteration)]
+
+    def chosen(self, iteration: int) -> np.ndarray:
+        """Which of ``images`` :meth:`batch` takes, (B,)."""
         positions = np.arange((iteration - 1) * self.batch_size, iteration * self.batch_size)
         epochs, offsets = np.divmod(positions, len(self.indices))
-        chosen = [self._epoch(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)]
-        return self.images[np.concatenate(chosen)]
+        return np.concatenate([self._epoch(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)])
 
     def first(self, count: int) -> np.ndarray:
         """``count`` training images (fewer if there are fewer), the same each time, to show what is learnt from."""

@@ -3,6 +3,7 @@
 A training step is some hundred launches on the same addresses every time. Captured, they cost the host one call.
 """
 
+import contextlib
 from collections.abc import Callable
 from types import ModuleType
 
@@ -53,8 +54,11 @@ class Replay:
                 self.stream.begin_capture()
                 try:
                     self.work()
-                finally:
-                    graph = self.stream.end_capture()  # also after an error: the stream must leave the capture
+                except Exception:
+                    with contextlib.suppress(Exception):  # the first error is the one to be told
+                        self.stream.end_capture()
+                    raise
+                graph = self.stream.end_capture()
             graph.upload(self.stream)
         except Exception as error:  # CUDA, CuPy and cuBLAS each raise their own
             reason = " ".join(str(error).split())

@@ -37,3 +37,14 @@ extern "C" __global__ void mean_of_terms(const REAL *terms, index_t count, REAL 
     for (index_t i = 0; i < count; ++i) sum += terms[i];
     *mean = sum / count;
 }
+
+// A row (d_real, d_fake, g) of the log. One thread.
+extern "C" __global__ void record_losses(
+    const REAL *d_real, const REAL *d_fake, const REAL *g, const long long *row, REAL *rows)
+{
+    if (THREAD > 0) return;
+    REAL *to = rows + 3 * *row;
+    to[0] = *d_real;
+    to[1] = *d_fake;
+    to[2] = *g;
+}

@@ -16,6 +16,11 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     return _loss("least_squares", logits, int(target))
 
 
+def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
+    """rows[row] = (d_real, d_fake, g); all on the device, ``row`` a 0-d int64 that is read when the kernel runs."""
+    _kernels("record_losses", 1, d_real, d_fake, g, row, rows)
+
+
 def _loss(kernel: str, logits: Array, which: float | int) -> tuple[Array, Array]:
     xp = array_module(logits)
     terms, gradient = xp.empty_like(logits), xp.empty_like(logits)

@@ -15,7 +15,9 @@ def unfold(image: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair) ->
     return patches
 
 
-def fold(patches: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair, shape: tuple[int, int, int, int]) -> Array:
+def fold(
+    patches: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair, shape: tuple[int, int, int, int]
+) -> Array:
     """(N·P·Q, kh·kw·C) -> ``shape`` (N, H, W, C): every pixel gathers what the patches that reach it hold for it."""
     image = array_module(patches).empty(shape, patches.dtype)
     _kernels("fold", image.size, patches, *shape[1:], *kernel, *stride, *pad, *places, image.size, image)
