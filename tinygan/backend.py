@@ -58,6 +58,11 @@ def array_module(x: Array) -> ModuleType:
     return cupy
 
 
+def on_gpu(x: Array) -> bool:
+    """Whether ``x`` is a device array: then the kernels of ``gpu/`` take over from the plain formulas."""
+    return array_module(x) is not np
+
+
 def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     """Choose the device: ``cpu``, ``gpu``, or ``auto`` (the GPU if there is a usable one).
 

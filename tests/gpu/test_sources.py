@@ -32,8 +32,8 @@ def test_a_mistake_is_found():
     if reason:
         pytest.skip(reason)
     for mistake in ("REAL x = nothing;", "double unused = 1;"):
+        text = launch.source("sums").replace("REAL sum = 0;", mistake + "REAL sum = 0;")
         with pytest.raises(AssertionError, match=r"sums\.cu\(\d+\)"):
-            text = launch.source("sums").replace("REAL sum = 0;", mistake + "REAL sum = 0;")
             nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
 
 

@@ -36,7 +36,7 @@ def matmul(
     xp = array_module(a)
     if out is None:
         out = xp.empty((M, N), a.dtype)
-    if K != K_of_b or out.shape != (M, N) or not a.dtype == b.dtype == out.dtype:
+    if K_of_b != K or out.shape != (M, N) or not a.dtype == b.dtype == out.dtype:
         raise ValueError(f"{a.dtype} {(M, K)} times {b.dtype} {(K_of_b, N)} does not give {out.dtype} {out.shape}")
     countable(max(a.size, b.size, out.size))
     if not out.size:

@@ -1,4 +1,4 @@
-"""The rectifiers of ``layers/activations.py``: y = x − (1 − a)·min(x − b, 0), a and b learned per channel or numbers."""
+"""The rectifiers of ``layers/activations.py``: y = x − (1 − a)·min(x − b, 0), a and b per channel or numbers."""
 
 from tinygan.backend import Array, array_module
 from tinygan.gpu.launch import Kernels, chunk_count

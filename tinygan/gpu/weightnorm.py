@@ -11,7 +11,7 @@ _kernels = Kernels("weightnorm")
 def normalise_weight(w: Array, axis: int, k: float, epsilon: float, gamma: Array | None = None) -> tuple[Array, Array]:
     """(u, n): w divided by its lengths and multiplied by γ; n and γ (units,), the units being counted by ``axis``."""
     xp = array_module(w)
-    outer, units, inner = _axes(w, axis)
+    _, units, inner = _axes(w, axis)
     sums = _products(w, w, axis)
     length, u = xp.empty(units, w.dtype), xp.empty_like(w)
     _kernels("wn_length", units, sums, units, sums.shape[1], float(k), float(epsilon), length)
@@ -31,7 +31,7 @@ def project_weight_gradient(
 ) -> None:
     """dw += γ·(du − k·v·s)/n with v = w/n and s = Σ du·v; where there is a γ, dγ += s."""
     xp = array_module(w)
-    outer, units, inner = _axes(w, axis)
+    _, units, inner = _axes(w, axis)
     sums = _products(du, w, axis)
     component = xp.empty(units, w.dtype)
     dgamma = component if dgamma is None else dgamma
