@@ -43,6 +43,7 @@ def test_rectifier(xp, dtype, close, shape, kind):
     layer = RECTIFIERS[kind](shape[-1])
     parameters, _ = reference(layer)
     x, dy = random(shape, "x", np.float64), random(shape, "dy", np.float64)
+    x.reshape(-1, shape[-1])[0] = layer.shift  # at the bend itself
     grads = parameters.zeros_like()
     grads.flat[:] = 0.5
     y, backward = layer(x)
@@ -164,12 +165,13 @@ def test_weight_norm(xp, dtype, close, shape, axis, affine):
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
 @pytest.mark.parametrize("target", [0, 1])
 def test_losses(xp, dtype, close, loss, target):
-    logits = np.concatenate([random(300, "logits", np.float64), [-1000, -60, 0, 60, 1000]])
-    value, gradient = ADVERSARIAL_LOSSES[loss](logits, target)
     function = {"bce": losses.binary_cross_entropy, "least-squares": losses.least_squares}[loss]
-    ours = function(xp.asarray(logits.astype(dtype)), target)
-    close(ours[0], value)
-    close(ours[1], gradient)
+    many = np.concatenate([random(300, "logits", np.float64), [-1000, -60, 0, 60, 1000]])
+    for logits in (many, np.array([30.0]), np.array([-30.0])):  # alone, a tiny value must keep its precision
+        value, gradient = ADVERSARIAL_LOSSES[loss](logits, target)
+        ours = function(xp.asarray(logits.astype(dtype)), target)
+        close(ours[0], value)
+        close(ours[1], gradient)
 
 
 def test_rmsprop(xp, dtype, close):
