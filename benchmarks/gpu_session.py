@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,train,models]
 
-tests   the tests marked ``gpu``
+tests   the tests marked ``gpu``, each file in a process of its own: what breaks a device breaks one file's tests
 train   the main job on CIFAR-10 (without --data-dir: on shapes), each norm for 2,000 iterations
 models  experiments.three_models for ``--iterations``, with its final tests
 
@@ -22,6 +22,8 @@ from tinygan.errors import TinyganError, run_script
 from tinygan.models.dcgan import NORMS
 
 STEPS = ("tests", "train", "models")
+# In the order in which one relies on the other.
+TESTS = ("kernels", "products", "graph", "parity", "captured", "train_gpu")
 
 
 def main(arguments: list[str]) -> None:
@@ -56,7 +58,8 @@ def commands(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     chosen = []
     steps = options.steps.split(",")
     if "tests" in steps:
-        chosen.append(("tests", [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]))
+        pytest = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--durations", "5"]
+        chosen += [(f"tests-{name}", [*pytest, f"tests/gpu/test_{name}.py"]) for name in TESTS]
     data = ["--dataset", "cifar10", "--data-dir", options.data_dir] if options.data_dir else ["--dataset", "shapes"]
     if "train" in steps:
         for norm in NORMS:

@@ -53,7 +53,7 @@ def signatures(source: str) -> dict[str, list[tuple[str, bool]]]:
 
     def parameter(text: str) -> tuple[str, bool]:
         words = text.replace("*", " * ").split()
-        return " ".join(word for word in words[:-1] if word not in ("const", "*")), "*" in words
+        return " ".join(word for word in words[:-1] if word not in ("const", "*", "__restrict__")), "*" in words
 
     without_comments = re.sub(r"//[^\n]*", "", source)
     return {name: [parameter(p) for p in text.split(",")] for name, text in KERNEL.findall(without_comments)}

@@ -16,8 +16,8 @@ from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
 from tinygan.streams import stream
 
-# One row, one channel, three channels, more than one block, more than one block of channels.
-SHAPES = [(1, 5), (7, 1), (2, 5, 3, 3), (2, 3, 5, 64), (3, 300)]
+# One row, one channel, three channels, more than one block, more than one block of channels, three levels of sums.
+SHAPES = [(1, 5), (7, 1), (2, 5, 3, 3), (2, 3, 5, 64), (3, 300), (2, 37, 31, 3)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 
@@ -217,3 +217,11 @@ def test_what_cannot_be_counted_is_refused(xp):
         rectifier.clip_slope(xp.ones(6)[::2])
     with pytest.raises(ValueError, match="float32 among arrays of float64"):
         sums.add_chunks(xp.ones((2, 3), np.float32), xp.ones(3, np.float64))
+
+
+def test_several_sums_go_through_the_tree_together(xp, dtype, close):
+    values = random((100, 3, 7), "sums", np.float64)
+    one, other = xp.ones(7, dtype), xp.ones(7, dtype)
+    sums.add_chunks(xp.asarray(values.astype(dtype)), one, None, other)
+    close(one, 1 + values[:, 0].sum(axis=0), 10)
+    close(other, 1 + values[:, 2].sum(axis=0), 10)

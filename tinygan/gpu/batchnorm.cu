@@ -1,8 +1,9 @@
-// Batch norm on x (rows, channels): see layers/batchnorm.py. Chunks as in sums.cu.
+// Batch norm on x (rows, channels): see layers/batchnorm.py. A chunk is every chunks-th row, as in sums.cu.
 
 // Mean and sum of squared distances from it, of every chunks-th row. One thread per channel and chunk.
 extern "C" __global__ void bn_chunk_statistics(
-    const REAL *x, index_t rows, index_t channels, index_t chunks, REAL *means, REAL *squares)
+    const REAL *__restrict__ x, index_t rows, index_t channels, index_t chunks,
+    REAL *__restrict__ means, REAL *__restrict__ squares)
 {
     const index_t t = THREAD, c = t % channels, chunk = t / channels;
     if (chunk >= chunks) return;
@@ -55,8 +56,8 @@ extern "C" __global__ void bn_normalise(
 
 // Sums of dy and of dy * normalised x over every chunks-th row. One thread per channel and chunk.
 extern "C" __global__ void bn_chunk_gradients(
-    const REAL *x, const REAL *dy, const REAL *mean, const REAL *inverse_std,
-    index_t rows, index_t channels, index_t chunks, REAL *shift_sums, REAL *scale_sums)
+    const REAL *__restrict__ x, const REAL *__restrict__ dy, const REAL *mean, const REAL *inverse_std,
+    index_t rows, index_t channels, index_t chunks, REAL *__restrict__ sums)  // sums (chunks, 2, channels)
 {
     const index_t t = THREAD, c = t % channels, chunk = t / channels;
     if (chunk >= chunks) return;
@@ -66,8 +67,8 @@ extern "C" __global__ void bn_chunk_gradients(
         shift_sum += dy[i];
         scale_sum += dy[i] * ((x[i] - mean[c]) * inverse_std[c]);
     }
-    shift_sums[t] = shift_sum;
-    scale_sums[t] = scale_sum;
+    sums[2 * chunk * channels + c] = shift_sum;
+    sums[(2 * chunk + 1) * channels + c] = scale_sum;
 }
 
 // dx, in training with the directions of the batch's own mean and variance taken out. One thread per element.

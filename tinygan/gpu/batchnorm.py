@@ -1,8 +1,8 @@
 """Batch norm on the last axis, the formulas of ``layers/batchnorm.py``: x and y (..., C), everything else (C,)."""
 
 from tinygan.backend import Array, array_module
-from tinygan.gpu.launch import Kernels, chunk_count
-from tinygan.gpu.sums import add_chunks
+from tinygan.gpu.launch import Kernels, square_root
+from tinygan.gpu.sums import add_chunks, chunk_count
 
 _kernels = Kernels("batchnorm")
 
@@ -13,7 +13,7 @@ def batch_statistics(
     """(mean, 1/√(var + ε)) of the batch; moves the running statistics towards it (variance with M − 1)."""
     xp, channels = array_module(x), x.shape[-1]
     rows = x.size // channels
-    chunks = chunk_count(rows)
+    chunks = square_root(rows)
     means, squares = xp.empty((2, chunks, channels), x.dtype)
     mean, inverse_std = xp.empty((2, channels), x.dtype)
     _kernels("bn_chunk_statistics", means.size, x, rows, channels, chunks, means, squares)
@@ -50,11 +50,9 @@ def batch_norm_backward(
     own_shift, own_scale = xp.zeros((2, channels), x.dtype)
     if training or dscale is not None:
         chunks = chunk_count(rows)
-        shift_sums, scale_sums = xp.empty((2, chunks, channels), x.dtype)
-        statistics = (mean, inverse_std, rows, channels, chunks)
-        _kernels("bn_chunk_gradients", chunks * channels, x, dy, *statistics, shift_sums, scale_sums)
-        add_chunks(shift_sums, own_shift)
-        add_chunks(scale_sums, own_scale)
+        sums = xp.empty((chunks, 2, channels), x.dtype)
+        _kernels("bn_chunk_gradients", chunks * channels, x, dy, mean, inverse_std, rows, channels, chunks, sums)
+        add_chunks(sums, own_shift, own_scale)
     if dscale is not None:
         dshift += own_shift
         dscale += own_scale

@@ -50,9 +50,9 @@ def definitions(dtype: np.dtype) -> tuple[str, ...]:
     return (f"-DREAL={REAL[np.dtype(dtype).name]}",)
 
 
-def chunk_count(rows: int) -> int:
-    """Into how many chunks a sum over ``rows`` is divided: √rows, so that both stages are equally long."""
-    return max(1, round(rows**0.5))
+def square_root(values: int) -> int:
+    """√values, rounded: the number of chunks with which both stages of a sum in two stages are equally long."""
+    return max(1, round(values**0.5))
 
 
 def countable(elements: int) -> int:

@@ -41,11 +41,11 @@ extern "C" __global__ void rectifier_input_gradient(
 
 // dx, and the sums for slope and shift over every chunks-th row: one thread per channel and chunk.
 extern "C" __global__ void rectifier_backward(
-    const REAL *x, const REAL *dy,
+    const REAL *__restrict__ x, const REAL *__restrict__ dy,
     const REAL *slope, index_t slope_learned, REAL slope_value,
     const REAL *shift, index_t shift_learned, REAL shift_value,
     index_t channels, index_t rows, index_t chunks,
-    index_t need_dx, REAL *dx, REAL *slope_sums, REAL *shift_sums)  // sums: (chunks, channels)
+    index_t need_dx, REAL *__restrict__ dx, REAL *__restrict__ sums)  // sums (chunks, 2, channels): slope, shift
 {
     const index_t t = THREAD, c = t % channels, chunk = t / channels;
     if (chunk >= chunks) return;
@@ -59,8 +59,8 @@ extern "C" __global__ void rectifier_backward(
         shift_sum += dy_below;
         if (need_dx) dx[i] = d - (1 - bend.slope) * dy_below;
     }
-    slope_sums[t] = slope_sum;
-    shift_sums[t] = (1 - bend.slope) * shift_sum;
+    sums[2 * chunk * channels + c] = slope_sum;
+    sums[(2 * chunk + 1) * channels + c] = (1 - bend.slope) * shift_sum;
 }
 
 // Slopes back to [0, 1]. One thread per channel.

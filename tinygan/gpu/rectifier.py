@@ -1,8 +1,8 @@
 """The rectifiers of ``layers/activations.py``: y = x − (1 − a)·min(x − b, 0), a and b per channel or numbers."""
 
 from tinygan.backend import Array, array_module
-from tinygan.gpu.launch import Kernels, chunk_count
-from tinygan.gpu.sums import add_chunks
+from tinygan.gpu.launch import Kernels
+from tinygan.gpu.sums import add_chunks, chunk_count
 
 _kernels = Kernels("rectifier")
 
@@ -36,14 +36,11 @@ def rectifier_backward(
         return dx
     rows = x.size // channels
     chunks = chunk_count(rows)
-    slope_sums, shift_sums = xp.empty((2, chunks, channels), x.dtype)
-    # Without need_dx the pointer is not used; x stands in for it.
-    sums = (x if dx is None else dx, slope_sums, shift_sums)
-    _kernels("rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, int(need_dx), *sums)
-    if dslope is not None:
-        add_chunks(slope_sums, dslope)
-    if dshift is not None:
-        add_chunks(shift_sums, dshift)
+    sums = xp.empty((chunks, 2, channels), x.dtype)
+    # Without need_dx the pointer is not used; the sums' stands in for it.
+    results = (int(need_dx), dx if need_dx else sums, sums)
+    _kernels("rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, *results)
+    add_chunks(sums, dslope, dshift)
     return dx
 
 

@@ -3,7 +3,7 @@
 import math
 
 from tinygan.backend import Array, array_module
-from tinygan.gpu.launch import Kernels, chunk_count
+from tinygan.gpu.launch import Kernels, square_root
 
 _kernels = Kernels("weightnorm")
 
@@ -43,7 +43,7 @@ def project_weight_gradient(
 def _products(a: Array, b: Array, axis: int) -> Array:
     """Σ a·b per unit, still in chunks: (units, chunks)."""
     outer, units, inner = _axes(a, axis)
-    chunks = chunk_count(outer * inner)
+    chunks = square_root(outer * inner)
     sums = array_module(a).empty((units, chunks), a.dtype)
     _kernels("wn_chunk_products", sums.size, a, b, outer, units, inner, chunks, sums)
     return sums
