@@ -8,7 +8,7 @@ import pytest
 from tinygan.gpu import graph, products
 from tinygan.gpu.graph import Replay
 from tinygan.gpu.inputs import SLOTS, Inputs
-from tinygan.gpu.sums import add_sum_over_rows
+from tinygan.gpu.sums import sum_over_rows
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_every_call_counts_once(xp, stream):
 
     def work():
         scaled = products.matmul(x * factor, xp.eye(3, dtype=np.float32))
-        add_sum_over_rows(scaled, total)
+        total.__iadd__(sum_over_rows(scaled))
 
     complaints = []
     replay = Replay(xp, work, complaints.append)

@@ -6,10 +6,9 @@ import pytest
 from tests.ops.test_patches import WINDOWS
 from tinygan.backend import open_backend
 from tinygan.errors import TinyganError
-from tinygan.gpu import batch, batchnorm, launch, losses, patches, rectifier, rmsprop, sigmoid, sums, weightnorm
+from tinygan.gpu import batch, launch, losses, patches, rectifier, rmsprop, sigmoid, standardise, sums, unit_norm
 from tinygan.gradcheck import randomise
 from tinygan.layers import BatchNorm, PReLU, Sigmoid, TPReLU, TReLU, initialise
-from tinygan.layers.weightnorm import EPSILON, normalise
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.ops.patches import fold, unfold
 from tinygan.optim import RMSProp
@@ -45,7 +44,6 @@ def test_rectifier(xp, dtype, close, shape, kind):
     x, dy = random(shape, "x", np.float64), random(shape, "dy", np.float64)
     x.reshape(-1, shape[-1])[0] = layer.shift  # at the bend itself
     grads = parameters.zeros_like()
-    grads.flat[:] = 0.5
     y, backward = layer(x)
     dx = backward(dy, grads)
 
@@ -53,28 +51,24 @@ def test_rectifier(xp, dtype, close, shape, kind):
         return float(value) if np.ndim(value) == 0 else xp.asarray(value.astype(dtype))
 
     x, dy, slope, shift = map(on_device, (x, dy, layer.slope, layer.shift))
-    close(rectifier.rectifier_forward(x, slope, shift), y)
-    close(rectifier.rectifier_backward(x, dy, slope, shift), dx)
-    own = {name: xp.full(shape[-1], 0.5, dtype) for name in parameters}
-    sums_for = (own.get("slope"), own.get("shift"))
-    close(rectifier.rectifier_backward(x, dy, slope, shift, *sums_for), dx)
-    for name in parameters:
-        close(own[name], grads[name], 10)
-    assert rectifier.rectifier_backward(x, dy, slope, shift, *sums_for, need_dx=False) is None
-    for name in parameters:
-        close(own[name], 2 * grads[name] - 0.5, 10)
+    close(rectifier.rectify(x, slope, shift), y)
+    learned = [name in parameters for name in ("slope", "shift")]
+    for need_dx in (True, False):
+        gradients = rectifier.rectify_backward(x, dy, slope, shift, (need_dx, *learned))
+        expected = (dx if need_dx else None, grads.get("slope"), grads.get("shift"))
+        assert [actual is None for actual in gradients] == [value is None for value in expected]
+        for actual, value in zip(gradients, expected, strict=True):
+            if value is not None:
+                close(actual, value, 10)
+    alone = rectifier.rectify_backward(x, dy, slope, shift, (True, False, False))
+    close(alone[0], dx)
+    assert alone[1:] == (None, None)
 
 
 def test_a_rectifier_shows_what_is_not_a_number(xp, dtype):
     x = xp.asarray(np.array([[1.0, np.nan], [-1.0, 1.0]], dtype))
-    y = rectifier.rectifier_forward(x, 0.25, xp.asarray(np.array([np.nan, 0.0], dtype))).get()
+    y = rectifier.rectify(x, 0.25, xp.asarray(np.array([np.nan, 0.0], dtype))).get()
     np.testing.assert_array_equal(np.isnan(y), [[True, True], [True, False]])
-
-
-def test_slopes_are_clipped(xp, dtype):
-    slope = xp.asarray(np.array([-0.5, 0.0, 0.3, 1.0, 1.5], dtype))
-    rectifier.clip_slope(slope)
-    np.testing.assert_array_equal(slope.get(), np.array([0, 0, 0.3, 1, 1], dtype))
 
 
 def test_sigmoid(xp, dtype, close):
@@ -89,17 +83,16 @@ def test_sigmoid(xp, dtype, close):
 @every_shape
 def test_sums_over_rows(xp, dtype, close, shape):
     x = random(shape, "x", np.float64)
-    out = xp.ones(shape[-1], dtype)
-    sums.add_sum_over_rows(xp.asarray(x.astype(dtype)), out)
-    close(out, 1 + x.sum(axis=tuple(range(len(shape) - 1))), 10)
+    device_x = xp.asarray(x.astype(dtype))
+    out = sums.sum_over_rows(device_x)
+    close(out, x.sum(axis=tuple(range(len(shape) - 1))), 10)
+    out += 1  # a new array, also of one row
+    np.testing.assert_array_equal(device_x.get(), x.astype(dtype))
 
 
 def test_sums_are_the_same_every_time(xp, dtype):
-    x = xp.asarray(random((1000, 7), "x", dtype))
-    first, second = xp.zeros(7, dtype), xp.zeros(7, dtype)
-    sums.add_sum_over_rows(x, first)
-    sums.add_sum_over_rows(x, second)
-    np.testing.assert_array_equal(first.get(), second.get())
+    x = xp.asarray(random((3000, 7), "x", dtype))
+    np.testing.assert_array_equal(sums.sum_over_rows(x).get(), sums.sum_over_rows(x).get())
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
@@ -108,58 +101,48 @@ def test_batch_norm(xp, dtype, close, shape, training):
     layer = BatchNorm(shape[-1])
     parameters, buffers = reference(layer)
     buffers.flat[:] = np.abs(random(buffers.flat.shape, "running", np.float64)) + 0.5
-    running = {name: xp.asarray(value.astype(dtype)) for name, value in buffers.items()}
+    mean, var = (xp.asarray(value.astype(dtype)) for value in buffers.values())
     # Far from 0 against its spread, where a difference of squares would lose everything.
     x, dy = 100 + random(shape, "x", np.float64), random(shape, "dy", np.float64)
     x = x.astype(np.float32).astype(np.float64)
     y, backward = layer(x, training)
     grads = parameters.zeros_like()
     dx = backward(dy, grads)
+    values = x.reshape(-1, shape[-1])
 
     x, dy, scale, shift = (xp.asarray(v.astype(dtype)) for v in (x, dy, layer.scale, layer.shift))
     if training:
-        statistics = batchnorm.batch_statistics(x, running["running_mean"], running["running_var"], 0.1, 1e-5)
-    else:
-        statistics = running["running_mean"], 1 / xp.sqrt(running["running_var"] + 1e-5)
-    # The mean's rounding, eps·100, shows in y and dx at full size.
-    lost = 200 if dtype == np.float32 else 1000
-    close(batchnorm.normalise_batch(x, *statistics, scale, shift), y, lost)
-    for name, value in buffers.items():
-        close(running[name], value, 10)
-    own = {name: xp.zeros(shape[-1], dtype) for name in parameters}
-    close(batchnorm.batch_norm_backward(x, dy, *statistics, scale, training, own["scale"], own["shift"]), dx, lost)
-    for name in parameters:
-        close(own[name], grads[name], lost)
-    close(batchnorm.batch_norm_backward(x, dy, *statistics, scale, training), dx, lost)
-    only = [xp.zeros(shape[-1], dtype) for _ in "ab"]
-    assert batchnorm.batch_norm_backward(x, dy, *statistics, scale, training, *only, need_dx=False) is None
-    close(only[0], grads["scale"], lost)
+        mean, var = standardise.moments(x)
+        close(mean, values.mean(axis=0))
+        close(var, values.var(axis=0), 100)  # the mean's rounding, eps·100, shows
+    r, M = 1 / xp.sqrt(var + 1e-5), len(values)
+    lost = 200 if dtype == np.float32 else 1000  # so it does in what follows
+    close(standardise.standardise(x, mean, r, scale, shift), y, lost)
+    dshift, dscale = standardise.standardise_sums(x, dy, mean, r)
+    close(dshift, grads["shift"], lost)
+    close(dscale, grads["scale"], lost)
+    a = scale * r
+    b, c = (a * r * dscale / M, a * dshift / M) if training else (xp.zeros_like(a), xp.zeros_like(a))
+    close(standardise.standardise_backward(x, dy, mean, a, b, c), dx, lost)
 
 
 # shape and the axis of the output units: linear, convolution, one unit, transposed convolution
 WEIGHTS = {"linear": ((7, 300), 1), "conv": ((4, 3, 5, 6), 3), "one": ((4, 4, 20, 1), 3), "up": ((4, 3, 5, 70), 2)}
 
 
-@pytest.mark.parametrize("affine", [False, True], ids=["strict", "affine"])
 @pytest.mark.parametrize(("shape", "axis"), WEIGHTS.values(), ids=WEIGHTS.keys())
-def test_weight_norm(xp, dtype, close, shape, axis, affine):
-    w, du = random(shape, "w", np.float64), random(shape, "du", np.float64)
-    gamma = random(shape[axis], "gamma", np.float64)
+def test_unit_norm(xp, dtype, close, shape, axis):
+    w, dv = random(shape, "w", np.float64), random(shape, "dv", np.float64)
     axes = tuple(a for a in range(len(shape)) if a != axis)
-    v, project = normalise(w, axes, 0.25, EPSILON)
-    column = gamma.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    k, epsilon = 0.25, 0.5
+    n = np.sqrt(k * (w * w).sum(axis=axes, keepdims=True) + epsilon)
+    s = (dv * w / n).sum(axis=axes, keepdims=True)
 
-    w, du, gamma = (xp.asarray(value.astype(dtype)) for value in (w, du, gamma))
-    dw, dgamma = xp.ones(shape, dtype), xp.ones(shape[axis], dtype)
-    mine = (gamma,) if affine else ()
-    u, length = weightnorm.normalise_weight(w, axis, 0.25, EPSILON, *mine)
-    du_host = du.get().astype(np.float64)
-    close(u, v * column if affine else v)
-    sums_for = (gamma, dgamma) if affine else ()
-    weightnorm.project_weight_gradient(du, w, length, axis, 0.25, dw, *sums_for)
-    close(dw, 1 + project(du_host * column if affine else du_host), 10)
-    if affine:
-        close(dgamma, 1 + (du_host * v).sum(axis=axes), 10)
+    device_w, device_dv = (xp.asarray(value.astype(dtype)) for value in (w, dv))
+    v, project = unit_norm.normalise(device_w, axis, k, epsilon)
+    close(v, w / n)
+    close(project(device_dv), (dv - k * w / n * s) / n, 10)
+    close(unit_norm.sums_of_products(device_w, device_dv, axis), (w * dv).sum(axis=axes), 10)
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
@@ -213,15 +196,7 @@ def test_what_cannot_be_counted_is_refused(xp):
     assert launch.countable(2**31 - 1) == 2**31 - 1
     with pytest.raises(TinyganError, match=r"2,147,483,648 elements .*--batch-size"):
         launch.countable(2**31)
-    with pytest.raises(ValueError, match=r"clip_slope: an array of shape \(3,\) is not contiguous"):
-        rectifier.clip_slope(xp.ones(6)[::2])
+    with pytest.raises(ValueError, match=r"sigmoid_forward: an array of shape \(3,\) is not contiguous"):
+        sigmoid.sigmoid_forward(xp.ones(6)[::2])
     with pytest.raises(ValueError, match="float32 among arrays of float64"):
-        sums.add_chunks(xp.ones((2, 3), np.float32), xp.ones(3, np.float64))
-
-
-def test_several_sums_go_through_the_tree_together(xp, dtype, close):
-    values = random((100, 3, 7), "sums", np.float64)
-    one, other = xp.ones(7, dtype), xp.ones(7, dtype)
-    sums.add_chunks(xp.asarray(values.astype(dtype)), one, None, other)
-    close(one, 1 + values[:, 0].sum(axis=0), 10)
-    close(other, 1 + values[:, 2].sum(axis=0), 10)
+        sigmoid.sigmoid_backward(xp.ones(3, np.float64), xp.ones(3, np.float32))

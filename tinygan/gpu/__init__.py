@@ -4,7 +4,7 @@ Nothing here is needed to follow a gradient: each kernel has a plain array versi
 the tests compare with. A kernel's CUDA source lies beside the Python file that calls it.
 
     launch.py                                     sources compiled, threads counted, arguments checked
-    sums.py rectifier.py sigmoid.py batchnorm.py weightnorm.py losses.py rmsprop.py patches.py batch.py      kernels
+    sums.py rectifier.py sigmoid.py standardise.py unit_norm.py losses.py rmsprop.py patches.py batch.py      kernels
     cublas.py products.py                         cuBLAS by ctypes, and row-major products with it
     graph.py inputs.py                            work captured once and replayed; what each replay is given
 

@@ -62,12 +62,3 @@ extern "C" __global__ void rectifier_backward(
     sums[2 * chunk * channels + c] = slope_sum;
     sums[(2 * chunk + 1) * channels + c] = (1 - bend.slope) * shift_sum;
 }
-
-// Slopes back to [0, 1]. One thread per channel.
-extern "C" __global__ void clip_slope(index_t channels, REAL *slope)
-{
-    const index_t c = THREAD;
-    if (c >= channels) return;
-    if (slope[c] < 0) slope[c] = 0;
-    if (slope[c] > 1) slope[c] = 1;
-}

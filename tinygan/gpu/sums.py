@@ -8,9 +8,9 @@ FAN_IN = 32  # how many values a thread adds up: few, since it waits for each
 _kernels = Kernels("sums")
 
 
-def add_sum_over_rows(x: Array, out: Array) -> None:
-    """out += Σ x over every axis but the last: x (..., C), out (C,)."""
-    add_chunks(_column_sums(x.reshape(-1, x.shape[-1])), out)
+def sum_over_rows(x: Array) -> Array:
+    """Σ x over every axis but the last, a new array: (..., C) -> (C,)."""
+    return total(_column_sums(x.reshape(-1, x.shape[-1])))
 
 
 def chunk_count(rows: int) -> int:
@@ -18,19 +18,11 @@ def chunk_count(rows: int) -> int:
     return -(-rows // FAN_IN)
 
 
-def add_chunks(sums: Array, *outs: Array | None) -> None:
-    """Add the sums over the chunks to ``outs``: sums (chunks, C) for one, (chunks, k, C) for k; each out (C,) or None.
-
-    What is summed for several outputs goes through the tree together.
-    """
-    count = sums.shape[-1]
-    sums = sums.reshape(len(sums), -1)
-    while len(sums) > FAN_IN:
+def total(sums: Array) -> Array:
+    """The sum over the chunks of ``sums`` (chunks, C), (C,); a view of it if there is only one."""
+    while len(sums) > 1:
         sums = _column_sums(sums)
-    chunks, columns = sums.shape
-    for k, out in enumerate(outs):
-        if out is not None:
-            _kernels("add_chunks", count, sums, columns, chunks, k * count, count, out)
+    return sums[0]
 
 
 def _column_sums(x: Array) -> Array:

@@ -1,7 +1,7 @@
-// Batch norm on x (rows, channels): see layers/batchnorm.py. A chunk is every chunks-th row, as in sums.cu.
+// Batch norm's passes over x (rows, channels): see ops/standardise.py. A chunk is every chunks-th row, as in sums.cu.
 
 // Mean and sum of squared distances from it, of every chunks-th row. One thread per channel and chunk.
-extern "C" __global__ void bn_chunk_statistics(
+extern "C" __global__ void chunk_moments(
     const REAL *__restrict__ x, index_t rows, index_t channels, index_t chunks,
     REAL *__restrict__ means, REAL *__restrict__ squares)
 {
@@ -20,13 +20,11 @@ extern "C" __global__ void bn_chunk_statistics(
     squares[t] = square;
 }
 
-// The chunks' statistics put together (Chan, Golub & LeVeque 1979): with d = mean' - mean,
+// The chunks' moments put together (Chan, Golub & LeVeque 1979): with d = mean' - mean,
 // mean += d * n' / (n + n') and squares += squares' + d^2 * n * n' / (n + n'). No difference of large numbers.
-// The running statistics move towards the batch's, the variance with rows - 1. One thread per channel.
-extern "C" __global__ void bn_merge_statistics(
-    const REAL *means, const REAL *squares, index_t rows, index_t channels, index_t chunks,
-    REAL momentum, REAL epsilon,
-    REAL *mean, REAL *inverse_std, REAL *running_mean, REAL *running_var)
+// One thread per channel.
+extern "C" __global__ void merge_moments(
+    const REAL *means, const REAL *squares, index_t rows, index_t channels, index_t chunks, REAL *mean, REAL *var)
 {
     const index_t c = THREAD;
     if (c >= channels) return;
@@ -39,24 +37,22 @@ extern "C" __global__ void bn_merge_statistics(
         n += more;
     }
     mean[c] = m;
-    inverse_std[c] = 1 / sqrt(square / rows + epsilon);
-    running_mean[c] += momentum * (m - running_mean[c]);
-    running_var[c] += momentum * (square / (rows - 1) - running_var[c]);
+    var[c] = square / rows;
 }
 
-// y = scale * (x - mean) * inverse_std + shift. One thread per element.
-extern "C" __global__ void bn_normalise(
-    const REAL *x, const REAL *mean, const REAL *inverse_std, const REAL *scale, const REAL *shift,
+// y = scale * (x - mean) * r + shift. One thread per element.
+extern "C" __global__ void standardise(
+    const REAL *x, const REAL *mean, const REAL *r, const REAL *scale, const REAL *shift,
     index_t channels, index_t count, REAL *y)
 {
     const index_t i = THREAD, c = i % channels;
     if (i >= count) return;
-    y[i] = (x[i] - mean[c]) * inverse_std[c] * scale[c] + shift[c];
+    y[i] = (x[i] - mean[c]) * (r[c] * scale[c]) + shift[c];
 }
 
-// Sums of dy and of dy * normalised x over every chunks-th row. One thread per channel and chunk.
-extern "C" __global__ void bn_chunk_gradients(
-    const REAL *__restrict__ x, const REAL *__restrict__ dy, const REAL *mean, const REAL *inverse_std,
+// Sums of dy and of dy * (x - mean) * r over every chunks-th row. One thread per channel and chunk.
+extern "C" __global__ void standardise_sums(
+    const REAL *__restrict__ x, const REAL *__restrict__ dy, const REAL *mean, const REAL *r,
     index_t rows, index_t channels, index_t chunks, REAL *__restrict__ sums)  // sums (chunks, 2, channels)
 {
     const index_t t = THREAD, c = t % channels, chunk = t / channels;
@@ -65,24 +61,18 @@ extern "C" __global__ void bn_chunk_gradients(
     for (index_t row = chunk; row < rows; row += chunks) {
         const index_t i = row * channels + c;
         shift_sum += dy[i];
-        scale_sum += dy[i] * ((x[i] - mean[c]) * inverse_std[c]);
+        scale_sum += dy[i] * ((x[i] - mean[c]) * r[c]);
     }
     sums[2 * chunk * channels + c] = shift_sum;
     sums[(2 * chunk + 1) * channels + c] = scale_sum;
 }
 
-// dx, in training with the directions of the batch's own mean and variance taken out. One thread per element.
-extern "C" __global__ void bn_input_gradient(
-    const REAL *x, const REAL *dy, const REAL *mean, const REAL *inverse_std, const REAL *scale,
-    const REAL *dshift, const REAL *dscale, index_t training,
-    index_t rows, index_t channels, index_t count, REAL *dx)
+// dx = a * dy - b * (x - mean) - k, with coefficients per channel. One thread per element.
+extern "C" __global__ void standardise_backward(
+    const REAL *x, const REAL *dy, const REAL *mean, const REAL *a, const REAL *b, const REAL *k,
+    index_t channels, index_t count, REAL *dx)
 {
     const index_t i = THREAD, c = i % channels;
     if (i >= count) return;
-    REAL d = dy[i];
-    if (training) {
-        const REAL normalised = (x[i] - mean[c]) * inverse_std[c];
-        d = d - dshift[c] / rows - normalised * (dscale[c] / rows);
-    }
-    dx[i] = d * (scale[c] * inverse_std[c]);
+    dx[i] = a[c] * dy[i] - b[c] * (x[i] - mean[c]) - k[c];
 }
