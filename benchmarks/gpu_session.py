@@ -1,8 +1,10 @@
 """All the work that waits for a GPU, in one command of under 10 minutes:
 
-    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,train,models]
+    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,step,profile,train,models]
 
 tests   the tests marked ``gpu``, each file in a process of its own: what breaks a device breaks one file's tests
+step    benchmarks.step against every peer: the GPU rows of the table of what must hold
+profile benchmarks.profile of the same steps
 train   the main job on CIFAR-10 (without --data-dir: on shapes), each norm for 2,000 iterations
 models  experiments.three_models for ``--iterations``, with its final tests
 
@@ -21,9 +23,10 @@ from tinygan.backend import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.models.dcgan import NORMS
 
-STEPS = ("tests", "train", "models")
+STEPS = ("tests", "step", "profile", "train", "models")
 # In the order in which one relies on the other.
 TESTS = ("kernels", "products", "graph", "parity", "captured", "train_gpu")
+STEP_SIZES = ("32", "160")
 
 
 def main(arguments: list[str]) -> None:
@@ -60,6 +63,11 @@ def commands(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     if "tests" in steps:
         pytest = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--durations", "5"]
         chosen += [(f"tests-{name}", [*pytest, f"tests/gpu/test_{name}.py"]) for name in TESTS]
+    for name in ("step", "profile"):
+        for size in STEP_SIZES if name in steps else ():
+            out = ["--out", str(options.out / f"{name}-gpu-{size}.json")]
+            work = ["--device", "gpu", "--size", size, "--norm", "wn"]
+            chosen.append((f"{name}-{size}", [sys.executable, "-m", f"benchmarks.{name}", *work, *out]))
     data = ["--dataset", "cifar10", "--data-dir", options.data_dir] if options.data_dir else ["--dataset", "shapes"]
     if "train" in steps:
         for norm in NORMS:

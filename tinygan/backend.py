@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import TinyganError, UsageError
+from tinygan.threads import use_all_cores
 
 Array = Any  # a NumPy or CuPy array; shapes are in the docstrings, by axis letter
 
@@ -90,6 +91,7 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     if precision == "tf32":
         raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
     _reuse_freed_memory()
+    use_all_cores()
     return Backend("cpu", np, dtype, f"CPU, {os.cpu_count()} cores")
 
 

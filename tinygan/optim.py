@@ -1,7 +1,11 @@
 """Optimisers on flat vectors: one update of a whole network at once."""
 
+import numpy as np
+
 from tinygan.backend import array_module
+from tinygan.ops.blocks import for_each_block
 from tinygan.parameters import Parameters
+from tinygan.threads import scratch
 
 
 class RMSProp:
@@ -17,10 +21,31 @@ class RMSProp:
 
     def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
         """One step, in place; ``grads`` is left as it is."""
-        w, g, a = parameters.flat, grads.flat, self.average.flat
+        vectors = parameters.flat, grads.flat, self.average.flat
+        if isinstance(vectors[0], np.ndarray):
+            self._update_on_cores(*vectors, learning_rate)
+            return
+        w, g, a = vectors
         a *= self.decay
         a += (1 - self.decay) * g * g
         w -= learning_rate * g / (array_module(a).sqrt(a) + self.epsilon)
+
+    def _update_on_cores(self, w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float) -> None:
+        """The same in one pass: each block is read and written once."""
+
+        def work(_: int, block: slice) -> None:
+            part, average = scratch(g[block].shape, g.dtype), a[block]
+            np.multiply(g[block], g[block], out=part)
+            part *= 1 - self.decay
+            average *= self.decay
+            average += part
+            np.sqrt(average, out=part)
+            part += self.epsilon
+            np.divide(g[block], part, out=part)
+            part *= learning_rate
+            w[block] -= part
+
+        for_each_block(len(w), 1, work)
 
 
 class Adam:

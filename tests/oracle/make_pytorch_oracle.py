@@ -2,7 +2,7 @@
 
 Autograd does every backward pass. Arrays have tinygan's names and layouts (images (N, H, W, C), kernels (kh, kw, in,
 out), transposed kernels (kh, kw, out, in)) and are permuted where PyTorch wants them otherwise, so that the gradients
-come out in tinygan's layout too.
+come out in tinygan's layout too. ``benchmarks`` times the same networks.
 
 To make ``pytorch_<norm>.npz`` anew, beside this file, with PyTorch 2.13 on the CPU::
 
@@ -89,64 +89,109 @@ def random_network(which: str, norm: str, size, code: int, features: int, rng) -
     return arrays, buffers
 
 
-def tensors(arrays: dict[str, np.ndarray], dtype=torch.float64, trained: bool = False) -> Tensors:
-    return {name: torch.tensor(array, dtype=dtype).requires_grad_(trained) for name, array in arrays.items()}
+def tensors(
+    arrays: dict[str, np.ndarray], dtype=torch.float64, trained=False, layout=torch.contiguous_format, device="cpu"
+) -> Tensors:
+    """Tensors of the same names and axes; in memory, weights lie as PyTorch has them, kernels in its ``layout``."""
+
+    def tensor(array: np.ndarray) -> torch.Tensor:
+        value = torch.tensor(array, dtype=dtype, device=device)
+        if value.ndim == 4:
+            value = value.permute(3, 2, 0, 1).contiguous(memory_format=layout).permute(2, 3, 1, 0)
+        elif value.ndim == 2:
+            value = value.T.contiguous().T
+        return value.requires_grad_(trained)
+
+    return {name: tensor(array) for name, array in arrays.items()}
 
 
-def weighted(x, p: Tensors, name: str, norm: str, stride: int, pad: tuple[int, int]):
-    """A linear, convolution or transposed convolution layer under ``norm``; images (N, C, H, W)."""
-    w = p[f"{name}.w"]
-    transposed = name.startswith("up")
-    if norm in ("wn", "wn-affine"):
-        axes = {"linear": (0,), "up": (0, 1, 3)}.get(name.rstrip("0123456789"), (0, 1, 2))
-        k = 1 / stride**2 if transposed else 1.0
-        w = w / torch.sqrt(k * (w**2).sum(axes, keepdim=True) + 1e-6)
+def normalised_weight(w, name: str):
+    """w/√(k·Σw² + 1e-6) per output channel, in tinygan's axes; k = 1, or 1/4 where a transposed kernel has stride 2."""
+    kind = name.rstrip("0123456789")
+    axes = {"linear": (0,), "up": (0, 1, 3)}.get(kind, (0, 1, 2))
+    return w / torch.sqrt((1 / 4 if kind == "up" else 1) * (w**2).sum(axes, keepdim=True) + 1e-6)
+
+
+def effective(p: Tensors, norm: str) -> Tensors:
+    """What the layers multiply by and add: weights normalised and scaled, every offset as ``b``, the rest as it is."""
+    result = {}
+    for name, value in p.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "w" and norm in ("wn", "wn-affine"):
+            value = normalised_weight(value, layer)
+            if f"{layer}.scale" in p:
+                value = value * (p[f"{layer}.scale"][:, None] if layer.startswith("up") else p[f"{layer}.scale"])
+        if kind == "bias":
+            name = f"{layer}.b"
+        if kind != "scale" or layer.endswith("_norm"):
+            result[name] = value
+    return result
+
+
+def weighted(x, p: Tensors, name: str, stride: int, pad: tuple[int, int]):
+    """A linear, convolution or transposed convolution layer with :func:`effective` parameters; images (N, C, H, W)."""
+    w, b = p[f"{name}.w"], p.get(f"{name}.b")
     if name == "linear":
-        y = F.linear(x, w.T)
-    else:
-        convolve = F.conv_transpose2d if transposed else F.conv2d
-        y = convolve(x, w.permute(3, 2, 0, 1).contiguous(), stride=stride, padding=pad)
-    per_channel = (1, -1) + (1, 1) * (y.ndim == 4)
-    if f"{name}.scale" in p:
-        return y * p[f"{name}.scale"].view(per_channel) + p[f"{name}.bias"].view(per_channel)
-    return y + p[f"{name}.b"].view(per_channel) if f"{name}.b" in p else y
+        return F.linear(x, w.T, b)
+    convolve = F.conv_transpose2d if name.startswith("up") else F.conv2d
+    return convolve(x, w.permute(3, 2, 0, 1), b, stride=stride, padding=pad)
 
 
-def normalised_and_activated(x, p: Tensors, buffers: Tensors, name: str, training: bool, trace: Tensors):
+def normalised_and_activated(x, p: Tensors, buffers: Tensors, name: str, training: bool, trace: Tensors | None):
     if f"{name}_norm.scale" in p:
         mean, var = buffers[f"{name}_norm.running_mean"], buffers[f"{name}_norm.running_var"]
         scale, shift = p[f"{name}_norm.scale"], p[f"{name}_norm.shift"]
-        x = trace[f"{name}_norm"] = F.batch_norm(x, mean, var, scale, shift, training, momentum=0.1, eps=1e-5)
-    b = p[f"{name}_act.shift"].view(1, -1, 1, 1) if f"{name}_act.shift" in p else 0.0
-    trace[f"{name}_act"] = F.prelu(x - b, p[f"{name}_act.slope"]) + b
-    return trace[f"{name}_act"]
+        x = F.batch_norm(x, mean, var, scale, shift, training, momentum=0.1, eps=1e-5)
+        keep(trace, f"{name}_norm", x)
+    slope, b = p[f"{name}_act.slope"], p.get(f"{name}_act.shift")
+    if b is None:
+        x = F.prelu(x, slope)
+    else:
+        b = b.view(1, -1, 1, 1)
+        x = F.prelu(x - b, slope) + b
+    keep(trace, f"{name}_act", x)
+    return x
 
 
-def generator(codes, p: Tensors, buffers: Tensors, norm: str, size, training: bool = True):
-    """Images (N, 3, H, W), and the activations after each named layer, by its name in tinygan."""
+def keep(trace: Tensors | None, name: str, x) -> None:
+    if trace is not None:
+        trace[name] = x
+
+
+def generator(codes, p: Tensors, buffers: Tensors, size, training: bool = True, trace: Tensors | None = None):
+    """Images (N, 3, H, W) by :func:`effective` parameters; ``trace`` gets the activations by tinygan's names."""
     pads, (h, w) = levels_of(size)
-    trace = {}
-    x = trace["linear"] = weighted(codes, p, "linear", norm, 1, (0, 0))
-    x = trace["reshape"] = x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2)
+    x = weighted(codes, p, "linear", 1, (0, 0))
+    keep(trace, "linear", x)
+    x = x.reshape(len(x), h, w, -1).permute(0, 3, 1, 2)
+    if (
+        p["up0.w"].permute(3, 2, 0, 1).is_contiguous()
+    ):  # else channels last, as it is: layers follow their input's layout
+        x = x.contiguous()
+    keep(trace, "reshape", x)
     x = normalised_and_activated(x, p, buffers, "linear", training, trace)
     for level in reversed(range(len(pads))):
-        x = trace[f"up{level}"] = weighted(x, p, f"up{level}", norm, 2, pads[level])
+        x = weighted(x, p, f"up{level}", 2, pads[level])
+        keep(trace, f"up{level}", x)
         if level:
             x = normalised_and_activated(x, p, buffers, f"up{level}", training, trace)
-    x = trace["sigmoid"] = torch.sigmoid(x)
-    return x, trace
+    x = torch.sigmoid(x)
+    keep(trace, "sigmoid", x)
+    return x
 
 
-def discriminator(x, p: Tensors, buffers: Tensors, norm: str, size, training: bool = True):
-    """Logits (N,) of images (N, 3, H, W), and the activations."""
+def discriminator(x, p: Tensors, buffers: Tensors, size, training: bool = True, trace: Tensors | None = None):
+    """Logits (N,) of images (N, 3, H, W) by :func:`effective` parameters; ``trace`` as above."""
     pads, _ = levels_of(size)
-    trace = {}
     for level, pad in enumerate(pads):
-        x = trace[f"down{level}"] = weighted(x, p, f"down{level}", norm, 2, pad)
+        x = weighted(x, p, f"down{level}", 2, pad)
+        keep(trace, f"down{level}", x)
         x = normalised_and_activated(x, p, buffers, f"down{level}", training, trace)
-    x = trace["last"] = weighted(x, p, "last", norm, 1, (0, 0))
-    x = trace["logit"] = x.reshape(-1)
-    return x, trace
+    x = weighted(x, p, "last", 1, (0, 0))
+    keep(trace, "last", x)
+    x = x.reshape(-1)
+    keep(trace, "logit", x)
+    return x
 
 
 def entropy(logits, target: float):
@@ -164,9 +209,11 @@ def nhwc(x) -> np.ndarray:
 
 def first_step(norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D: Tensors, D_buffers: Tensors) -> dict:
     """Activations, losses and all gradients at the given parameters; moves the running statistics."""
-    fake, G_trace = generator(codes, G, G_buffers, norm, size)
-    logits_real, real_trace = discriminator(reals, D, D_buffers, norm, size)
-    logits_fake, fake_trace = discriminator(fake, D, D_buffers, norm, size)
+    G_trace, real_trace, fake_trace = {}, {}, {}
+    judging = effective(D, norm)
+    fake = generator(codes, effective(G, norm), G_buffers, size, trace=G_trace)
+    logits_real = discriminator(reals, judging, D_buffers, size, trace=real_trace)
+    logits_fake = discriminator(fake, judging, D_buffers, size, trace=fake_trace)
     d_real, d_fake, g = entropy(logits_real, 1.0), entropy(logits_fake, 0.0), entropy(logits_fake, 1.0)
     D_grads = torch.autograd.grad(d_real + d_fake, list(D.values()), retain_graph=True)
     G_grads = torch.autograd.grad(g, list(G.values()))
@@ -197,16 +244,16 @@ def training_losses(norm: str, size, schedule: str, codes, reals, G, G_buffers, 
 
     losses = []
     for code_pair, real in zip(codes, reals, strict=True):
-        fake = generator(code_pair[0], G, G_buffers, norm, size)[0]
-        d_real = entropy(discriminator(real, D, D_buffers, norm, size)[0], 1.0)
+        fake = generator(code_pair[0], effective(G, norm), G_buffers, size)
+        d_real = entropy(discriminator(real, effective(D, norm), D_buffers, size), 1.0)
         judged = fake if schedule == "shared" else fake.detach()
-        logits = discriminator(judged, D, D_buffers, norm, size)[0]
+        logits = discriminator(judged, effective(D, norm), D_buffers, size)
         d_fake = entropy(logits, 0.0)
         D_grads = torch.autograd.grad(d_real + d_fake, list(D.values()), retain_graph=schedule == "shared")
         if schedule == "alternating":
             step(D, D_grads)
-            fake = generator(code_pair[1], G, G_buffers, norm, size)[0]
-            logits = discriminator(fake, D, D_buffers, norm, size)[0]
+            fake = generator(code_pair[1], effective(G, norm), G_buffers, size)
+            logits = discriminator(fake, effective(D, norm), D_buffers, size)
         g = entropy(logits, 1.0)
         step(G, torch.autograd.grad(g, list(G.values())))
         if schedule == "shared":
@@ -231,7 +278,7 @@ def oracle(norm: str) -> dict[str, np.ndarray]:
 
     state = fresh()
     values |= first_step(norm, SIZE, code_batches[0, 0], real_batches[0], *state)
-    evaluated = generator(code_batches[0, 0], state[0], state[1], norm, SIZE, training=False)[0]
+    evaluated = generator(code_batches[0, 0], effective(state[0], norm), state[1], SIZE, training=False)
     for schedule in ("alternating", "shared"):
         values[schedule] = training_losses(norm, SIZE, schedule, code_batches, real_batches, *fresh())
     return values | {"codes": codes, "reals": reals, "fake_evaluated": nhwc(evaluated)}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.oracle.make_pytorch_oracle import NORMS, generator, nchw, tensors
+from tests.oracle.make_pytorch_oracle import NORMS, effective, generator, nchw, tensors
 
 IMAGES = 5
 STEPS = (50, 2000)
@@ -28,7 +28,7 @@ def losses(norm: str) -> dict[int, list[float]]:
     """Loss of each image after each number of ``STEPS``."""
     with np.load(HERE / f"pytorch_{norm}.npz", allow_pickle=False) as file:
         values = dict(file)
-    G, buffers = tensors(part(values, "G.")), tensors(part(values, "G_buffers."))
+    weights, buffers = effective(tensors(part(values, "G.")), norm), tensors(part(values, "G_buffers."))
     reals = values["reals"].reshape(-1, *values["reals"].shape[2:])[:IMAGES]
     found = {steps: [] for steps in STEPS}
     for real in reals:
@@ -37,12 +37,12 @@ def losses(norm: str) -> dict[int, list[float]]:
         optimiser = torch.optim.RMSprop([z], lr=0.01, alpha=0.9, eps=1e-6)
         for step in range(1, max(STEPS) + 1):
             optimiser.zero_grad()
-            drawn = generator(z, G, buffers, norm, real.shape[:2], training=False)[0]
+            drawn = generator(z, weights, buffers, real.shape[:2], training=False)
             torch.nn.functional.mse_loss(drawn, x).backward()
             optimiser.step()
             if step in STEPS:
                 with torch.no_grad():
-                    drawn = generator(z, G, buffers, norm, real.shape[:2], training=False)[0]
+                    drawn = generator(z, weights, buffers, real.shape[:2], training=False)
                     found[step].append(torch.nn.functional.mse_loss(drawn, x).item())
     return found
 

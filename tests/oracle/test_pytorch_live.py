@@ -35,7 +35,8 @@ def by_pytorch(values: dict[str, np.ndarray], norm: str, precision: str) -> dict
     ]
     codes = torch.tensor(values["codes"][0, 0], dtype=dtype)
     result = oracle.first_step(norm, SIZE, codes, oracle.nchw(values["reals"][0] / 255, dtype), *networks)
-    evaluated = oracle.generator(codes, networks[0], networks[1], norm, SIZE, training=False)[0]
+    weights = oracle.effective(networks[0], norm)
+    evaluated = oracle.generator(codes, weights, networks[1], SIZE, training=False)
     return result | {"fake_evaluated": oracle.nhwc(evaluated)}
 
 

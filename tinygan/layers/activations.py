@@ -11,7 +11,7 @@ At the bend itself x counts as above it: slope 1.
 from tinygan.backend import Array, array_module
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.layers.linear import sum_over_rows
+from tinygan.ops.rectifier import rectify, rectify_backward
 
 INITIAL_SLOPE = 0.25
 LEAKY_SLOPE = 0.2
@@ -30,17 +30,15 @@ class TranslatedRectifier(Layer):
     shift: Array | float = 0.0
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        xp = array_module(x)
-        below = xp.minimum(x - self.shift, 0)
-        y = x - (1 - self.slope) * below
+        y = rectify(x, self.slope, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            dy_below = dy * (below < 0)
-            if grads is not None and "slope" in self.parameter_specs:
-                grads[self.path("slope")] += sum_over_rows(dy * below)
-            if grads is not None and "shift" in self.parameter_specs:
-                grads[self.path("shift")] += (1 - self.slope) * sum_over_rows(dy_below)
-            return dy - (1 - self.slope) * dy_below if need_dx else None
+            learned = [grads is not None and name in self.parameter_specs for name in ("slope", "shift")]
+            dx, *parameter_gradients = rectify_backward(x, dy, self.slope, self.shift, (need_dx, *learned))
+            for name, gradient in zip(("slope", "shift"), parameter_gradients, strict=True):
+                if gradient is not None:
+                    grads[self.path(name)] += gradient
+            return dx
 
         return y, backward
 

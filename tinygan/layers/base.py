@@ -42,6 +42,8 @@ class Layer:
     :meth:`child`; :func:`initialise` then creates them, and each is an attribute of that name.
     """
 
+    mixes_images = False  # whether an image's output depends on the others in its batch (batch norm, in training)
+
     def __init__(self) -> None:
         self.name = ""
         self.parameter_specs: dict[str, Spec] = {}

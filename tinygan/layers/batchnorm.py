@@ -3,7 +3,7 @@
 from tinygan.backend import Array, array_module
 from tinygan.init import constant, uniform
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.layers.linear import sum_over_rows
+from tinygan.ops.standardise import moments, standardise, standardise_backward, standardise_sums
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -22,6 +22,8 @@ class BatchNorm(Layer):
         ValueError: in training with M = 1, where the batch variance says nothing.
     """
 
+    mixes_images = True
+
     def __init__(self, channels: int):
         super().__init__()
         self.parameter("scale", (channels,), uniform(0.0, 1.0))
@@ -34,28 +36,26 @@ class BatchNorm(Layer):
         if training:
             if M == 1:
                 raise ValueError("batch norm needs more than one value per channel in training")
-            mean = sum_over_rows(x) / M
-            centred = x - mean
-            var = sum_over_rows(centred * centred) / M
+            mean, var = moments(x)
             self._track(mean, var * (M / (M - 1)))
         else:
-            centred, var = x - self.running_mean, self.running_var
-        inverse_std = 1 / array_module(x).sqrt(var + EPSILON)
-        normalised = centred * inverse_std
-        y = normalised * self.scale + self.shift
+            mean, var = self.running_mean.copy(), self.running_var
+        r = 1 / array_module(x).sqrt(var + EPSILON)
+        y = standardise(x, mean, r, self.scale, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            dshift = sum_over_rows(dy)
-            dscale = sum_over_rows(dy * normalised)
+            if grads is not None or training:
+                dshift, dscale = standardise_sums(x, dy, mean, r)
             if grads is not None:
                 grads[self.path("shift")] += dshift
                 grads[self.path("scale")] += dscale
             if not need_dx:
                 return None
-            if training:
-                # The batch's own mean and variance move with x: both of their directions drop out of the gradient.
-                dy = dy - dshift / M - normalised * (dscale / M)
-            return dy * (self.scale * inverse_std)
+            factor = self.scale * r
+            if not training:
+                return dy * factor
+            # The batch's own mean and variance move with x: both of their directions drop out of the gradient.
+            return standardise_backward(x, dy, mean, factor, factor * r * dscale / M, factor * dshift / M)
 
         return y, backward
 

@@ -2,12 +2,15 @@
 
 Both are written with one matrix U, the patches of the larger image as rows. Convolution multiplies it, y = U(x)·w;
 transposed convolution is the adjoint of that map with the same kernel array, y = Uᵀ(x·wᵀ). So the forward pass of one
-is the input gradient of the other.
+is the input gradient of the other, and both are the same three products of :class:`PatchCorrelation`.
 """
 
-from tinygan.backend import Array
+import numpy as np
+
+from tinygan.backend import Array, array_module
 from tinygan.layers.linear import BilinearBackward, Weighted
-from tinygan.ops.patches import Window, fold, unfold
+from tinygan.ops.cores import correlation_on_cores
+from tinygan.ops.patches import PatchCorrelation, Window
 
 Size = int | tuple[int, int]
 
@@ -27,19 +30,19 @@ class Conv2d(Weighted):
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
 
-    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
-        """U(x)·w; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. Kept for it: the patches U(x)."""
-        matrix = w.reshape(-1, w.shape[-1])  # (kh·kw·C_in, C_out)
-        patches = unfold(x, self.window)  # (N·H'·W', kh·kw·C_in)
-        y = patches @ matrix
+    def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
+        """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. Kept for it: the patches U(x)."""
+        form = _correlation(self.window, x.shape, self.out, x)
+        patches, kernel = form.image(x), form.kernel(w)
+        y = form.to_map(patches, kernel, b)
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
-            rows = dy.reshape(-1, dy.shape[-1])  # (N·H'·W', C_out)
-            dx = fold(rows @ matrix.T, self.window, x.shape) if need_dx else None
-            dw = (patches.T @ rows).reshape(w.shape) if need_dw else None
+            rows = form.map(dy)
+            dx = form.to_image(rows, kernel) if need_dx else None
+            dw = form.to_kernel(patches, rows) if need_dw else None
             return dx, dw
 
-        return y.reshape(x.shape[0], *self.window.positions(x.shape[1:3]), -1), backward
+        return y, backward
 
     def __repr__(self) -> str:
         return f"Conv2d {_window_text(self.window)}"
@@ -61,23 +64,29 @@ class ConvTranspose2d(Weighted):
         # With stride s an output pixel meets one in s² of the taps (notes A3).
         self.norm_factor = 1.0 / (self.window.stride[0] * self.window.stride[1])
 
-    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
-        """Uᵀ(x·wᵀ); backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
+    def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
+        """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         N, H, W, c_in = x.shape
-        matrix = w.reshape(-1, c_in)  # (kh·kw·C_out, C_in)
-        rows = x.reshape(-1, c_in)  # (N·H·W, C_in)
-        y = fold(rows @ matrix.T, self.window, (N, *self.window.image_size((H, W)), w.shape[2]))
+        form = _correlation(self.window, (N, *self.window.image_size((H, W)), self.out), c_in, x)
+        rows, kernel = form.map(x), form.kernel(w)
+        y = form.to_image(rows, kernel, b)
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
-            patches = unfold(dy, self.window)  # (N·H·W, kh·kw·C_out)
-            dx = (patches @ matrix).reshape(x.shape) if need_dx else None
-            dw = (patches.T @ rows).reshape(w.shape) if need_dw else None
+            patches = form.image(dy)
+            dx = form.to_map(patches, kernel) if need_dx else None
+            dw = form.to_kernel(patches, rows) if need_dw else None
             return dx, dw
 
         return y, backward
 
     def __repr__(self) -> str:
         return f"ConvTranspose2d {_window_text(self.window)}"
+
+
+def _correlation(window: Window, image_shape: tuple[int, ...], out: int, like: Array) -> PatchCorrelation:
+    """The form of the correlation for the device of ``like``."""
+    form = correlation_on_cores if array_module(like) is np else PatchCorrelation
+    return form(window, image_shape, out)
 
 
 def _pair(size: Size) -> tuple[int, int]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from tinygan.backend import Array
 from tinygan.init import fan_in_uniform
 from tinygan.layers.base import Backward, Gradients, Layer
+from tinygan.ops.product import multiply
+from tinygan.ops.sums import sum_over_rows
 
 BilinearBackward = Callable[[Array, bool, bool], tuple[Array | None, Array | None]]
 
@@ -38,14 +40,12 @@ class Weighted(Layer):
         if bias:
             self.parameter("b", (self.out,), fan_in_uniform(fan_in, init_factor))
 
-    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
-        """f(x, w), a new array, and ``backward(dy, need_dx, need_dw) -> (dx or None, dw or None)``."""
+    def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
+        """f(x, w) + b, a new array, and ``backward(dy, need_dx, need_dw) -> (dx or None, dw or None)``."""
         raise TypeError(f"{type(self).__name__} must define product")
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        y, product_backward = self.product(x, self.w)
-        if self.b is not None:
-            y += self.b
+        y, product_backward = self.product(x, self.w, self.b)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, dw = product_backward(dy, need_dx, grads is not None)
@@ -64,21 +64,18 @@ class Linear(Weighted):
     def __init__(self, c_in: int, c_out: int, bias: bool = True, init_factor: float = 1.0):
         super().__init__((c_in, c_out), output_axis=1, fan_in=c_in, bias=bias, init_factor=init_factor)
 
-    def product(self, x: Array, w: Array) -> tuple[Array, BilinearBackward]:
-        """x·w; backward: dx = dy·wᵀ, dw = xᵀ·dy."""
-        y = x @ w
+    def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
+        """x·w + b; backward: dx = dy·wᵀ, dw = xᵀ·dy."""
+        y = multiply(x, w)
+        if b is not None:
+            y += b
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
-            dx = dy @ w.T if need_dx else None
-            dw = x.T @ dy if need_dw else None
+            dx = multiply(dy, w.T) if need_dx else None
+            dw = multiply(x.T, dy) if need_dw else None
             return dx, dw
 
         return y, backward
 
     def __repr__(self) -> str:
         return "Linear"
-
-
-def sum_over_rows(x: Array) -> Array:
-    """Sum over every axis but the last, the channels: (..., C) -> (C,)."""
-    return x.sum(axis=tuple(range(x.ndim - 1)))

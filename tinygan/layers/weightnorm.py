@@ -1,32 +1,13 @@
 """Weight normalisation: every output unit sees a weight vector of length one (paper, section on WN; notes A3)."""
 
-from collections.abc import Callable
-
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.layers.linear import Weighted, sum_over_rows
+from tinygan.layers.linear import Weighted
+from tinygan.ops.sums import sum_over_rows
+from tinygan.ops.unit_norm import normalise
 
 EPSILON = 1e-6  # inside the root, as in the paper's DCGAN code
-
-
-def normalise(w: Array, axes: tuple[int, ...], k: float, epsilon: float) -> tuple[Array, Callable[[Array], Array]]:
-    """v = w/n with n² = k·Σw² + ε, Σ over ``axes`` (everything but the output channel).
-
-    Backward, with s = Σ dv·v over the same axes: dw = (dv − k·v·s)/n. That is dv with its component along w taken
-    out: Σ w·dw = (ε/n²)·s, so with ε = 0 the gradient is orthogonal to the weight.
-
-    Returns:
-        v, of w's shape, and ``project``: dv -> dw.
-    """
-    n = array_module(w).sqrt(k * (w * w).sum(axis=axes, keepdims=True) + epsilon)
-    v = w / n
-
-    def project(dv: Array) -> Array:
-        s = (dv * v).sum(axis=axes, keepdims=True)
-        return (dv - k * v * s) / n
-
-    return v, project
 
 
 class WeightNorm(Layer):
@@ -55,10 +36,9 @@ class WeightNorm(Layer):
             self.parameter("bias", (inner.out,), constant(0.0))
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        v, project = normalise(self.w, self.axes, self.inner.norm_factor, self.epsilon)
-        y, product_backward = self.inner.product(x, v * self._gamma() if self.affine else v)
-        if self.affine:
-            y += self.bias
+        v, project = normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
+        u, b = (v * self._gamma(), self.bias) if self.affine else (v, None)
+        y, product_backward = self.inner.product(x, u, b)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, du = product_backward(dy, need_dx, grads is not None)  # u = γ·v

@@ -1,4 +1,17 @@
-"""Patches of an image as the rows of a matrix, and the adjoint: what makes a convolution a matrix product."""
+"""Patches of an image as the rows of a matrix, and the adjoint: what makes a convolution a matrix product.
+
+:class:`PatchCorrelation` is cross-correlation as a bilinear map with its two adjoints, all that convolution and its
+transpose are made of. Three things meet in it: an image x (N, H, W, C), a kernel w (kh, kw, C, K) and a map
+y (N, H', W', K). Each is first brought into a form a = A(x), u = B(w), d = D(y) in which what remains is a product of
+matrices:
+
+    y  = Dᵀ(a·u)        to_map
+    dx = Aᵀ(d·uᵀ)       to_image
+    dw = Bᵀ(aᵀ·d)       to_kernel
+
+Here A is unfold, and B and D only change the shape. This is the plain version: it runs on every device, and the fast
+ones of the CPU (``cores.py``), with the same six methods, are tested against it.
+"""
 
 from typing import NamedTuple
 
@@ -60,6 +73,47 @@ def fold(patches: Array, window: Window, image_shape: tuple[int, int, int, int])
             target = padded[:, top : top + rows, : block.shape[2], left : left + columns, : block.shape[4]]
             target += block  # a view; CuPy would copy it onto itself after `padded[...] += block`
     return padded.reshape(N, tiles[0] * sh, tiles[1] * sw, C)[:, ph : ph + H, pw : pw + W]
+
+
+class PatchCorrelation:
+    """The correlation of one window with images of one shape.
+
+    Args:
+        window: kernel, stride, padding.
+        image_shape: of the image side, (N, H, W, C).
+        out: channels K of the map side.
+    """
+
+    def __init__(self, window: Window, image_shape: tuple[int, int, int, int], out: int):
+        self.window, self.image_shape = window, tuple(image_shape)
+        self.map_shape = (image_shape[0], *window.positions(image_shape[1:3]), out)
+        self.kernel_shape = (*window.kernel, image_shape[3], out)
+
+    def image(self, x: Array) -> Array:
+        """a = the patches of x (N, H, W, C) as rows, (N·H'·W', kh·kw·C)."""
+        return unfold(x, self.window)
+
+    def map(self, y: Array) -> Array:
+        """d = y (N, H', W', K) as rows, (N·H'·W', K)."""
+        return y.reshape(-1, y.shape[-1])
+
+    def kernel(self, w: Array) -> Array:
+        """u = w (kh, kw, C, K) as a matrix, (kh·kw·C, K)."""
+        return w.reshape(-1, w.shape[-1])
+
+    def to_map(self, a: Array, u: Array, b: Array | None = None) -> Array:
+        """Dᵀ(a·u), a new array (N, H', W', K); plus b (K), if given."""
+        y = (a @ u).reshape(self.map_shape)
+        return y if b is None else y + b
+
+    def to_image(self, d: Array, u: Array, b: Array | None = None) -> Array:
+        """Aᵀ(d·uᵀ), a new array (N, H, W, C); plus b (C), if given."""
+        x = fold(d @ u.T, self.window, self.image_shape)
+        return x if b is None else x + b
+
+    def to_kernel(self, a: Array, d: Array) -> Array:
+        """Bᵀ(aᵀ·d), a new array (kh, kw, C, K)."""
+        return (a.T @ d).reshape(self.kernel_shape)
 
 
 def _zero_pad(image: Array, pad: tuple[int, int]) -> Array:

@@ -1,16 +1,21 @@
 """One training iteration, in the two schedules of the paper's codes (notes A4).
 
 Both return the three losses (D on real, D on generated, G), 0-d arrays on the device, measured before the updates
-that they cause. Real and generated images go through D apart, so that batch norm never mixes their statistics, and
-D's two gradients are added, not averaged.
+that they cause. D's gradients on real and on generated images are added, not averaged.
+
+With the passes in our own hands, two things are done once that a tape would do twice. Where no layer of D mixes the
+images of a batch (all but batch norm), real and generated images go through it as one batch of twice the size. And in
+the shared schedule one chain of input gradients serves D's loss and G's (:func:`_learn_and_pass_on`).
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tinygan.backend import Array
+from tinygan.backend import Array, array_module
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.training.player import Player
+
+SEED_FLOOR = 1e-20
 
 
 class Losses(NamedTuple):
@@ -40,8 +45,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: float
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
     fake, _ = G.network(codes[0], training=True)
-    d_real = _learn_to_judge(D, real, 1, loss)
-    d_fake = _learn_to_judge(D, fake, 0, loss)
+    d_real, d_fake = _learn_to_judge(D, real, fake, loss)
     D.update(learning_rate)
 
     # G's turn: "real" is what it wants to hear. D only passes the gradient on (grads=None).
@@ -63,26 +67,68 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: float) -> 
     G, D, loss = game.generator, game.discriminator, ADVERSARIAL_LOSSES[game.loss]
 
     fake, g_backward = G.network(codes[0], training=True)
-    logits, d_backward = D.network(fake, training=True)
-    g, g_dlogits = loss(logits, 1)
-    d_fake, d_dlogits = loss(logits, 0)
-
-    g_backward(d_backward(g_dlogits), G.gradients, need_dx=False)
-    d_backward(d_dlogits, D.gradients, need_dx=False)
-    d_real = _learn_to_judge(D, real, 1, loss)
+    learn = _learn_apart_and_pass_on if _mixes_images(D) else _learn_and_pass_on
+    losses, dfake = learn(D, real, fake, loss)
+    g_backward(dfake, G.gradients, need_dx=False)
 
     # Only now: every gradient above belongs to the old parameters.
     G.update(learning_rate)
     D.update(learning_rate)
-    return Losses(d_real, d_fake, g)
+    return losses
 
 
-def _learn_to_judge(D: Player, images: Array, target: int, loss: Callable) -> Array:
-    """Add the gradients of D's loss on ``images`` to its store; the images' own gradient is nobody's business."""
+def _learn_to_judge(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
+    """Add the gradients of D's two losses to its store; the images' own gradient is nobody's business."""
+    if _mixes_images(D):
+        return _learn_target(D, real, 1, loss), _learn_target(D, fake, 0, loss)
+    xp = array_module(fake)
+    logits, backward = D.network(xp.concatenate([real, fake]), training=True)
+    d_real, dlogits_real = loss(logits[: len(real)], 1)
+    d_fake, dlogits_fake = loss(logits[len(real) :], 0)
+    backward(xp.concatenate([dlogits_real, dlogits_fake]), D.gradients, need_dx=False)
+    return d_real, d_fake
+
+
+def _learn_target(D: Player, images: Array, target: int, loss: Callable) -> Array:
     logits, backward = D.network(images, training=True)
     value, dlogits = loss(logits, target)
     backward(dlogits, D.gradients, need_dx=False)
     return value
+
+
+def _learn_apart_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Losses, Array]:
+    """As :func:`_learn_and_pass_on` for a D with batch norm: real and generated images apart, two chains."""
+    logits, backward = D.network(fake, training=True)
+    g, g_dlogits = loss(logits, 1)
+    d_fake, d_dlogits = loss(logits, 0)
+    dfake = backward(g_dlogits)  # D only passes G's gradient on
+    backward(d_dlogits, D.gradients, need_dx=False)
+    return Losses(_learn_target(D, real, 1, loss), d_fake, g), dfake
+
+
+def _learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Losses, Array]:
+    """D's gradients into its store, and the gradient of G's loss with respect to ``fake``, from one backward pass.
+
+    Where D treats each image by itself, image n's gradient is dL/dlₙ·(dlₙ/dxₙ): the losses of D and of G on it differ
+    by one factor, (dL_G/dlₙ)/(dL_D/dlₙ), which is applied at the end instead of going through D once more.
+
+    The divisor vanishes when D is very sure. So it is kept at SEED_FLOOR or above, which is reached at logits of −46:
+    G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε lets through.
+    """
+    xp, N = array_module(fake), len(fake)
+    logits, backward = D.network(xp.concatenate([fake, real]), training=True)
+    g, g_dlogits = loss(logits[:N], 1)
+    d_fake, d_dlogits = loss(logits[:N], 0)  # never negative
+    d_real, dlogits_real = loss(logits[N:], 1)
+
+    seed = xp.maximum(d_dlogits, SEED_FLOOR)
+    dimages = backward(xp.concatenate([seed, dlogits_real]), D.gradients)
+    return Losses(d_real, d_fake, g), dimages[:N] * (g_dlogits / seed)[:, None, None, None]
+
+
+def _mixes_images(player: Player) -> bool:
+    """Whether an image's output depends on the rest of its batch."""
+    return any(layer.mixes_images for layer in player.network.walk())
 
 
 class Schedule(NamedTuple):

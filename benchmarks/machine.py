@@ -1,0 +1,90 @@
+"""The machine that was measured on: its description, and how fast it multiplies and copies.
+
+``python -m benchmarks.machine --device cpu|gpu [--precision P]`` prints the rates as JSON; :func:`rates` runs that in a
+process of its own, so that the caller keeps neither its memory nor its threads.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tinygan.backend import PRECISIONS, open_backend
+from tinygan.errors import TinyganError
+
+ROOT = Path(__file__).parent.parent
+PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
+COPY_BYTES = {"cpu": 2**28, "gpu": 2**30}
+REPEATS = 7
+
+
+def rates(device: str, precision: str) -> dict[str, float]:
+    """``flops`` per second of a large matrix product, ``bytes`` per second (read and written) of a large copy."""
+    command = [sys.executable, "-m", "benchmarks.machine", "--device", device, "--precision", precision]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise TinyganError(f"cannot measure the machine: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout)
+
+
+def description() -> dict:
+    """Processor, cores, memory, system; the GPU's name is in ``rates``."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def commit() -> str | None:
+    """The commit of this checkout, "-dirty" if it was changed since; None outside a git checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def measure(device: str, precision: str) -> dict:
+    """Best of several repeats: the limit is what the machine can do when nothing disturbs it."""
+    backend = open_backend(device, precision)
+    xp, side = backend.xp, PRODUCT_SIZES[device]
+    a, b, c = (xp.ones((side, side), backend.dtype) for _ in range(3))
+    product = _best(backend, lambda: xp.matmul(a, b, out=c))
+    source = xp.ones(COPY_BYTES[device], xp.uint8)
+    target = xp.empty_like(source)
+    copy = _best(backend, lambda: xp.copyto(target, source))
+    return {"device": backend.description, "flops": 2 * side**3 / product, "bytes": 2 * source.nbytes / copy}
+
+
+def _best(backend, work) -> float:
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        if backend.device == "gpu":
+            backend.xp.cuda.get_current_stream().synchronize()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="benchmarks.machine", description=__doc__.splitlines()[0])
+    parser.add_argument("--device", choices=tuple(PRODUCT_SIZES), default="cpu")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="float32")
+    chosen = parser.parse_args()
+    print(json.dumps(measure(chosen.device, chosen.precision)))

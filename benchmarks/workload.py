@@ -1,0 +1,112 @@
+"""What is timed: one whole training step of a given network, from given weights, on a given batch."""
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygan.backend import PRECISIONS, Backend
+from tinygan.errors import UsageError
+from tinygan.layers import initialise
+from tinygan.models.dcgan import NORMS, discriminator, generator
+from tinygan.streams import stream
+from tinygan.training.step import SCHEDULES
+
+DEVICES = ("cpu", "gpu")
+CODE_SIZES = {32: 128, 64: 128, 160: 256}  # the paper's, by image size
+LEARNING_RATE = 1e-4
+PARITY_STEPS = 5
+
+
+class Inputs(NamedTuple):
+    """Host arrays that every contender starts from, by tinygan's names and in its axis orders."""
+
+    G: dict[str, np.ndarray]
+    D: dict[str, np.ndarray]
+    G_buffers: dict[str, np.ndarray]
+    D_buffers: dict[str, np.ndarray]
+    real: np.ndarray  # (N, H, W, 3) in [0, 1]
+    codes: np.ndarray  # (1 or 2, N, Z), as the schedule takes them
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The step's size and kind; ``size`` is the side of the square images in pixels."""
+
+    device: str
+    size: int
+    norm: str
+    batch: int
+    schedule: str
+    code_size: int
+    features: int
+    precision: str
+
+    def networks(self):
+        """Untrained G and D of tinygan, without arrays."""
+        size = (self.size, self.size)
+        G = generator(size, self.code_size, self.features, self.norm)
+        return G, discriminator(size, self.features, self.norm)
+
+    def inputs(self) -> Inputs:
+        """The same numbers in every process: tinygan's initial weights from seed 0, random images and codes."""
+        host = Backend("cpu", np, np.dtype(PRECISIONS[self.precision]), "")
+        G, D = self.networks()
+        stores = [
+            {name: np.array(view) for name, view in store.items()}
+            for network, purpose in ((G, "initial generator"), (D, "initial discriminator"))
+            for store in initialise(network, stream(0, purpose), host)
+        ]
+        real = stream(0, "benchmark images").integers(0, 256, (self.batch, self.size, self.size, 3)) / 255
+        codes = stream(0, "benchmark codes").standard_normal(
+            (SCHEDULES[self.schedule].code_batches, self.batch, self.code_size)
+        )
+        return Inputs(stores[0], stores[2], stores[1], stores[3], real.astype(host.dtype), codes.astype(host.dtype))
+
+    def title(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.size}×{self.size}, batch {self.batch}, {self.norm}, {self.schedule}, code {self.code_size}, "
+            f"features {self.features}, {self.precision}, {self.device}"
+        )
+
+    def to_json(self) -> dict:
+        """As a dict that JSON can hold."""
+        return dataclasses.asdict(self)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that make a workload."""
+    parser.add_argument("--device", choices=DEVICES, default="cpu", help="(default: %(default)s)")
+    parser.add_argument("--size", type=int, default=32, metavar="N", help="side of the images (default: %(default)s)")
+    parser.add_argument("--norm", choices=NORMS, default="wn", help="(default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="images in a step (default: %(default)s)")
+    parser.add_argument("--schedule", choices=tuple(SCHEDULES), default="shared", help="(default: %(default)s)")
+    parser.add_argument("--code-size", type=int, metavar="N", help="(default: 128; 256 at 160 pixels)")
+    parser.add_argument("--features", type=int, default=64, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), help="(default: float32 on cpu, tf32 on gpu)")
+
+
+def from_arguments(options: argparse.Namespace) -> Workload:
+    """The workload that the options name; UsageError if it makes no sense."""
+    for name in ("size", "batch", "features", "code_size"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+    precision = options.precision or ("tf32" if options.device == "gpu" else "float32")
+    if precision == "tf32" and options.device == "cpu":
+        raise UsageError("--precision tf32 needs --device gpu")
+    workload = Workload(
+        options.device,
+        options.size,
+        options.norm,
+        options.batch,
+        options.schedule,
+        options.code_size or CODE_SIZES.get(options.size, 128),
+        options.features,
+        precision,
+    )
+    workload.networks()  # a size that cannot be built ends here, in its own one line
+    return workload

@@ -1,0 +1,83 @@
+"""Batch norm's passes over an image batch, plain for every device, and in few sweeps on the CPU's cores.
+
+x, y, dy (..., C); mean, inverse standard deviation r, scale, shift (C,); M values per channel.
+"""
+
+import numpy as np
+
+from tinygan.backend import Array
+from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
+from tinygan.ops.sums import sum_over_rows
+from tinygan.threads import scratch
+
+
+def moments(x: Array) -> tuple[Array, Array]:
+    """Mean and variance (divided by M) per channel; the variance from centred values, which cannot cancel."""
+    M = x.size // x.shape[-1]
+    mean = sum_over_rows(x) / M
+    if isinstance(x, np.ndarray):
+        return mean, _sums_of_squares(matrix(x), mean) / M
+    centred = x - mean
+    return mean, sum_over_rows(centred * centred) / M
+
+
+def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
+    """y = scale·(x − mean)·r + shift, a new array."""
+    if not isinstance(x, np.ndarray):
+        return (x - mean) * (r * scale) + shift
+    y, rows, factor = np.empty(x.shape, x.dtype), matrix(x), r * scale
+
+    def work(_: int, block: slice) -> None:
+        part = matrix(y)[block]
+        np.subtract(rows[block], mean, out=part)
+        part *= factor
+        part += shift
+
+    for_each_block(*rows.shape, work)
+    return y
+
+
+def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
+    """Σ dy and Σ dy·(x − mean)·r, the gradients of shift and scale."""
+    if not isinstance(x, np.ndarray):
+        return sum_over_rows(dy), sum_over_rows(dy * (x - mean)) * r
+    rows, dy_rows = matrix(x), matrix(dy)
+    parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
+
+    def work(k: int, block: slice) -> None:
+        part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, x.dtype))
+        part *= dy_rows[block]
+        parts[k] = column_sums(part)
+
+    for_each_block(*rows.shape, work)
+    return sum_over_rows(dy), parts.sum(axis=0) * r
+
+
+def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+    """dx = a·dy − b·(x − mean) − c with coefficients per channel, a new array."""
+    if not isinstance(x, np.ndarray):
+        return a * dy - b * (x - mean) - c
+    dx, rows, dy_rows = np.empty(x.shape, x.dtype), matrix(x), matrix(dy)
+
+    def work(_: int, block: slice) -> None:
+        part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, x.dtype))
+        part *= b
+        part += c
+        out = np.multiply(dy_rows[block], a, out=matrix(dx)[block])
+        out -= part
+
+    for_each_block(*rows.shape, work)
+    return dx
+
+
+def _sums_of_squares(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Σ (x − mean)² per channel."""
+    parts = np.empty((block_count(*rows.shape), rows.shape[1]), rows.dtype)
+
+    def work(k: int, block: slice) -> None:
+        part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, rows.dtype))
+        part *= part
+        parts[k] = column_sums(part)
+
+    for_each_block(*rows.shape, work)
+    return parts.sum(axis=0)

@@ -1,0 +1,20 @@
+"""Sums over everything but the channels: the gradient of whatever is added to each channel."""
+
+import numpy as np
+
+from tinygan.backend import Array
+from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
+
+
+def sum_over_rows(x: Array) -> Array:
+    """Sum over every axis but the last, the channels: (..., C) -> (C,)."""
+    if not isinstance(x, np.ndarray):
+        return x.sum(axis=tuple(range(x.ndim - 1)))
+    rows = matrix(x)
+    parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
+
+    def work(k: int, block: slice) -> None:
+        parts[k] = column_sums(rows[block])
+
+    for_each_block(*rows.shape, work)
+    return parts.sum(axis=0)

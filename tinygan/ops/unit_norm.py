@@ -1,0 +1,74 @@
+"""Weights scaled to length one per output channel, and the gradient of that, plain and on the CPU's cores.
+
+    v = w/n  with  n² = k·Σw² + ε,   Σ over all axes of w but the output channel's.
+
+Backward, with s = Σ dv·v over the same axes: dw = (dv − k·v·s)/n. That is dv with its component along w taken out:
+Σ w·dw = (ε/n²)·s, so with ε = 0 the gradient is orthogonal to the weight.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygan.backend import Array, array_module
+from tinygan.ops.blocks import block_count, column_sums, for_each_block
+from tinygan.threads import scratch
+
+Project = Callable[[Array], Array]  # dv -> dw, a new array
+
+
+def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Project]:
+    """v, a new array of w's shape, and ``project``; ``axis`` is that of the output channels."""
+    if isinstance(w, np.ndarray):
+        return _normalise_on_cores(w, axis, k, epsilon)
+    axes = tuple(other for other in range(w.ndim) if other != axis)
+    n = array_module(w).sqrt(k * (w * w).sum(axis=axes, keepdims=True) + epsilon)
+    v = w / n
+
+    def project(dv: Array) -> Array:
+        s = (dv * v).sum(axis=axes, keepdims=True)
+        return (dv - k * v * s) / n
+
+    return v, project
+
+
+def _normalise_on_cores(w: np.ndarray, axis: int, k: float, epsilon: float) -> tuple[np.ndarray, Project]:
+    shape = math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])  # (before, channels, behind)
+    n = np.sqrt(k * _sums_of_products(w.reshape(shape), w.reshape(shape)) + epsilon)[:, np.newaxis]
+    v = np.empty_like(w)
+
+    def divide(_: int, block: slice) -> None:
+        np.divide(w.reshape(shape)[block], n, out=v.reshape(shape)[block])
+
+    for_each_block(shape[0], shape[1] * shape[2], divide)
+
+    def project(dv: np.ndarray) -> np.ndarray:
+        dw = np.empty_like(w)
+        dv3, v3, dw3 = dv.reshape(shape), v.reshape(shape), dw.reshape(shape)
+        along = k * _sums_of_products(dv3, v3)[:, np.newaxis]
+
+        def work(_: int, block: slice) -> None:
+            part = dw3[block]
+            np.multiply(v3[block], along, out=part)
+            np.subtract(dv3[block], part, out=part)
+            np.divide(part, n, out=part)
+
+        for_each_block(shape[0], shape[1] * shape[2], work)
+        return dw
+
+    return v, project
+
+
+def _sums_of_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Σ a·b per channel, (before, channels, behind) -> (channels,); partial sums of blocks, added in their order."""
+    before, channels, behind = a.shape
+    parts = np.empty((block_count(before, channels * behind), channels), a.dtype)
+
+    def work(k: int, block: slice) -> None:
+        products = np.multiply(a[block], b[block], out=scratch(a[block].shape, a.dtype))
+        inner = products if behind == 1 else column_sums(products.reshape(-1, behind).T)
+        parts[k] = column_sums(inner.reshape(-1, channels))
+
+    for_each_block(before, channels * behind, work)
+    return parts.sum(axis=0)
