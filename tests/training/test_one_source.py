@@ -26,7 +26,6 @@ def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, norm, schedul
     reason = emulator.why_no_compiler()
     if reason:
         pytest.skip(reason)
-    # The kernels add up in another order; in float64 ten iterations leave that small.
     options = tiny_options(norm=norm, schedule=schedule, precision="float64", iterations=7, keep_every=5)
     assert run_script(train.main, arguments(options)) == 0
     request.getfixturevalue("fake_cupy")
@@ -35,7 +34,8 @@ def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, norm, schedul
     title = f"shapes-{norm}"
     cpu, gpu = (checkpoint.load(tmp_path / f"runs/0000{n}-{title}/checkpoints/last.safetensors") for n in (0, 1))
     for name, tensor in cpu.tensors.items():
-        np.testing.assert_allclose(gpu.tensors[name], tensor, rtol=1e-9, atol=1e-12, err_msg=name)
+        # The kernels against the CPU's cores: the same sums in another order.
+        np.testing.assert_allclose(gpu.tensors[name], tensor, rtol=1e-8, atol=1e-12, err_msg=name)
     # Resumed on the other device: the checkpoint belongs to neither.
     resume = ["--resume", str(cpu.path), "--iterations", "9", "--device", "gpu"]
     assert run_script(train.main, resume) == 0

@@ -26,7 +26,7 @@ def block_count(rows: int, columns: int) -> int:
 
 
 def column_sums(x: np.ndarray) -> np.ndarray:
-    """Sum over the rows of one block, (rows, columns) -> (columns,), as a product, which is the fastest sum there is."""
+    """Sum over one block's rows, (rows, columns) -> (columns,), as a product, which is the fastest sum there is."""
     return np.ones(len(x), x.dtype) @ x
 
 

@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from tinygan.ops.patches import PatchCorrelation, Window, fold, unfold
-from tinygan.threads import run, scratch, thread_count
 from tinygan.ops.tiles import Tiles
+from tinygan.threads import run, scratch, thread_count
 
 FEWEST_ROWS, MOST_ROWS = 64, 1024  # of a task's products: fewer are slow to multiply, more leave the cache
 NARROW = 8  # channels; below, the plain patches are faster

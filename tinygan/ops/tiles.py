@@ -147,7 +147,7 @@ def _difference(pairs: np.ndarray, out: np.ndarray) -> None:
 
 
 def _difference_adjoint(tiles: np.ndarray, out: np.ndarray) -> None:
-    """(m₀, m₁, m₂) -> (m₀, m₁ − m₀ − m₂, m₂), added where neighbouring tiles share a pair: (3, t, ...) -> (2t + 1, ...)."""
+    """(m₀, m₁, m₂) -> (m₀, m₁ − m₀ − m₂, m₂), summed where tiles share a pair: (3, t, ...) -> (2t + 1, ...)."""
     middle = out[1::2]
     np.subtract(tiles[1], tiles[0], out=middle)
     middle -= tiles[2]
