@@ -25,7 +25,7 @@ from tinygan.models.dcgan import NORMS
 
 STEPS = ("tests", "step", "profile", "train", "models")
 # In the order in which one relies on the other.
-TESTS = ("kernels", "products", "graph", "parity", "captured", "train_gpu")
+TESTS = ("kernels", "products", "graph", "correlation", "parity", "captured", "benchmark", "train_gpu")
 STEP_SIZES = ("32", "160")
 
 

@@ -86,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--schedule", choices=tuple(SCHEDULES), default="shared", help="(default: %(default)s)")
     parser.add_argument("--code-size", type=int, metavar="N", help="(default: 128; 256 at 160 pixels)")
     parser.add_argument("--features", type=int, default=64, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), help="(default: float32 on cpu, tf32 on gpu)")
+    named = tuple(precision for precision in PRECISIONS if precision != "auto")
+    parser.add_argument("--precision", choices=named, help="(default: float32 on cpu, tf32 on gpu)")
 
 
 def from_arguments(options: argparse.Namespace) -> Workload:

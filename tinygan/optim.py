@@ -21,7 +21,7 @@ class RMSProp:
         self.average = parameters.zeros_like()
 
     def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
-        """One step, in place; ``grads`` is left as it is. On the GPU the rate may be a 0-d array, read by the kernel."""
+        """One step, in place; ``grads`` is left as it is. On the GPU the rate may be a 0-d array on the device."""
         vectors = parameters.flat, grads.flat, self.average.flat
         if isinstance(vectors[0], np.ndarray):
             self._update_on_cores(*vectors, learning_rate)
