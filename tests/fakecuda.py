@@ -32,14 +32,19 @@ class Device:
             result = np.asarray(operation())
         if self.recording is None or any(np.may_share_memory(result, x) for x in inputs):
             return result
-        if self.allocator is self.default_allocator:
-            raise AssertionError("an array made during a capture, from the common memory pool")
+        result = self.reserve(lambda: np.empty_like(result))
 
         def replay():
             result[...] = operation()
 
         self.recording.append(replay)
-        result = result.copy()
+        return result
+
+    def reserve(self, allocate) -> np.ndarray:
+        """Make an array without values: full of what would show if it were used."""
+        if self.recording is not None and self.allocator is self.default_allocator:
+            raise AssertionError("an array made during a capture, from the common memory pool")
+        result = allocate()
         result.fill(np.nan if result.dtype.kind == "f" else 0x5A)
         return result
 

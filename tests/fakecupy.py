@@ -144,6 +144,8 @@ def _call(name, function, arguments, keywords):
         if not isinstance(arguments[0], DeviceArray):
             device.refuse_during_capture("a copy to the device")
             return DeviceArray(function(*arguments, **keywords))
+    elif name in ("empty", "empty_like"):
+        return DeviceArray(device.reserve(lambda: function(*unwrap(arguments), **keywords)))
     elif name in PRODUCTS:
         device.refuse_during_capture("a product of CuPy's own")
     arguments, keywords = unwrap(arguments), {n: unwrap(v) for n, v in keywords.items()}
