@@ -177,7 +177,7 @@ def install(monkeypatch):
     module.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
     module.cuda = fakecuda.namespace(device)
     module.RawModule = RawModule
-    module.device, module.cublas = device, fakecuda.Cublas(device)
+    module.stand_in = types.SimpleNamespace(device=device, cublas=fakecuda.Cublas(device))
     monkeypatch.setitem(sys.modules, "cupy", module)
-    monkeypatch.setattr("tinygan.gpu.cublas.load_library", lambda: module.cublas)
+    monkeypatch.setattr("tinygan.gpu.cublas.load_library", lambda: module.stand_in.cublas)
     return module

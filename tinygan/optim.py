@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygan.backend import array_module
+from tinygan.backend import Array, array_module
 from tinygan.gpu.rmsprop import rmsprop
 from tinygan.ops.blocks import for_each_block
 from tinygan.parameters import Parameters
@@ -44,6 +44,13 @@ class RMSProp:
             w[block] -= part
 
         for_each_block(len(w), 1, work)
+
+
+def rmsprop_plain(w: Array, g: Array, a: Array, learning_rate: float, decay: float, epsilon: float) -> None:
+    """The formulas of :class:`RMSProp`, in place; what its fast versions are tested against."""
+    a *= decay
+    a += (1 - decay) * g * g
+    w -= learning_rate * g / (array_module(a).sqrt(a) + epsilon)
 
 
 class Adam:

@@ -11,7 +11,7 @@ from tinygan.gradcheck import randomise
 from tinygan.layers import BatchNorm, PReLU, Sigmoid, TPReLU, TReLU, initialise
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.ops.patches import fold, unfold
-from tinygan.optim import RMSProp
+from tinygan.optim import RMSProp, rmsprop_plain
 from tinygan.parameters import Parameters
 from tinygan.streams import stream
 
@@ -163,22 +163,28 @@ def test_rmsprop(xp, dtype, close):
     w, g = Parameters(shapes, backend), Parameters(shapes, backend)
     w.flat[:], g.flat[:] = random(w.flat.shape, "w", np.float64), random(g.flat.shape, "g", np.float64)
     ours = [xp.asarray(value.astype(dtype)) for value in (w.flat, g.flat, np.zeros(w.flat.shape))]
-    optimiser = RMSProp(w)
+    on_cores, average = RMSProp(w), np.zeros(w.flat.shape)
+    plain = w.flat.copy()
     for rate in (np.float32(1e-3), np.float32(2e-3)):
-        optimiser.update(w, g, float(rate))
-        rmsprop.rmsprop(*ours, xp.full((), rate, dtype), optimiser.decay, optimiser.epsilon)
-    close(ours[0], w.flat)
-    close(ours[2], optimiser.average.flat)
+        rmsprop_plain(plain, g.flat, average, float(rate), 0.9, 1e-6)
+        rmsprop.rmsprop(*ours, xp.full((), rate, dtype), 0.9, 1e-6)
+        on_cores.update(w, g, float(rate))
+    close(ours[0], plain)
+    close(ours[2], average)
+    np.testing.assert_allclose(w.flat, plain, rtol=1e-12)
+    np.testing.assert_allclose(on_cores.average.flat, average, rtol=1e-12)
     before = ours[0].get()
-    rmsprop.rmsprop(*ours, 0.5, optimiser.decay, optimiser.epsilon)
+    rmsprop.rmsprop(*ours, 0.5, 0.9, 1e-6)
     assert (ours[0].get() != before).all()
 
 
 def test_gather_images(xp, dtype):
     images = stream(0, "bytes").integers(0, 256, (11, 5, 7, 3)).astype(np.uint8)
-    indices = np.array([10, 0, 3, 3], np.int64)
-    ours = batch.gather_images(xp.asarray(images), xp.asarray(indices), dtype)
-    np.testing.assert_array_equal(ours.get(), images[indices].astype(dtype) / 255)
+    places = np.array([[10, 0, 0, 0], [0, 2, 3, 1], [3, 1, 0, 0], [3, 1, 0, 1]], np.int64)
+    ours = batch.gather_images(xp.asarray(images), xp.asarray(places), (3, 4), dtype)
+    windows = [images[row, top : top + 3, left : left + 4] for row, top, left, _ in places]
+    expected = [window[:, ::-1] if flip else window for window, flip in zip(windows, places[:, 3], strict=True)]
+    np.testing.assert_array_equal(ours.get(), np.array(expected).astype(dtype) / 255)
     assert ours.dtype == dtype
 
 

@@ -5,7 +5,7 @@ the tests compare with. A kernel's CUDA source lies beside the Python file that 
 
     launch.py                                     sources compiled, threads counted, arguments checked
     sums.py rectifier.py sigmoid.py standardise.py unit_norm.py losses.py rmsprop.py patches.py batch.py      kernels
-    cublas.py products.py                         cuBLAS by ctypes, and row-major products with it
+    cublas.py products.py correlation.py          cuBLAS by ctypes, row-major products with it, convolutions with those
     graph.py inputs.py                            work captured once and replayed; what each replay is given
 
 CuPy is imported when a function runs, not before.

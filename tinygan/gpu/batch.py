@@ -8,9 +8,12 @@ from tinygan.gpu.launch import Kernels
 _kernels = Kernels("batch")
 
 
-def gather_images(images: Array, indices: Array, dtype: np.dtype) -> Array:
-    """images[indices]/255: uint8 (M, H, W, 3) and int64 (B,) to ``dtype`` (B, H, W, 3) in [0, 1]."""
-    shape = (len(indices), *images.shape[1:])
-    out = array_module(images).empty(shape, dtype)
-    _kernels("gather_images", out.size, images, indices, out.size // shape[0], out.size, out)
+def gather_images(images: Array, places: Array, size: tuple[int, int], dtype: np.dtype) -> Array:
+    """Windows of ``size`` (h, w) out of images, in [0, 1]: uint8 (M, H, W, 3) to ``dtype`` (B, h, w, 3).
+
+    Args:
+        places: int64 (B, 4): for each image its row in ``images``, the window's top and left, and 1 to mirror it.
+    """
+    out = array_module(images).empty((len(places), *size, 3), dtype)
+    _kernels("gather_images", out.size, images, places, *images.shape[1:3], *size, out.size, out)
     return out

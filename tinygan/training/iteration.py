@@ -46,7 +46,7 @@ def eager_iteration(session: Session, losses: LossLog) -> Iteration:
 class CapturedIteration:
     """The whole iteration as one CUDA graph.
 
-    The host sends the numbers of the images, the codes, the learning rate and the row of the log, and launches. The
+    The host sends where the batch's images are, the codes, the learning rate and the row of the log, and launches. The
     data set lives on the device if it takes no more than a quarter of the free memory; else the batch's bytes are sent.
     """
 
@@ -63,24 +63,28 @@ class CapturedIteration:
         self.images = self._data_set_on_device()
         if self.images is None:
             shapes["images"] = ((N, *session.source.images.shape[1:]), np.uint8)
-            self.all = backend.xp.arange(N, dtype=np.int64)
-        else:
-            shapes["chosen"] = ((N,), np.int64)
+        shapes["places"] = ((N, 4), np.int64)
         self.inputs = Inputs(backend.xp, shapes)
         self.replay = Replay(backend.xp, self._work, note)
 
     def __call__(self, number: int, learning_rate: float) -> None:
         source = self.session.source
-        batch = {"images": source.batch(number)} if self.images is None else {"chosen": source.chosen(number)}
-        codes = latent_codes(self.session.options, number, self.schedule.code_batches)
-        row = self.losses.next_row()
-        self.inputs.send(self.replay.stream, codes=codes, learning_rate=learning_rate, row=row, **batch)
+        values = {
+            "codes": latent_codes(self.session.options, number, self.schedule.code_batches),
+            "learning_rate": learning_rate,
+            "row": self.losses.next_row(),
+        }
+        rows = source.chosen(number) if self.images is not None else np.arange(source.batch_size)
+        values["places"] = np.stack([rows, *np.zeros((3, len(rows)), np.int64)], axis=1)
+        if self.images is None:
+            values["images"] = source.batch(number)
+        self.inputs.send(self.replay.stream, **values)
         self.replay()
 
     def _work(self) -> None:
         given = self.inputs.arrays
-        images, chosen = (given["images"], self.all) if self.images is None else (self.images, given["chosen"])
-        real = gather_images(images, chosen, self.session.backend.dtype)
+        images = given["images"] if self.images is None else self.images
+        real = gather_images(images, given["places"], images.shape[1:3], self.session.backend.dtype)
         losses = self.schedule.step(self.session.game, real, given["codes"], given["learning_rate"])
         record_losses(*losses, given["row"], self.losses.rows)
 

@@ -30,6 +30,8 @@ class LossLog:
 
     def next_row(self) -> int:
         """The row of one more iteration, for whoever writes its losses into ``rows`` himself."""
+        if self.count == len(self.rows):
+            raise IndexError("more losses than the interval has room for: the log was not cleared when it was due")
         self.count += 1
         return self.count - 1
 
