@@ -8,6 +8,7 @@ from tinygan.layers import BatchNorm
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.dcgan import NORMS
 from tinygan.streams import stream
+from tinygan.training import step
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES, alternating_step, shared_step
 
@@ -136,3 +137,35 @@ def test_slopes_stay_between_0_and_1(make):
     slopes = [view for player in game[:2] for name, view in player.parameters.items() if name.endswith("slope")]
     assert all((slope >= 0).all() and (slope <= 1).all() for slope in slopes)
     assert any((slope == 0).any() or (slope == 1).any() for slope in slopes)  # the border was really met
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("norm", ["none", "wn"])
+def test_small_and_large_images_learn_the_same(make, norm, schedule, monkeypatch):
+    results = []
+    for small in (0, 10**9):
+        monkeypatch.setattr(step, "SMALL", small)
+        game, real, codes = make(norm)
+        losses = SCHEDULES[schedule].step(game, real, codes, LEARNING_RATE)
+        results.append((losses, *(player.parameters.flat for player in game[:2])))
+    for apart, together in zip(*results, strict=True):
+        assert_close(apart, together)
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
+@pytest.mark.parametrize("logit", [-800.0, -60.0, 60.0, 800.0])
+def test_one_chain_of_gradients_survives_a_sure_discriminator(make, loss, logit):
+    """D certain of generated images: the divisor of the shared chain underflows, G's gradient must not."""
+    game, real, codes = make("none", loss)
+    D = game.discriminator
+    D.parameters["last.b"][...] += logit
+    g, on_g = gradient_of_g(game, codes[0])
+    _, on_real = gradient_of_d(game, real, 1)
+    _, on_fake = gradient_of_d(game, game.generator.network(codes[0], training=True)[0], 0)
+    grads = {}
+    for name, player in (("g", game.generator), ("d", D)):
+        player.update = lambda _, name=name, player=player: grads.update({name: player.gradients.flat.copy()})
+    losses = shared_step(game, real, codes, LEARNING_RATE)
+    assert_close(losses.g, g)
+    np.testing.assert_allclose(grads["g"], on_g.flat, rtol=1e-9, atol=1e-12 * np.abs(on_g.flat).max())
+    np.testing.assert_allclose(grads["d"], on_real.flat + on_fake.flat, rtol=1e-9, atol=1e-16)

@@ -14,7 +14,8 @@ from tinygan.ops.patches import PatchCorrelation, Window, fold, unfold
 from tinygan.ops.tiles import Tiles
 from tinygan.threads import run, scratch, thread_count
 
-FEWEST_ROWS, MOST_ROWS = 64, 1024  # of a task's products: fewer are slow to multiply, more leave the cache
+FEWEST_ROWS = 64  # of a task's products: fewer are slow to multiply
+MOST_ELEMENTS = 2**19  # of a task's images: with more, what one operation writes has left the cache before the next
 NARROW = 8  # channels; below, the plain patches are faster
 
 
@@ -32,7 +33,8 @@ class CorrelationOnCores(PatchCorrelation):
     def for_each_shard(self, work: Callable[[slice, slice], None]) -> None:
         """Run ``work(images, rows)`` for all shards of the batch; rows are those of a and d."""
         N, rows = self.image_shape[0], self.rows_per_image
-        images = max(1, min(-(-N // thread_count()), MOST_ROWS // rows), -(-FEWEST_ROWS // rows))
+        images = min(-(-N // thread_count()), MOST_ELEMENTS // math.prod(self.image_shape[1:]))
+        images = max(1, images, -(-FEWEST_ROWS // rows))
         shards = [(first, min(N, first + images)) for first in range(0, N, images)]
         run(partial(work, slice(*shard), slice(shard[0] * rows, shard[1] * rows)) for shard in shards)
 

@@ -4,8 +4,9 @@ Both return the three losses (D on real, D on generated, G), 0-d arrays on the d
 that they cause. D's gradients on real and on generated images are added, not averaged.
 
 With the passes in our own hands, two things are done once that a tape would do twice. Where no layer of D mixes the
-images of a batch (all but batch norm), real and generated images go through it as one batch of twice the size. And in
-the shared schedule one chain of input gradients serves D's loss and G's (:func:`_learn_and_pass_on`).
+images of a batch (all but batch norm), real and generated images go through it as one batch, if they are small: large
+ones fill the processor anyway, and take less memory apart. And in the shared schedule one chain of input gradients
+serves D's loss and G's (:func:`_learn_and_pass_on`).
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tinygan.backend import Array, array_module
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.training.player import Player
 
+SMALL = 2**19  # values in a batch of images that goes through D together with another: 32 of 64×64 pixels
 SEED_FLOOR = 1e-20
 
 
@@ -79,7 +81,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: float) -> 
 
 def _learn_to_judge(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
     """Add the gradients of D's two losses to its store; the images' own gradient is nobody's business."""
-    if _mixes_images(D):
+    if _mixes_images(D) or fake.size > SMALL:
         return _learn_target(D, real, 1, loss), _learn_target(D, fake, 0, loss)
     xp = array_module(fake)
     logits, backward = D.network(xp.concatenate([real, fake]), training=True)
@@ -115,14 +117,17 @@ def _learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> t
     The divisor vanishes when D is very sure. So it is kept at SEED_FLOOR or above, which is reached at logits of −46:
     G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε lets through.
     """
-    xp, N = array_module(fake), len(fake)
-    logits, backward = D.network(xp.concatenate([fake, real]), training=True)
+    xp, N, one_batch = array_module(fake), len(fake), fake.size <= SMALL
+    logits, backward = D.network(xp.concatenate([fake, real]) if one_batch else fake, training=True)
     g, g_dlogits = loss(logits[:N], 1)
-    d_fake, d_dlogits = loss(logits[:N], 0)  # never negative
-    d_real, dlogits_real = loss(logits[N:], 1)
-
+    d_fake, d_dlogits = loss(logits[:N], 0)  # its gradient is never negative
     seed = xp.maximum(d_dlogits, SEED_FLOOR)
-    dimages = backward(xp.concatenate([seed, dlogits_real]), D.gradients)
+    if one_batch:
+        d_real, dlogits_real = loss(logits[N:], 1)
+        dimages = backward(xp.concatenate([seed, dlogits_real]), D.gradients)
+    else:
+        dimages = backward(seed, D.gradients)
+        d_real = _learn_target(D, real, 1, loss)
     return Losses(d_real, d_fake, g), dimages[:N] * (g_dlogits / seed)[:, None, None, None]
 
 

@@ -1,0 +1,123 @@
+"""Passes in blocks on the CPU's cores against the plain formulas, which is what runs on other devices."""
+
+import numpy as np
+import pytest
+
+from tinygan.ops import blocks
+from tinygan.ops.product import multiply
+from tinygan.ops.rectifier import rectify, rectify_backward
+from tinygan.ops.standardise import moments, standardise, standardise_backward, standardise_sums
+from tinygan.ops.sums import sum_over_rows
+from tinygan.ops.unit_norm import normalise
+from tinygan.optim import RMSProp
+from tinygan.parameters import Parameters
+from tinygan.streams import stream
+from tinygan.threads import thread_count, use_all_cores
+
+SHAPES = [(1, 1), (7, 3), (5, 4, 6, 3), (2, 3, 130)]
+
+
+@pytest.fixture(params=[1, 2], autouse=True)
+def small_blocks_on_threads(request, monkeypatch):
+    """Blocks so small that every array has many, the last one cut short, on one thread and on two."""
+    monkeypatch.setattr(blocks, "BLOCK", 16)
+    monkeypatch.setattr(blocks, "FEW", 0)
+    before = thread_count()
+    use_all_cores(request.param)
+    yield
+    use_all_cores(before)
+
+
+def random(*shape: int, purpose: str = "x") -> np.ndarray:
+    return stream(0, purpose).standard_normal(shape)
+
+
+def assert_same(actual, expected):
+    """``expected`` on the pretended device, ``actual`` on the CPU: the same up to the order of sums."""
+    if actual is None or expected is None:
+        assert actual is expected
+        return
+    expected = expected.get()
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-13 * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("slope", ["number", "channels"])
+@pytest.mark.parametrize("shift", ["number", "channels"])
+def test_rectifier(shape, slope, shift, fake_cupy):
+    C = shape[-1]
+    x, dy = random(*shape), random(*shape, purpose="dy")
+    slope = 0.2 if slope == "number" else stream(0, "slope").random(C)
+    shift = 0.0 if shift == "number" else random(C, purpose="shift")
+    x.flat[0] = shift if np.ndim(shift) == 0 else shift[0]  # one value right at the bend: above it
+    on_device = [fake_cupy.asarray(value) if np.ndim(value) else value for value in (x, dy, slope, shift)]
+    assert_same(rectify(x, slope, shift), rectify(on_device[0], *on_device[2:]))
+    for need in ((True, True, True), (True, False, False), (False, True, False), (False, False, True)):
+        ours, plain = rectify_backward(x, dy, slope, shift, need), rectify_backward(*on_device, need)
+        for one, other in zip(ours, plain, strict=True):
+            assert_same(one, other)
+        assert [part is not None for part in ours] == list(need)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rectifier_at_the_edges_of_floating_point(dtype):
+    big = np.finfo(dtype).max
+    x = np.array([[np.nan, np.inf, big, -big, 0.0, -0.0, 1e-40, -1e-40]], dtype)
+    y = rectify(x, np.full(8, 0.25, dtype), np.zeros(8, dtype))
+    np.testing.assert_allclose(y, np.where(x < 0, dtype(0.25) * x, x), rtol=np.finfo(dtype).eps)
+    assert y.dtype == dtype
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sums(shape, fake_cupy):
+    assert_same(sum_over_rows(random(*shape)), sum_over_rows(fake_cupy.asarray(random(*shape))))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_batch_norm_passes(shape, fake_cupy):
+    C = shape[-1]
+    host = [random(*shape) + 3, random(*shape, purpose="dy")]
+    host += [random(C, purpose=name) for name in ("mean", "r", "scale", "shift")]
+    x, dy, mean, r, scale, shift = host
+    x_, dy_, mean_, r_, scale_, shift_ = map(fake_cupy.asarray, host)
+    for ours, plain in zip(moments(x), moments(x_), strict=True):
+        assert_same(ours, plain)
+    assert_same(standardise(x, mean, r, scale, shift), standardise(x_, mean_, r_, scale_, shift_))
+    for ours, plain in zip(standardise_sums(x, dy, mean, r), standardise_sums(x_, dy_, mean_, r_), strict=True):
+        assert_same(ours, plain)
+    assert_same(
+        standardise_backward(x, dy, mean, r, scale, shift), standardise_backward(x_, dy_, mean_, r_, scale_, shift_)
+    )
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((5, 3), 1), ((4, 4, 3, 6), 3), ((4, 4, 3, 6), 2), ((1, 1, 1, 1), 2)])
+def test_unit_norm(shape, axis, fake_cupy):
+    w, dv = random(*shape), random(*shape, purpose="dv")
+    ours, plain = (normalise(array, axis, 0.25, 1e-6) for array in (w, fake_cupy.asarray(w)))
+    assert_same(ours[0], plain[0])
+    assert_same(ours[1](dv), plain[1](fake_cupy.asarray(dv)))
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 5, 700), (700, 5, 3), (65, 64, 65)])
+def test_products(sizes):
+    M, K, N = sizes
+    a, b = random(M, K), random(K, N, purpose="b")
+    np.testing.assert_allclose(multiply(a, b), a @ b, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(multiply(b.T, a.T), b.T @ a.T, rtol=1e-12, atol=1e-12)  # transposed views
+
+
+def test_rmsprop():
+    from tinygan.backend import open_backend
+
+    parameters = Parameters({"w": (7, 11)}, open_backend("cpu", "float64"))
+    grads, optimiser = parameters.zeros_like(), RMSProp(parameters)
+    w, average = random(77), np.zeros(77)
+    parameters.flat[:] = w
+    for step in range(3):
+        grads.flat[:] = g = random(77, purpose=f"g{step}")
+        optimiser.update(parameters, grads, 0.01)
+        average = 0.9 * average + (1 - 0.9) * g * g
+        w = w - 0.01 * g / (np.sqrt(average) + 1e-6)
+        np.testing.assert_allclose(parameters.flat, w, rtol=1e-12, atol=1e-14)
+        np.testing.assert_array_equal(grads.flat, g)
