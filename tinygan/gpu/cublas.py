@@ -8,6 +8,7 @@ graph, and two streams sharing one would overwrite each other's.
 import ctypes
 import functools
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -36,18 +37,18 @@ class Handle:
     Args:
         xp: CuPy.
         library: the loaded libcublas.
-        stream: the stream's pointer, as an integer.
+        stream: the stream, which must live as long as the handle.
     """
 
-    def __init__(self, xp: ModuleType, library: ctypes.CDLL, stream: int):
-        self.library = library
+    def __init__(self, xp: ModuleType, library: ctypes.CDLL, stream: Any):
+        self.library, self.stream = library, stream
         self.handle = _p()
         _check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
         hopper = int(xp.cuda.Device().compute_capability) >= 90
         # An array of its own, never freed: a graph may hold its address.
         self.workspace = xp.empty(WORKSPACE[hopper], np.uint8)
         # In this order: setting the stream takes the workspace away again.
-        _check(library.cublasSetStream_v2(self.handle, stream), "cublasSetStream")
+        _check(library.cublasSetStream_v2(self.handle, stream.ptr), "cublasSetStream")
         pointer, size = self.workspace.data.ptr, self.workspace.nbytes
         _check(library.cublasSetWorkspace_v2(self.handle, pointer, size), "cublasSetWorkspace")
 
@@ -86,11 +87,11 @@ class Handle:
 
 def handle(xp: ModuleType) -> Handle:
     """The handle of the current stream, made at the first use (never during a capture: that allocates)."""
-    return _handle(xp, xp.cuda.Device().id, xp.cuda.get_current_stream().ptr)
+    return _handle(xp, xp.cuda.Device().id, xp.cuda.get_current_stream())
 
 
 @functools.cache
-def _handle(xp: ModuleType, device: int, stream: int) -> Handle:
+def _handle(xp: ModuleType, device: int, stream: Any) -> Handle:
     return Handle(xp, load_library(), stream)
 
 
