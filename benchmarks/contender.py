@@ -17,14 +17,12 @@ from benchmarks import layertimes, sampling
 from benchmarks.workload import PARITY_STEPS, Workload
 
 ROOT = Path(__file__).parent.parent
+# So that JAX's peak is what it uses.
+ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 # glibc returns large arrays to the system when they are freed, and faulting their pages in again costs a step much of
-# its time. tinygan tells it not to (tinygan/backend.py); PyTorch's tuning guide advises another allocator for the same
-# reason. These settings do for every contender what tinygan does for itself.
-ENVIRONMENT = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # so that JAX's peak is what it uses
-}
+# its time. tinygan tells it not to (tinygan/backend.py). PyTorch as it is installed does not, but its tuning guide
+# advises another allocator for the same reason: this peer gets the same settings as tinygan gives itself.
+TUNED_ENVIRONMENT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 MEMORY_STEPS = 5
 
 
@@ -47,7 +45,10 @@ class Contender:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env=os.environ | ENVIRONMENT | (environment or {}),
+            env=os.environ
+            | ENVIRONMENT
+            | (TUNED_ENVIRONMENT if name.endswith("-allocator") else {})
+            | (environment or {}),
             start_new_session=True,  # Ctrl-C is for the parent, which then closes the pipe
         )
 

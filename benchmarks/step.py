@@ -27,7 +27,7 @@ from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 
-DEFAULT_PEERS = "torch,torch-channels-last,torch-compile,torch-graph,jax"
+DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
 
 

@@ -20,6 +20,7 @@ MODULES = {
     TINYGAN: "benchmarks.peers.own",
     "torch": "benchmarks.peers.torch_peer",
     "torch-channels-last": "benchmarks.peers.torch_peer",
+    "torch-allocator": "benchmarks.peers.torch_peer",  # channels_last, with glibc's settings that tinygan gives itself
     "torch-compile": "benchmarks.peers.torch_peer",
     "torch-graph": "benchmarks.peers.torch_peer",
     "jax": "benchmarks.peers.jax_peer",
