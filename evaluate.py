@@ -111,17 +111,18 @@ def samples(options: argparse.Namespace) -> None:
 
 def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
-    from tinygan.data.split import split
     from tinygan.evaluation import pictures
     from tinygan.evaluation.reconstruction import Search, join, reconstruct
     from tinygan.evaluation.trained import open_run
 
     run = open_run(options.run, options.checkpoint, options.device)
     print(pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))
-    images = run.load_images(options.data_dir).images
-    targets = images[split(len(images)).running[: pictures.WALK_ROWS + 1]]
+    images = run.load_images(options.data_dir)
+    targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
     if len(targets) < 2:
-        raise TinyganError(f"{options.run}: its data set of {len(images)} images is too small to hold test images out")
+        raise TinyganError(
+            f"{options.run}: its data set of {len(images.images)} images is too small to hold test images out"
+        )
     batches = reconstruct(run.generator, targets, run.options.code_size, Search(500), run.backend, len(targets))
     print(pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
 
@@ -147,17 +148,18 @@ def modes(options: argparse.Namespace) -> None:
 
 def measures(options: argparse.Namespace) -> None:
     """Measure samples against the final test's images, and training images against the same; print and keep."""
-    from tinygan.data.split import split
     from tinygan.evaluation.measures import measure
     from tinygan.evaluation.measuretable import measure_table
     from tinygan.evaluation.trained import open_run
 
     run = open_run(options.run, options.checkpoint, options.device)
-    images = run.load_images(options.data_dir).images
-    parts = split(len(images))
+    images = run.load_images(options.data_dir)
+    parts = images.split
     if len(parts.final) < 2:
-        raise TinyganError(f"{options.run}: its data set of {len(images)} images is too small to hold test images out")
-    real, other = (images[part[: options.count]] for part in (parts.final, parts.train))
+        raise TinyganError(
+            f"{options.run}: its data set of {len(images.images)} images is too small to hold test images out"
+        )
+    real, other = (images.take(part[: options.count]) for part in (parts.final, parts.train))
     fake = np.concatenate(list(run.samples(options.count, options.seed)))
     found = {"iteration": run.iteration, **measure(real, other, fake, options.seed)}
     print(measure_table(found))

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, parse_size
 from tinygan.errors import UsageError, run_script
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         group.add_argument(training_options.flag(name), choices=CHOICES.get(name), help=text, **how)
 
     group = parser.add_argument_group("network")
+    add(group, "model", "dcgan, or the residual network of the paper's last section (resnet)")
     add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
     add(group, "code_size", "length of the latent code", type=int, metavar="N")
     add(group, "features", "channels of the outermost level, doubled at each level inwards", type=int, metavar="N")
@@ -43,10 +44,26 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
     )
+    add(
+        group,
+        "d_features",
+        "resnet: channels of D's levels from the image inwards, as in 64,128,256 (default: as --features says)",
+        type=parse_list,
+        metavar="N,N",
+    )
+    add(group, "g_features", "resnet: channels of G's levels (default: D's)", type=parse_list, metavar="N,N")
+    add(group, "d_blocks", "resnet: residual blocks of D's levels (default: 1 each)", type=parse_list, metavar="N,N")
+    add(group, "g_blocks", "resnet: residual blocks of G's levels (default: D's)", type=parse_list, metavar="N,N")
 
     group = parser.add_argument_group("data")
     add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
-    add(group, "data_dir", "where the data set lies (default for cifar10: data/cifar10, downloaded)", metavar="DIR")
+    add(
+        group,
+        "data_dir",
+        "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
+        "came (default for cifar10: data/cifar10, downloaded)",
+        metavar="DIR",
+    )
     add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=parse_size, metavar="SIZE")
     add(
         group,
@@ -54,6 +71,13 @@ def build_parser() -> argparse.ArgumentParser:
         "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
         type=parse_size,
         metavar="SIZE",
+    )
+    add(
+        group,
+        "augment",
+        "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
+        "larger images; or flip,crop",
+        metavar="HOW",
     )
 
     group = parser.add_argument_group("training")
@@ -100,13 +124,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """``32`` or ``WIDTHxHEIGHT`` to (height, width)."""
-    width, _, height = text.lower().partition("x")
+def parse_list(text: str) -> list[int]:
+    """``64,128,256`` to numbers."""
     try:
-        return int(height or width), int(width)
+        return [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: write 64 or 178x218 (width x height)") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no list: write numbers with commas, as in 64,128,256") from None
 
 
 def main(arguments: list[str]) -> None:
@@ -139,7 +162,9 @@ def main(arguments: list[str]) -> None:
     command = [sys.argv[0], *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)
     print(
-        f"{current.folder.path}: {options.norm} on {current.images.source}; {current.backend.description}", flush=True
+        f"{current.folder.path}: {options.model}, {options.norm} on {current.images.source}; "
+        f"{current.backend.description}",
+        flush=True,
     )
     if stored:
         changed = {

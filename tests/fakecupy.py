@@ -179,5 +179,6 @@ def install(monkeypatch):
     module.RawModule = RawModule
     module.stand_in = types.SimpleNamespace(device=device, cublas=fakecuda.Cublas(device))
     monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
     monkeypatch.setattr("tinygan.gpu.cublas.load_library", lambda: module.stand_in.cublas)
     return module

@@ -59,6 +59,21 @@ def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_residual_network_from_the_command_line(run, tmp_path):
+    residual = ["--model", "resnet", "--d-features", "2,3", "--g-features", "3,4", "--g-blocks", "1,2", *TINY]
+    code, out, err = run("--dry-run", *residual)
+    assert (code, err) == (0, "")
+    for text in ("residual block 4 -> 3, ×2", "residual block 2 -> 3, ÷2", "--d-features 2,3", "--g-blocks 1,2"):
+        assert text in out
+    assert run(*residual, "--iterations", 2)[::2] == (0, "")
+    folder = tmp_path / "runs" / "00000-shapes-resnet-wn"
+    options = json.loads((folder / "config.json").read_text())["options"]
+    assert (options["model"], options["d_features"], options["d_blocks"]) == ("resnet", [2, 3], None)
+    assert run("--resume", folder, "--iterations", 4)[::2] == (0, "")
+    assert_one_line(run("--resume", folder, "--model", "dcgan"), 2, "--model dcgan", "--model resnet")
+    assert_one_line(run("--resume", folder, "--g-blocks", "1,1"), 2, "--g-blocks 1,1", "--g-blocks 1,2")
+
+
 def test_a_run_explains_itself(finished, run):
     names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
     samples = {f"samples/{name}.png" for name in ("reals", "000000", "000002")}
@@ -105,7 +120,13 @@ def test_resume_latest(finished, run):
         (["--name", "../up"], ["--name", "letters"]),
         (["--no-such-option"], ["--no-such-option", "--help"]),
         (["--precision", "tf32", "--device", "cpu"], ["tf32", "GPU", "float32"]),
+        (["--model", "vae"], ["--model", "vae", "resnet"]),
+        (["--d-features", "2,3"], ["--d-features", "--model resnet"]),
+        (["--model", "resnet", "--g-blocks", "2;3"], ["--g-blocks", "2;3", "64,128,256"]),
+        (["--model", "resnet", "--d-blocks", "1,2"], ["3 levels of --d-features", "2 of --d-blocks"]),
+        (["--model", "resnet", "--g-features", "4,0,4"], ["--g-features 4,0,4", "at least 1"]),
         (["--preset", "celeba"], ["--data-dir"]),
+        (["--preset", "resnet21-celeba"], ["--data-dir"]),
         (["--preset", "celeba", "--resume", "latest"], ["--preset", "--resume"]),
     ],
     ids=lambda value: " ".join(value[:2]) if value[0].startswith("--") else "",

@@ -49,6 +49,24 @@ class Backend:
         """Copy a device array to the host, waiting for it; a NumPy array passes through."""
         return np.asarray(array) if array_module(array) is np else array.get()
 
+    def free_memory(self) -> int:
+        """Bytes that nobody uses on the GPU."""
+        return self.xp.cuda.runtime.memGetInfo()[0]
+
+    def page_locked(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Host memory, uint8, that the GPU copies from by itself while the processor does something else."""
+        import cupyx
+
+        return cupyx.empty_pinned(shape, np.uint8)
+
+    def copy_from(self, page_locked: np.ndarray) -> tuple[Array, Any]:
+        """Start a copy to the GPU; the second value's ``synchronize()`` returns when the host memory is free again."""
+        array = self.xp.empty(page_locked.shape, page_locked.dtype)
+        array.set(page_locked)
+        done = self.xp.cuda.Event()
+        done.record()
+        return array, done
+
 
 def array_module(x: Array) -> ModuleType:
     """``numpy`` for host arrays and scalars, ``cupy`` for device arrays."""

@@ -6,6 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+try:
+    import fcntl
+except ImportError:  # Windows, where folders are not locked
+    fcntl = None
+
 from tinygan.errors import TinyganError
 
 TEMPORARY_SUFFIX = ".part"
@@ -54,6 +59,37 @@ def remove_temporary_files(folder: Path) -> None:
     """Delete what killed writers left in ``folder``."""
     for leftover in Path(folder).glob("*" + TEMPORARY_SUFFIX):
         leftover.unlink(missing_ok=True)
+
+
+class FolderLock:
+    """One process at a time writes in a folder: held from :meth:`acquire` to :meth:`release` or the process's end."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+        self._descriptor: int | None = None
+
+    def acquire(self, refusal: str) -> None:
+        """Lock the folder, where the system and the file system can.
+
+        Raises:
+            TinyganError: another process holds it; ``refusal`` is the line.
+        """
+        if fcntl is None:
+            return
+        self._descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.release()
+            raise TinyganError(refusal) from None
+        except OSError:  # a network file system without locks: nothing to hold
+            self.release()
+
+    def release(self) -> None:
+        """Let others in; does nothing where there is no lock."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,16 +2,24 @@
 
 import hashlib
 import io
+import os
 import pickle
 import tarfile
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tinygan.data import cifar10, cifar10_batches
 
 RECORDS = 4
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    """No test here cuts the power, and a busy disk takes longer to confirm a file than to prepare a set."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class Python2Pickler(pickle._Pickler):
@@ -100,3 +108,35 @@ def tiny(monkeypatch):
         write=write,
         tar_of=tar_of,
     )
+
+
+def picture(k, height=8, width=8) -> Image.Image:
+    """A random RGB image, the k-th."""
+    return Image.fromarray(np.random.default_rng(k).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def write_pictures(folder, count, suffix=".png", height=8, width=8):
+    """``folder`` with the pictures 000.png, 001.png …"""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        picture(k, height, width).save(folder / f"{k:03d}{suffix}")
+    return folder
+
+
+def encoded(image, form, **options) -> bytes:
+    """The image as a file of this format."""
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def lsun_database(folder, values):
+    """An LMDB as LSUN's: 40 hexadecimal characters to the encoded images; returns the keys of ``values``."""
+    import lmdb
+
+    folder.mkdir(parents=True)
+    keys = [hashlib.sha1(f"{k}".encode()).hexdigest().encode() for k in range(len(values))]
+    with lmdb.open(str(folder), map_size=1 << 26) as environment, environment.begin(write=True) as transaction:
+        for key, value in zip(keys, values, strict=True):
+            transaction.put(key, value)
+    return keys

@@ -48,7 +48,7 @@ def test_nothing_there_says_what_was_looked_for(tmp_path):
             cifar10.load(place)
         for expected in (
             f"no CIFAR-10 at {place}:", "cifar-10-binary.tar.gz", "cifar-10-python.tar.gz",
-            "cifar-10-batches-bin/", "cifar-10-batches-py/", "leave --data-dir out", "162 MB",
+            "cifar-10-batches-bin/", "cifar-10-batches-py/", "name no folder", "162 MB",
         ):  # fmt: skip
             assert expected in str(caught.value)
         (tmp_path / "other.tar.gz").write_bytes(b"something else")

@@ -89,7 +89,7 @@ def test_failure_is_one_line_and_leaves_nothing(server, tmp_path, page, message)
     with pytest.raises(TinyganError, match=message) as caught:
         download(server + page, tmp_path / "file.bin", len(CONTENT), SHA256)
     assert server + page in str(caught.value)
-    assert f"--data-dir {tmp_path}" in str(caught.value)
+    assert f"put the file into the folder {tmp_path} and give the same command again" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert files_below(tmp_path) == []
 

@@ -47,7 +47,7 @@ def test_folders(tmp_path, dataset):
 
 @pytest.mark.parametrize(
     ("dataset", "wanted"),
-    [("celeba", "img_align_celeba"), ("lsun", "LMDB itself is not read"), ("folder", "image files")],
+    [("celeba", "img_align_celeba"), ("lsun", "data_prep.py lsun"), ("folder", "image files")],
 )
 def test_folders_need_data_dir(dataset, wanted):
     with pytest.raises(UsageError, match=f"{dataset} needs --data-dir: .*{wanted}"):
@@ -56,7 +56,7 @@ def test_folders_need_data_dir(dataset, wanted):
 
 def test_an_lmdb_is_recognised(tmp_path):
     (tmp_path / "data.mdb").write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"is an LMDB; .* exported"):
+    with pytest.raises(UsageError, match=r"is an LMDB; prepare it once: data_prep.py lsun .*--image-size 64x64"):
         data.load("lsun", tmp_path, (64, 64), None)
 
 

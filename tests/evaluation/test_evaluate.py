@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import evaluate
+import train
 from tinygan.data import shapes
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures
@@ -224,3 +225,19 @@ def test_a_foreign_or_damaged_checkpoint_and_other_images(trained, call, tmp_pat
     object.__setattr__(run, "fingerprint", "sha256:other")
     with pytest.raises(TinyganError, match="not those that"):
         reconstruction_test(run, "final", SEARCH, 8)
+
+
+def test_a_residual_network_is_looked_at_like_any_other(trained, call, tmp_path):
+    network = "--model resnet --d-features 2,4 --d-blocks 1,2 --norm wn --schedule shared --code-size 6"
+    lengths = "--batch-size 8 --iterations 2 --test-every 2 --device cpu"
+    assert run_script(train.main, [*network.split(), *lengths.split(), "--out", str(tmp_path)]) == 0
+    run = tmp_path / "00000-shapes-resnet-wn"
+    for command in (
+        ("reconstruct", run, "--steps", 2),
+        ("samples", run, "--count", 4),
+        ("compare", trained, run),
+        ("report", trained, run, "--out", tmp_path / "report.html"),
+    ):
+        code, out, err = call(*command)
+        assert (code, err) == (0, ""), command
+        assert run.name in out or command[0] == "report"

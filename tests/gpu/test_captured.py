@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from tests.training.conftest import tiny_data, tiny_options  # noqa: F401 (fixtures)
+from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError
 from tinygan.evaluation.reconstruction import Search
 from tinygan.gpu import graph
 from tinygan.models.dcgan import NORMS
-from tinygan.training import checkpoint, feed, iteration, loop, session
+from tinygan.training import checkpoint, feed, loop, session
 from tinygan.training import options as training_options
 from tinygan.training.iteration import eager_iteration
 from tinygan.training.loop import Trainer
@@ -118,10 +119,10 @@ def test_resume_in_the_middle_of_everything(gpu_options, schedule):
 def test_a_data_set_too_large_for_the_device_is_sent_batch_by_batch(gpu_options, monkeypatch):
     options = gpu_options()
     resident = train(options)
-    assert resident.iteration.images is not None
-    monkeypatch.setattr(iteration, "DATA_SHARE", 0.0)
+    assert resident.iteration.resident
+    monkeypatch.setattr(devicebatches, "SHARE", 0.0)
     sent = train(options)
-    assert sent.iteration.images is None
+    assert not sent.iteration.resident
     assert_same(state(resident), state(sent))
 
 

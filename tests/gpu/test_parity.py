@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import CASES, every_layer, smooth_input
+from tests.training.conftest import TINY_RESNET
 from tinygan.backend import open_backend
 from tinygan.gradcheck import randomise
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS
 from tinygan.streams import stream
-from tinygan.training.options import Options
+from tinygan.training.options import MODELS, Options
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES
 
@@ -74,11 +75,13 @@ def step_results(options: Options, device: str) -> dict:
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_step_of_the_paper_network(xp, norm, schedule):
-    features = 4 if hasattr(xp, "stand_in") else 64
-    options = Options(
-        norm=norm, schedule=schedule, precision="float64", features=features, batch_size=8, learning_rate=1e-6
-    )
+@pytest.mark.parametrize("model", MODELS)
+def test_a_step_of_the_paper_network(xp, model, norm, schedule):
+    if hasattr(xp, "stand_in"):
+        sizes = {"features": 4, **(TINY_RESNET if model == "resnet" else {})}
+    else:
+        sizes = {"model": model}
+    options = Options(norm=norm, schedule=schedule, precision="float64", batch_size=8, learning_rate=1e-6, **sizes)
     # After D's update the G half of `alternating` sees parameters that differ by rounding: 1e-9 instead of 1e-12.
     assert_close(step_results(options, "gpu"), step_results(options, "cpu"), 1e-9)
 

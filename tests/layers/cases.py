@@ -10,21 +10,29 @@ from tinygan.backend import open_backend
 from tinygan.gradcheck import randomise
 from tinygan.init import uniform
 from tinygan.layers import (
+    Addition,
+    AveragePool,
     BatchNorm,
     Conv2d,
     ConvTranspose2d,
+    Crop,
     Layer,
     LeakyReLU,
     Linear,
+    NearestDouble,
+    Pad,
     PReLU,
     ReLU,
+    Rescale,
     Reshape,
+    ScaleShift,
     Sequential,
     Sigmoid,
     Tanh,
     TPReLU,
     TReLU,
     WeightNorm,
+    WeightNormalisedAddition,
     initialise,
 )
 from tinygan.parameters import Parameters
@@ -55,6 +63,17 @@ def nested() -> Sequential:
     head = Sequential({"flat": Reshape((-1,)), "linear": Linear(4 * 6 * 3, 2), "logit": Linear(2, 1, bias=False)})
     body = Sequential({"conv": Conv2d(3, 3, 3, pad=1, bias=False), "norm": BatchNorm(3), "tanh": Tanh(), "head": head})
     return Sequential({"act": TPReLU(3), "up": WeightNorm(ConvTranspose2d(3, 3, 4, stride=2, pad=2)), "body": body})
+
+
+def conv_and_identity() -> tuple[Layer, Layer]:
+    """Two branches of one shape: one with parameters of its own, one that hands its input through."""
+    return Sequential({"conv": Conv2d(3, 3, 3, pad=1)}), Sequential({})
+
+
+def both_halve() -> tuple[Layer, Layer]:
+    """Two branches that both change the size and the channels, as a residual block's."""
+    down = Conv2d(2, 3, 4, stride=2, pad=(1, 2), bias=False)
+    return down, Sequential({"pad": Pad((0, 1)), "mean": AveragePool(), "conv": Conv2d(2, 3, 1)})
 
 
 CASES = {
@@ -95,6 +114,22 @@ CASES = {
     "trelu": Case(lambda: TReLU(3), (2, 5, 3, 3)),
     "tprelu": Case(lambda: TPReLU(3), (1, 7, 5, 3)),
     "tprelu-rows": Case(lambda: TPReLU(3), (7, 3)),
+    "average-pool": Case(AveragePool, (2, 6, 4, 3)),
+    "average-pool-one-block": Case(AveragePool, (1, 2, 2, 1)),
+    "nearest-double": Case(NearestDouble, (2, 3, 5, 3)),
+    "nearest-double-one-pixel": Case(NearestDouble, (1, 1, 1, 2)),
+    "pad": Case(lambda: Pad((1, 2)), (2, 3, 5, 2)),
+    "pad-one-axis": Case(lambda: Pad((0, 1)), (1, 3, 2, 2)),
+    "crop": Case(lambda: Crop((1, 2)), (2, 5, 7, 2)),
+    "crop-one-axis": Case(lambda: Crop((1, 0)), (1, 4, 3, 2)),
+    "scale-shift": Case(lambda: ScaleShift(3), (2, 5, 3, 3)),
+    "scale-shift-rows": Case(lambda: ScaleShift(3), (5, 3)),
+    "rescale": Case(lambda: Rescale(2.0, -1.0), (2, 5, 3, 3)),
+    "addition": Case(lambda: Addition(*conv_and_identity()), (2, 5, 3, 3)),
+    "addition-both-halve": Case(lambda: Addition(*both_halve()), (2, 4, 6, 2)),
+    "wn-addition": Case(lambda: WeightNormalisedAddition(*conv_and_identity(), 3), (2, 5, 3, 3)),
+    "wn-addition-one-image": Case(lambda: WeightNormalisedAddition(*conv_and_identity(), 3), (1, 3, 5, 3)),
+    "wn-addition-both-halve": Case(lambda: WeightNormalisedAddition(*both_halve(), 3), (2, 4, 6, 2)),
     "sigmoid": Case(Sigmoid, (3, 5)),
     "tanh": Case(Tanh, (1, 3, 5, 2)),
     "reshape": Case(lambda: Reshape((3, 5, 2)), (2, 30)),

@@ -17,6 +17,7 @@ from tinygan.layers import (
     WeightNorm,
     initialise,
 )
+from tinygan.models import resnet
 from tinygan.models.dcgan import NORMS, discriminator, generator
 from tinygan.parameters import Parameters
 from tinygan.streams import stream
@@ -91,6 +92,9 @@ def test_generators_first_layer_starts_small_under_weight_norm(norm, factor):
     parameters, _ = start(generator((16, 12), code_size=16, features=8, norm=norm))
     assert_uniform(parameters["linear.w"], factor / 4)
     assert_uniform(parameters["up1.w"], 1 / np.sqrt(16 * 4 * 4))  # the others do not
+    parameters, _ = start(resnet.generator((16, 12), 16, [8, 16], [1, 1], norm))
+    assert_uniform(parameters["linear.w"], factor / 4)
+    assert_uniform(parameters["up1_block0.sum.residual.tconv0.w"], 1 / np.sqrt(16 * 3 * 3))
 
 
 @pytest.mark.parametrize("norm", NORMS)

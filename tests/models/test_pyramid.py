@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tinygan.errors import UsageError
-from tinygan.models.dcgan import default_levels, discriminator, generator, pyramid
+from tinygan.models.dcgan import discriminator, generator
+from tinygan.models.pyramid import default_levels, pyramid
 from tinygan.ops.patches import Window
 
 SIDES = range(8, 257, 2)

@@ -6,7 +6,7 @@ from tinygan.backend import open_backend
 from tinygan.layers import Sequential
 from tinygan.layers.base import Backward
 from tinygan.losses import binary_cross_entropy
-from tinygan.models.dcgan import discriminator, generator
+from tinygan.models import dcgan, resnet
 from tinygan.parameters import Parameters
 from tinygan.streams import stream
 from tinygan.training.player import Player
@@ -23,10 +23,15 @@ def part(values: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
 
 def players(values: dict[str, np.ndarray], norm: str, precision: str) -> tuple[Player, Player]:
     """G and D in the sizes and with the parameters and running statistics of the oracle."""
-    size, code_size, features = values["reals"].shape[2:4], values["codes"].shape[-1], values["D.down0.w"].shape[-1]
+    size, code_size = values["reals"].shape[2:4], values["codes"].shape[-1]
+    if "blocks" in values:
+        levels = [values[name].tolist() for name in ("features", "blocks")]
+        networks = resnet.generator(size, code_size, *levels, norm), resnet.discriminator(size, *levels, norm)
+    else:
+        features = values["D.down0.w"].shape[-1]
+        networks = dcgan.generator(size, code_size, features, norm), dcgan.discriminator(size, features, norm)
     result = []
-    for which in "GD":
-        network = generator(size, code_size, features, norm) if which == "G" else discriminator(size, features, norm)
+    for which, network in zip("GD", networks, strict=True):
         player = Player(network, stream(0, "overwritten"), open_backend("cpu", precision))
         player.parameters.load(part(values, f"{which}."))
         player.buffers.load(part(values, f"{which}_buffers."))

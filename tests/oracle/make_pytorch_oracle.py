@@ -20,7 +20,9 @@ The same version of PyTorch on the same kind of processor writes the same bytes.
     alternating, shared                        ten steps of (d_real, d_fake, g)
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -207,8 +209,30 @@ def nhwc(x) -> np.ndarray:
     return (x.permute(0, 2, 3, 1) if x.ndim == 4 else x).detach().numpy().copy()
 
 
-def first_step(norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D: Tensors, D_buffers: Tensors) -> dict:
+class Networks(NamedTuple):
+    """An architecture: f(x, effective parameters, running statistics, size, training, trace) for G and for D."""
+
+    generator: Callable
+    discriminator: Callable
+    effective: Callable  # (parameters, norm) -> what the layers multiply by and add
+
+
+DCGAN = Networks(generator, discriminator, effective)
+
+
+def first_step(
+    norm: str,
+    size,
+    codes,
+    reals,
+    G: Tensors,
+    G_buffers: Tensors,
+    D: Tensors,
+    D_buffers: Tensors,
+    networks: Networks = DCGAN,
+) -> dict:
     """Activations, losses and all gradients at the given parameters; moves the running statistics."""
+    generator, discriminator, effective = networks
     G_trace, real_trace, fake_trace = {}, {}, {}
     judging = effective(D, norm)
     fake = generator(codes, effective(G, norm), G_buffers, size, trace=G_trace)
@@ -229,8 +253,11 @@ def first_step(norm: str, size, codes, reals, G: Tensors, G_buffers: Tensors, D:
     }
 
 
-def training_losses(norm: str, size, schedule: str, codes, reals, G, G_buffers, D, D_buffers) -> np.ndarray:
+def training_losses(
+    norm: str, size, schedule: str, codes, reals, G, G_buffers, D, D_buffers, networks: Networks = DCGAN
+) -> np.ndarray:
     """(d_real, d_fake, g) of every step; one step per element of ``codes`` and ``reals``."""
+    generator, discriminator, effective = networks
     optimisers = [torch.optim.RMSprop(net.values(), lr=LEARNING_RATE, alpha=0.9, eps=1e-6) for net in (G, D)]
 
     def step(network: Tensors, gradients) -> None:
@@ -265,10 +292,18 @@ def training_losses(norm: str, size, schedule: str, codes, reals, G, G_buffers, 
 def oracle(norm: str) -> dict[str, np.ndarray]:
     """Everything that ``pytorch_<norm>.npz`` holds."""
     rng = np.random.default_rng(NORMS.index(norm))
-    G, G_buffers = random_network("G", norm, SIZE, CODE, FEATURES, rng)
-    D, D_buffers = random_network("D", norm, SIZE, CODE, FEATURES, rng)
-    codes = rng.standard_normal((STEPS, 2, BATCH, CODE))
-    reals = rng.integers(0, 256, (STEPS, BATCH, *SIZE, 3), dtype=np.uint8)
+    arrays = {which: random_network(which, norm, SIZE, CODE, FEATURES, rng) for which in "GD"}
+    return results(norm, SIZE, CODE, (BATCH, STEPS), arrays, DCGAN, rng)
+
+
+def results(
+    norm: str, size, code: int, counts: tuple[int, int], arrays: dict, networks: Networks, rng
+) -> dict[str, np.ndarray]:
+    """What a file holds, for the parameters and running statistics in ``arrays``; ``counts`` are batch and steps."""
+    (G, G_buffers), (D, D_buffers) = arrays["G"], arrays["D"]
+    batch, steps = counts
+    codes = rng.standard_normal((steps, 2, batch, code))
+    reals = rng.integers(0, 256, (steps, batch, *size, 3), dtype=np.uint8)
     given = {"G": G, "G_buffers": G_buffers, "D": D, "D_buffers": D_buffers}
     values = {f"{kind}.{name}": array for kind, arrays in given.items() for name, array in arrays.items()}
     code_batches, real_batches = torch.tensor(codes), [nchw(real / 255) for real in reals]
@@ -277,10 +312,12 @@ def oracle(norm: str) -> dict[str, np.ndarray]:
         return [tensors(G, trained=True), tensors(G_buffers), tensors(D, trained=True), tensors(D_buffers)]
 
     state = fresh()
-    values |= first_step(norm, SIZE, code_batches[0, 0], real_batches[0], *state)
-    evaluated = generator(code_batches[0, 0], effective(state[0], norm), state[1], SIZE, training=False)
+    values |= first_step(norm, size, code_batches[0, 0], real_batches[0], *state, networks)
+    evaluated = networks.generator(
+        code_batches[0, 0], networks.effective(state[0], norm), state[1], size, training=False
+    )
     for schedule in ("alternating", "shared"):
-        values[schedule] = training_losses(norm, SIZE, schedule, code_batches, real_batches, *fresh())
+        values[schedule] = training_losses(norm, size, schedule, code_batches, real_batches, *fresh(), networks)
     return values | {"codes": codes, "reals": reals, "fake_evaluated": nhwc(evaluated)}
 
 

@@ -8,6 +8,7 @@ from tests.oracle.compare import TOLERANCES, assert_agrees, first_step, part, si
 torch = pytest.importorskip("torch", reason="PyTorch is not installed; the stored oracle covers small networks")
 
 from tests.oracle import make_pytorch_oracle as oracle  # noqa: E402  needs torch
+from tests.oracle import make_resnet_oracle as resnet_oracle  # noqa: E402
 
 SIZE, CODE, FEATURES, BATCH = (32, 32), 128, 64, 8
 ATTEMPTS = 8
@@ -60,10 +61,21 @@ def test_full_size_networks(norm, precision):
     assert_agrees(actual, expected, precision)
 
 
+@pytest.mark.parametrize("norm", resnet_oracle.NORMS)
+def test_residual_networks_in_the_sizes_of_training(norm):
+    """Non-square, three levels, several blocks; in float64, where no unit is within rounding of its kink."""
+    size, levels, rng = (34, 50), ((16, 24, 32), (2, 1, 2)), np.random.default_rng(0)
+    arrays = {which: resnet_oracle.random_network(which, norm, size, 32, *levels, rng) for which in "GD"}
+    expected = oracle.results(norm, size, 32, (4, 1), arrays, resnet_oracle.RESNET, rng)
+    expected |= {"features": np.array(levels[0]), "blocks": np.array(levels[1])}
+    assert_agrees(first_step(expected, norm, "float64"), expected, "float64")
+
+
 @pytest.mark.parametrize("norm", oracle.NORMS)
-def test_stored_oracle_is_what_the_script_makes(norm):
-    stored = np.load(oracle.Path(oracle.__file__).with_name(f"pytorch_{norm}.npz"), allow_pickle=False)
-    made = oracle.oracle(norm)
+@pytest.mark.parametrize(("made_by", "file"), [(oracle, "pytorch_{}.npz"), (resnet_oracle, "resnet_{}.npz")])
+def test_stored_oracle_is_what_the_script_makes(norm, made_by, file):
+    stored = np.load(made_by.Path(made_by.__file__).with_name(file.format(norm)), allow_pickle=False)
+    made = made_by.oracle(norm)
     assert set(stored.files) == set(made)
     for name, array in made.items():
         # Another version or processor may round elsewhere: 1e-9 of the largest element, as for tinygan.

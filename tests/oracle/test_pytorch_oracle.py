@@ -6,20 +6,24 @@ import numpy as np
 import pytest
 
 from tests.oracle.compare import TOLERANCES, assert_agrees, batches, first_step, part, players
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.training.step import SCHEDULES, Game
 
 LEARNING_RATE = 1e-3  # the oracle's
 
+FILES = {"dcgan": "pytorch_{}.npz", "resnet": "resnet_{}.npz"}
+
+both_models = pytest.mark.parametrize("model", FILES)
 every_norm = pytest.mark.parametrize("norm", NORMS)
 both_precisions = pytest.mark.parametrize("precision", TOLERANCES)
 
 
-def stored(norm: str) -> dict[str, np.ndarray]:
-    with np.load(Path(__file__).with_name(f"pytorch_{norm}.npz"), allow_pickle=False) as file:
+def stored(norm: str, model: str = "dcgan") -> dict[str, np.ndarray]:
+    with np.load(Path(__file__).with_name(FILES[model].format(norm)), allow_pickle=False) as file:
         return dict(file)
 
 
+@both_models
 @every_norm
 @both_precisions
 @pytest.mark.parametrize(
@@ -32,19 +36,20 @@ def stored(norm: str) -> dict[str, np.ndarray]:
     ],
     ids=["activations-and-losses", "discriminator-gradients", "generator-gradients", "running-statistics"],
 )
-def test_first_step(norm, precision, prefixes):
-    values = stored(norm)
+def test_first_step(model, norm, precision, prefixes):
+    values = stored(norm, model)
     actual = {name: array for name, array in first_step(values, norm, precision).items() if name.startswith(prefixes)}
     assert set(actual) == {name for name in values if name.startswith(prefixes)}
     assert all(array.dtype == precision for array in actual.values())
     assert_agrees(actual, values, precision)
 
 
+@both_models
 @every_norm
 @both_precisions
 @pytest.mark.parametrize("schedule", ["alternating", "shared"])
-def test_ten_training_steps(norm, precision, schedule):
-    values = stored(norm)
+def test_ten_training_steps(model, norm, precision, schedule):
+    values = stored(norm, model)
     game = Game(*players(values, norm, precision))
     step, code_batches = SCHEDULES[schedule]
     pairs = zip(*batches(values, precision), strict=True)
@@ -53,18 +58,20 @@ def test_ten_training_steps(norm, precision, schedule):
     assert_agrees({schedule: losses}, values, precision)
 
 
+@both_models
 @every_norm
-def test_oracle_is_worth_agreeing_with(norm):
+def test_oracle_is_worth_agreeing_with(model, norm):
     """Random parameters, unsaturated losses, slopes at the ends of their range, losses that training moves."""
-    values = stored(norm)
+    values = stored(norm, model)
     reals = values["reals"]
     assert reals.shape == (10, 3, 12, 18, 3)
     assert np.abs(values["D_activations_fake.logit"]).max() < 5
     for which in "GD":
         for name, gradient in part(values, f"{which}_grads.").items():
             layer = name.removesuffix(".b")
-            zero = layer in ("up1", "down1") and norm == "bn"  # a bias that batch norm takes out again
-            assert (np.abs(gradient).max() < 1e-12) == (zero and layer != name), name
+            # A bias that batch norm takes out again; G's linear layer has one per pixel, which it keeps.
+            zero = layer not in (name, "linear") and f"{which}.{layer}_norm.scale" in values
+            assert (np.abs(gradient).max() < 1e-12) == zero, name
         slopes = np.concatenate([array for name, array in part(values, f"{which}.").items() if name.endswith("slope")])
         assert slopes.min() == 0
         assert slopes.max() == 1

@@ -8,6 +8,9 @@ from tinygan.data.imageset import ImageSet
 from tinygan.streams import stream
 from tinygan.training.options import Options
 
+# In place of the DCGAN: two levels, G's inner one of two blocks, so that G and D differ.
+TINY_RESNET = {"model": "resnet", "d_features": [3, 5], "g_features": [4, 6], "d_blocks": [1, 1], "g_blocks": [1, 2]}
+
 
 @pytest.fixture
 def tiny_data(monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinygan.backend import open_backend
+from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, UsageError
 from tinygan.streams import stream
 from tinygan.training import checkpoint, loop, session
@@ -127,7 +128,7 @@ def test_the_running_test_chooses_the_best_checkpoint(tiny_options, monkeypatch)
 def test_the_running_test_sees_its_own_images_only_and_changes_nothing(tiny_options):
     run = session.start(tiny_options(norm="bn", iterations=2), ["test"])
     trainer = Trainer(run)
-    np.testing.assert_array_equal(trainer.test_images, run.images.images[session.split(48).running])
+    np.testing.assert_array_equal(trainer.test_images, run.images.images[split(48).running])
     trainer.run()
     before = [store.flat.copy() for player in run.game[:2] for store in player.stores().values()]
     trainer.running_test()
@@ -161,12 +162,16 @@ def test_a_set_smaller_than_a_batch_is_refused(tiny_options):
 def test_held_out_images_are_never_trained_on(tiny_options):
     run = session.start(tiny_options(batch_size=42), ["test"])
     assert len(run.source.indices) == 42  # 48 images less 2 and 4
-    assert set(session.split(48).train) == set(run.source.indices.tolist())
+    assert set(split(48).train) == set(run.source.indices.tolist())
 
 
+WIDER_RESNET = {"model": "resnet", "d_features": [16, 24, 32], "d_blocks": [1, 2, 1], "schedule": "shared"}
+
+
+@pytest.mark.parametrize("model", [{"features": 16}, WIDER_RESNET], ids=["dcgan", "resnet"])
 @pytest.mark.parametrize("batch", [1, 2, 32])
-def test_the_memory_estimate_is_what_a_step_takes(tiny_options, batch):
-    options = tiny_options(features=16, image_size=(32, 32), batch_size=batch)
+def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch):
+    options = tiny_options(**model, image_size=(32, 32), batch_size=batch)
     run = session.start(options, ["test"])
     resident, per_step = step_memory(options, run.game)
     trainer = Trainer(run)

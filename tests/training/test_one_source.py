@@ -7,10 +7,11 @@ import pytest
 
 import train
 from tests.gpu import emulator
+from tests.training.conftest import TINY_RESNET
 from tinygan.backend import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.gpu import products
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.training import checkpoint
 from tinygan.training.options import Options, flag, show
 
@@ -22,16 +23,17 @@ def arguments(options: Options, **changes):
 
 @pytest.mark.parametrize("schedule", ["alternating", "shared"])
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, norm, schedule, request, capsys):
+@pytest.mark.parametrize("model", [{}, TINY_RESNET], ids=["dcgan", "resnet"])
+def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, model, norm, schedule, request, capsys):
     reason = emulator.why_no_compiler()
     if reason:
         pytest.skip(reason)
-    options = tiny_options(norm=norm, schedule=schedule, precision="float64", iterations=7, keep_every=5)
+    options = tiny_options(norm=norm, schedule=schedule, precision="float64", iterations=7, keep_every=5, **model)
     assert run_script(train.main, arguments(options)) == 0
     request.getfixturevalue("fake_cupy")
     assert run_script(train.main, arguments(options, device="gpu")) == 0
     assert "pretended GPU" in capsys.readouterr().out
-    title = f"shapes-{norm}"
+    title = f"shapes-resnet-{norm}" if model else f"shapes-{norm}"
     cpu, gpu = (checkpoint.load(tmp_path / f"runs/0000{n}-{title}/checkpoints/last.safetensors") for n in (0, 1))
     for name, tensor in cpu.tensors.items():
         # The kernels against the CPU's cores: the same sums in another order.

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tinygan.errors import UsageError
-from tinygan.training.options import CHANGEABLE_ON_RESUME, PRESETS, Options, resolve, resume
+from tinygan.training.options import CHANGEABLE_ON_RESUME, PRESETS, RESNET_ONLY, Options, resolve, resume
 
 
 def test_typed_options_win_over_the_preset_and_the_preset_over_the_defaults():
@@ -29,11 +29,11 @@ def test_an_unknown_preset_is_named():
 def test_what_decides_the_weights_cannot_change_on_resume():
     stored = resolve({}, "celeba")
     different = {
-        "norm": "bn", "code_size": 1, "features": 1, "levels": 1, "dataset": "lsun", "image_size": (8, 8),
-        "crop_size": (8, 8), "batch_size": 1, "schedule": "shared", "loss": "least-squares", "seed": 1,
-        "precision": "float64", "name": "x",
+        "model": "resnet", "norm": "bn", "code_size": 1, "features": 1, "levels": 1, "dataset": "lsun",
+        "image_size": (8, 8), "crop_size": (8, 8), "batch_size": 1, "schedule": "shared",
+        "loss": "least-squares", "seed": 1, "precision": "float64", "name": "x", "augment": "flip",
     }  # fmt: skip
-    assert set(different) | set(CHANGEABLE_ON_RESUME) == set(vars(stored))
+    assert set(different) | set(RESNET_ONLY) | set(CHANGEABLE_ON_RESUME) == set(vars(stored))
     for name, value in different.items():
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} .* does not fit here.safetensors"):
             resume(stored, {name: value}, "here.safetensors")
@@ -42,3 +42,69 @@ def test_what_decides_the_weights_cannot_change_on_resume():
         assert resume(stored, {"precision": precision}, "here.safetensors").precision == precision
     changed = resume(stored, {"learning_rate": 1e-5, "iterations": 3}, "here.safetensors")
     assert (changed.learning_rate, changed.iterations) == (1e-5, 3)
+
+
+@pytest.mark.parametrize("name", RESNET_ONLY)
+def test_levels_cannot_change_on_resume(name):
+    stored = resolve({}, "resnet21-celeba")
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} 8,9 does not fit here.safetensors"):
+        resume(stored, {name: [8, 9]}, "here.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("given", "of_D", "of_G"),
+    [
+        ({}, ([64, 128, 256], [1, 1, 1]), ([64, 128, 256], [1, 1, 1])),
+        ({"features": 8, "levels": 2}, ([8, 16], [1, 1]), ([8, 16], [1, 1])),
+        ({"d_features": [3, 4]}, ([3, 4], [1, 1]), ([3, 4], [1, 1])),
+        ({"d_features": [3, 4], "d_blocks": [2, 1]}, ([3, 4], [2, 1]), ([3, 4], [2, 1])),
+        ({"d_features": [3, 4], "g_features": [5, 6, 7]}, ([3, 4], [1, 1]), ([5, 6, 7], [1, 1, 1])),
+        ({"d_blocks": [2, 1, 1], "g_blocks": [1, 1, 3]}, ([64, 128, 256], [2, 1, 1]), ([64, 128, 256], [1, 1, 3])),
+        ({"g_features": [5, 6, 7], "g_blocks": [1, 2, 3]}, ([64, 128, 256], [1, 1, 1]), ([5, 6, 7], [1, 2, 3])),
+    ],
+)
+def test_levels_that_are_not_given(given, of_D, of_G):
+    options = Options(model="resnet", **given)
+    assert (options.residual_levels("d"), options.residual_levels("g")) == (of_D, of_G)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"d_blocks": [1, 1]}, r"3 levels of --d-features, 2 of --d-blocks: give each level"),
+        ({"g_features": [4, 5], "g_blocks": [1, 1, 1]}, r"2 levels of --g-features, 3 of --g-blocks: give each level"),
+        (
+            {"d_features": [4, 5], "levels": 3},
+            r"2 levels of --d-features, 2 of --d-blocks, --levels 3: give each level",
+        ),
+        ({"d_features": [4, 0, 5]}, r"--d-features 4,0,5: give at least 1"),
+        ({"g_blocks": []}, r"--g-blocks : give at least 1"),
+        ({"d_features": [1] * 9}, r"9 levels are too many for images of 32x32"),
+        ({"levels": 0}, r"levels is 0"),
+        ({"image_size": (6, 6)}, r"6x6 is too small"),
+        ({"image_size": (33, 32)}, r"32x33: width and height must be even"),
+    ],
+)
+def test_levels_that_cannot_be(given, message):
+    with pytest.raises(UsageError, match=message):
+        Options(model="resnet", **given)
+
+
+@pytest.mark.parametrize("name", RESNET_ONLY)
+def test_options_of_the_other_model_are_refused(name):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} belongs to --model resnet"):
+        Options(**{name: [1, 1, 1]})
+
+
+def test_options_from_before_there_were_two_models_are_those_of_the_dcgan():
+    stored = Options(norm="bn").to_json()
+    for name in ("model", *RESNET_ONLY):
+        del stored[name]
+    assert Options.from_json(stored) == Options(norm="bn", model="dcgan")
+
+
+def test_the_21_layers_of_the_paper():
+    options = resolve({}, "resnet21-celeba")
+    assert options.residual_levels("d") == options.residual_levels("g") == ([64, 128, 256, 384, 512], [2] * 5)
+    assert (options.image_size, options.crop_size, options.code_size) == ((160, 160), (160, 160), 128)
+    assert (options.norm, options.learning_rate, options.schedule, options.loss) == ("wn", 2e-5, "shared", "bce")

@@ -7,8 +7,9 @@ import signal
 import numpy as np
 import pytest
 
+from tests.training.conftest import TINY_RESNET
 from tinygan.errors import Stopped, TinyganError, UsageError
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.training import checkpoint, session
 from tinygan.training import options as training_options
 from tinygan.training.loop import Trainer
@@ -48,9 +49,10 @@ def assert_same_state(one, other):
 
 @pytest.mark.parametrize("schedule", ["alternating", "shared"])
 @pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("model", [{}, TINY_RESNET], ids=["dcgan", "resnet"])
 @pytest.mark.parametrize("k", [4, 6])  # at the end of a log interval, and within one; 7·6 < 48 < 7·13: two epochs
-def test_resume_is_exact(tiny_options, norm, schedule, k):
-    options = {"norm": norm, "schedule": schedule, "warmup": 8}
+def test_resume_is_exact(tiny_options, norm, schedule, model, k):
+    options = {"norm": norm, "schedule": schedule, "warmup": 8, **model}
     whole = run(tiny_options(**options))
     first = run(tiny_options(**options, iterations=k))
     second = go_on(first.folder.last, iterations=13)

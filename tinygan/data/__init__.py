@@ -1,8 +1,9 @@
 """Images, from where they are kept to what a training step takes.
 
-    imageset.py         a data set in memory: uint8 (N, H, W, 3), labels, its source and its fingerprint
+    imageset.py         a data set as a run holds it: uint8 (N, H, W, 3), split, source and fingerprint
     split.py            which images train, which choose the best checkpoint, which give the final figure
     transform.py        crop and scale to the size that the network draws
+    decode.py           one image file's bytes to pixels, with a word on what had to be converted
 
     cifar10.py          CIFAR-10, found on the disk or downloaded
     cifar10_batches.py  its two file formats
@@ -13,6 +14,17 @@
     folder.py           any folder of images: CelebA, exported LSUN, your own
     batches.py          the order in which training walks through the images
 
+What data_prep.py makes of them, once:
+
+    packed.py           the format, and how it is opened
+    storedsplit.py      the split in it, by file name
+    prepare.py          from a source to a packed set: workers.py decodes, unfinished.py keeps what is finished,
+                        finish.py gives every file its place
+    sources/            a folder, a zip archive, an LSUN database, CIFAR-10
+    partition.py        CelebA's official division
+    measurepixels.py    check sum, mean and spread
+    describe.py         what a packed set is, in words, and whether it still is that
+
 Everything is kept as bytes in NHWC and becomes float in [0, 1] only in a training step.
 """
 
@@ -20,12 +32,13 @@ from pathlib import Path
 
 from tinygan.data import cifar10, folder, shapes
 from tinygan.data.imageset import ImageSet
+from tinygan.data.packed import DESCRIPTION, is_packed, open_packed, read_description
 from tinygan.data.transform import Size, fit_array
 from tinygan.errors import UsageError
 
 FOLDERS = {  # data sets that are read from a folder of image files, and what --data-dir must name for each
     "celeba": "the folder of CelebA's aligned images (img_align_celeba with 000001.jpg and so on)",
-    "lsun": "a folder of image files exported from LSUN (the LMDB itself is not read)",
+    "lsun": "a folder that data_prep.py lsun made, or one of image files exported from LSUN",
     "folder": "a folder of image files (JPEG, PNG, WebP or BMP; sub-folders are read too)",
 }
 DATASETS = ("cifar10", "celeba", "lsun", "folder", "shapes")
@@ -36,10 +49,12 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
 
     Args:
         dataset: the data set's name.
-        data_dir: where it is. Required for celeba, lsun and folder; optional for cifar10, which is downloaded
-            without it; shapes takes none.
+        data_dir: where it is, packed or as it came. Required for celeba, lsun and folder; optional for cifar10, which
+            is downloaded without it; shapes takes none.
         size: (height, width) of the images.
         crop: (height, width) cut from the centre before scaling, or None.
+
+    A packed set whose images are larger than ``size`` is used through windows (see :class:`ImageSet`).
 
     Raises:
         UsageError: an unknown name, a missing or needless ``data_dir``, a size or crop that is not positive, or a
@@ -50,16 +65,37 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         raise UsageError(f"unknown data set {dataset!r}; choose one of {', '.join(DATASETS)}")
     if min(*size, *(crop or size)) < 1:
         raise UsageError(f"image size {size} and crop {crop} must be positive (height, width)")
+    if data_dir is None and dataset == "cifar10" and _is_packed_cifar10(size, crop):
+        data_dir = cifar10.DOWNLOAD_FOLDER
+    if data_dir and is_packed(data_dir):
+        images = open_packed(data_dir, size, crop)
+        if images.name != dataset:
+            raise UsageError(f"{data_dir} holds {images.name}, not {dataset}: leave --dataset out")
+        return images
     if dataset in FOLDERS:
         if data_dir is None:
             raise UsageError(f"the data set {dataset} needs --data-dir: {FOLDERS[dataset]}")
         if dataset == "lsun" and (Path(data_dir) / "data.mdb").exists():
-            raise UsageError(f"{data_dir} is an LMDB; --data-dir must name {FOLDERS['lsun']}")
+            raise UsageError(
+                f"{data_dir} is an LMDB; prepare it once: data_prep.py lsun --source {data_dir} --image-size "
+                f"{size[1]}x{size[0]} --out DIR, then name DIR with --data-dir"
+            )
         return folder.load(data_dir, size, crop, dataset)
     if dataset == "cifar10":
         images = cifar10.load(data_dir)
     elif data_dir is None:
         images = shapes.load()
     else:
-        raise UsageError("the data set shapes is drawn, not read; leave --data-dir out")
+        raise UsageError(
+            "the data set shapes is drawn, not read; leave --data-dir out, or name the data set with --dataset"
+        )
     return ImageSet(images.name, fit_array(images.images, size, crop), images.labels, images.source)
+
+
+def _is_packed_cifar10(size: Size, crop: Size | None) -> bool:
+    """Whether the folder that CIFAR-10 is downloaded into holds it packed in this form."""
+    if not (cifar10.DOWNLOAD_FOLDER / DESCRIPTION).exists():
+        return False
+    packed = read_description(cifar10.DOWNLOAD_FOLDER)
+    same_crop = packed["crop"] == (list(crop) if crop else None)
+    return packed["dataset"] == "cifar10" and (packed["height"], packed["width"]) == size and same_crop

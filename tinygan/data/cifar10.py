@@ -65,21 +65,38 @@ def load(data_dir: Path | None = None) -> ImageSet:
     Raises:
         TinyganError: nothing is found, the download fails, or a file is missing or damaged.
     """
-    place = DOWNLOAD_FOLDER if data_dir is None else Path(data_dir)
-    found = _find(place)
-    if found is None and data_dir is None:
-        found = BINARY, place / BINARY.archive
-        download(DOWNLOAD_URL + BINARY.archive, place / BINARY.archive, BINARY.length, BINARY.sha256)
-    if found is None:
-        raise TinyganError(
-            f"no CIFAR-10 at {place}: looked for {BINARY.archive}, {PYTHON.archive}, {BINARY.folder}/ and "
-            f"{PYTHON.folder}/ (or their batch files); leave --data-dir out to download it (162 MB)"
-        )
-    version, path = found
-    read = _read_folder if path.is_dir() else _read_archive
-    images, labels = _join(version, path, read(version, path))
+    version, path = locate(data_dir)
+    images, labels = _join(version, path, read_batches(version, path))
     source = f"CIFAR-10, training and test images joined, {len(images)} images from {path}"
     return ImageSet("cifar10", images, labels, source)
+
+
+def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[Version, Path]:
+    """The version that is there, with the path of its archive or of its folder of batches; downloaded if need be.
+
+    Args:
+        data_dir: as in :func:`load`; None looks into ``download_to`` and into ``data/cifar10``.
+        download_to: the folder that the binary archive is downloaded into.
+
+    Raises:
+        TinyganError: nothing is found, or the download fails.
+    """
+    places = [Path(data_dir)] if data_dir else [download_to, DOWNLOAD_FOLDER]
+    found = next(filter(None, map(_find, places)), None)
+    if found is None and data_dir is None:
+        found = BINARY, download_to / BINARY.archive
+        download(DOWNLOAD_URL + BINARY.archive, found[1], BINARY.length, BINARY.sha256)
+    if found is None:
+        raise TinyganError(
+            f"no CIFAR-10 at {data_dir}: looked for {BINARY.archive}, {PYTHON.archive}, {BINARY.folder}/ and "
+            f"{PYTHON.folder}/ (or their batch files); name no folder to have it downloaded (162 MB)"
+        )
+    return found
+
+
+def read_batches(version: Version, path: Path) -> Iterator[tuple[str, bytes]]:
+    """(file name, content) of the batches that are at ``path``, an archive or a folder, in whatever order they come."""
+    return _read_folder(version, path) if path.is_dir() else _read_archive(version, path)
 
 
 def _find(place: Path) -> tuple[Version, Path] | None:

@@ -12,7 +12,7 @@ RECORDS = 10_000  # images in each batch file
 SIDE = 32
 PIXEL_BYTES = 3 * SIDE * SIDE
 CLASSES = 10
-REMEDY = "unpack the archive again, or leave --data-dir out to download it"
+REMEDY = "unpack the archive again, or name no folder to have it downloaded"
 
 Batch = tuple[np.ndarray, np.ndarray]  # images uint8 (R, H, W, 3), labels int64 (R,)
 

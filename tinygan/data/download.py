@@ -36,13 +36,13 @@ def download(url: str, path: Path, length: int, sha256: str) -> None:
     path = Path(path)
     remedy = (
         f"download it by hand with a browser, put the file into the folder {path.parent} "
-        f"and pass --data-dir {path.parent}"
+        "and give the same command again"
     )
     with _one_line(url, remedy):
         response = urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS)
     with response:
         block = _read(response, url, remedy)
-        if _is_web_page(block):
+        if is_web_page(block):
             raise TinyganError(f"{url} gave a web page (HTML), not an archive; {remedy}")
         announced = response.headers.get("Content-Length", str(length))
         if announced != str(length):
@@ -81,7 +81,7 @@ def check_archive(path: Path, length: int, sha256: str) -> None:
     path = Path(path)
     remedy = "delete it and download it again"
     with open(path, "rb") as file:
-        if _is_web_page(file.read(BLOCK_BYTES)):
+        if is_web_page(file.read(BLOCK_BYTES)):
             raise TinyganError(f"{path} is a web page (HTML) saved under an archive's name; {remedy}")
         size = path.stat().st_size
         if size < length:
@@ -94,7 +94,7 @@ def check_archive(path: Path, length: int, sha256: str) -> None:
         raise TinyganError(f"{path} has another SHA-256 than expected ({found}, not {sha256}); {remedy}")
 
 
-def _is_web_page(beginning: bytes) -> bool:
+def is_web_page(beginning: bytes) -> bool:
     return beginning.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 

@@ -1,22 +1,21 @@
 """Any folder of images as a data set: every file decoded, fitted and kept in memory as bytes."""
 
 import os
-import warnings
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from tinygan.data.decode import LARGEST_FILE, decode, quiet_decoders, reason
 from tinygan.data.imageset import ImageSet
-from tinygan.data.transform import Size, fit
+from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # the only decoders that a file's bytes can choose, whatever its name
-LARGEST_IMAGE = 50_000_000  # pixels; a file of some kilobytes may claim far more and fill the memory
 BROKEN_SHARE = 0.01  # of the files may be undecodable; beyond it something is wrong with the folder
 BLOCK = 64  # files for one thread at a time
 
@@ -43,9 +42,9 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     if not data_dir.is_dir():
         what = "is a file; unpack it if it is an archive and name" if data_dir.exists() else "does not exist; name"
         raise TinyganError(f"{data_dir} {what} the folder of images itself")
-    paths, links = _find(data_dir)
+    paths, links, _, _ = find_images(data_dir)
     if not paths:
-        left_out = f" (left out: {links} symbolic links that lead out of it)" if links else ""
+        left_out = f" (left out: {len(links)} symbolic links that lead out of it)" if links else ""
         wanted = " ".join(EXTENSIONS)
         raise TinyganError(f"no images below {data_dir}: looked for files named *{wanted}{left_out}; check --data-dir")
     try:
@@ -67,20 +66,48 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     return ImageSet(name, images, None, source)
 
 
-def _find(root: Path) -> tuple[list[Path], int]:
-    """The image files below ``root``, sorted, and the number of links left out because they lead out of it."""
-    paths, links, home = [], 0, root.resolve()
-    for folder, subfolders, files in os.walk(root):
+class Found(NamedTuple):
+    """What is below a folder, sorted by path.
+
+    Attributes:
+        paths: image files.
+        links: symbolic links, named as images, that lead out of the folder.
+        odd: what else is named as an image and is no file: a link to nowhere, a pipe.
+        others: files that are not named as images, by extension.
+    """
+
+    paths: list[Path]
+    links: list[Path]
+    odd: list[Path]
+    others: Counter[str]
+
+
+def find_images(root: Path) -> Found:
+    """Walk through ``root``; hidden files and folders and ``__MACOSX`` are passed over without a word.
+
+    Raises:
+        TinyganError: a folder in it cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise TinyganError(f"cannot read the folder {error.filename} ({error.strerror}); make it readable or move it")
+
+    paths, links, odd, others, home = [], [], [], Counter(), root.resolve()
+    for folder, subfolders, files in os.walk(root, onerror=refuse):
         subfolders[:] = [name for name in subfolders if not name.startswith(".") and name != "__MACOSX"]
         for name in files:
             path = Path(folder, name)
-            if name.startswith(".") or path.suffix.lower() not in EXTENSIONS or not path.is_file():
+            if name.startswith("."):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(home):
-                links += 1
+            if path.suffix.lower() not in EXTENSIONS:
+                others[path.suffix.lower() or "without extension"] += 1
+            elif path.is_symlink() and not path.resolve().is_relative_to(home):
+                links.append(path)
             else:
-                paths.append(path)
-    return sorted(paths, key=lambda path: path.relative_to(root).as_posix()), links
+                (paths if path.is_file() else odd).append(path)
+    for listed in (paths, links, odd):
+        listed.sort(key=lambda path: path.relative_to(root).as_posix())
+    return Found(paths, links, odd, others)
 
 
 def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> dict[int, Exception]:
@@ -93,8 +120,7 @@ def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> dic
     skipped = {}
     pool = ThreadPoolExecutor(os.cpu_count())  # threads are enough: Pillow decodes and scales without Python's lock
     try:
-        with warnings.catch_warnings(), tqdm(total=len(paths), desc="images", unit="file", disable=None) as bar:
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd files: they are decoded, or skipped and counted
+        with quiet_decoders(), tqdm(total=len(paths), desc="images", unit="file", disable=None) as bar:
             for count, broken in pool.map(decode_block, range(0, len(paths), BLOCK)):
                 bar.update(count)
                 skipped |= broken
@@ -112,10 +138,7 @@ def _decode(
     """Write images[k] for each number k; yield (k, reason) for a file that has to be skipped."""
     for k in numbers:
         try:
-            with Image.open(paths[k], formats=FORMATS) as image:
-                if image.width * image.height > LARGEST_IMAGE:
-                    raise ValueError(f"{image.width}x{image.height} pixels are more than {LARGEST_IMAGE}")
-                images[k] = np.asarray(fit(ImageOps.exif_transpose(image), images.shape[1:3], crop))
+            images[k], _ = decode(read_file(paths[k]), images.shape[1:3], crop)
         except MemoryError:
             raise
         except Exception as error:  # decoders meet damage with nearly any type of exception
@@ -124,5 +147,10 @@ def _decode(
 
 def _describe(paths: list[Path], skipped: dict[int, Exception]) -> str:
     number, error = next(iter(skipped.items()))
-    reason = "no readable JPEG, PNG, WebP or BMP" if isinstance(error, Image.UnidentifiedImageError) else error
-    return " ".join(f"{paths[number]}: {reason}".split())
+    return f"{paths[number]}: {reason(error)}"
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes, but not many more than :func:`decode` takes."""
+    with open(path, "rb") as file:
+        return file.read(LARGEST_FILE + 1)

@@ -1,20 +1,27 @@
-"""A data set in memory: every image as bytes, and where it came from."""
+"""A data set as a run holds it: every image as bytes, which of them train, and where they came from."""
 
 import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from tinygan.data.split import Split, split
+from tinygan.data.transform import Size, centre
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images of one size, held whole in memory as a training run wants them.
+    """Images of one size, in memory or mapped into it, as a training run wants them.
 
     Attributes:
         name: the data set's name, one of ``tinygan.data.DATASETS``.
         images: uint8 (N, H, W, 3), sRGB values 0 to 255.
         labels: int64 (N,), or None where the source has none.
         source: one line for people: where the images came from and what was left out.
+        split: which images train and test; the usual one unless a packed set brings its own.
+        size: (height, width) that the networks draw, where it is smaller than the images: tests are then made on the
+            centre of each image, and training takes windows of it.
+        known_fingerprint: what :meth:`fingerprint` would compute, where it was computed before.
 
     Raises:
         ValueError: an array has the wrong type or shape (a defect of the loader that made it).
@@ -24,6 +31,9 @@ class ImageSet:
     images: np.ndarray
     labels: np.ndarray | None
     source: str
+    split: Split | None = None
+    size: Size | None = None
+    known_fingerprint: str | None = None
 
     def __post_init__(self):
         images, labels = self.images, self.labels
@@ -34,13 +44,37 @@ class ImageSet:
         if "\n" in self.source:
             raise ValueError("source must be one line")
 
+        if self.split is None:
+            object.__setattr__(self, "split", split(len(images)))
+        if self.size is None:
+            object.__setattr__(self, "size", images.shape[1:3])
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The images of these rows, uint8 (n, *size, 3): whole, or their centre where ``size`` is smaller."""
+        (top, left), (height, width) = centre(self.images.shape[1:3], self.size), self.size
+        return self.images[rows, top : top + height, left : left + width]
+
     def fingerprint(self) -> str:
         """``sha256:<hex>`` over shape and pixels: equal for equal images, wherever they were loaded from.
 
         A run stores it, so that a checkpoint or a test result can be tied to exactly these images in this order
-        (the paper's code re-used split files on changed folders without noticing; notes, B12).
+        (the paper's code re-used split files on changed folders without noticing; notes, B12). A split that is not
+        the usual one enters as well, since a run on another one may have trained on images that this one tests.
         """
+        if self.known_fingerprint:
+            return self.known_fingerprint
         digest = hashlib.sha256(repr(self.images.shape).encode())
         for start in range(0, len(self.images), 1000):  # in blocks: a view that is not contiguous is never copied whole
             digest.update(np.ascontiguousarray(self.images[start : start + 1000]))
-        return f"sha256:{digest.hexdigest()}"
+        return with_split(f"sha256:{digest.hexdigest()}", self.split)
+
+
+def with_split(pixels: str, division: Split) -> str:
+    """The fingerprint of a set from that of its pixels: the same, unless its split is not the usual one."""
+    usual = split(sum(map(len, division)))
+    if all(np.array_equal(one, other) for one, other in zip(division, usual, strict=True)):
+        return pixels
+    digest = hashlib.sha256(pixels.encode())
+    for rows in division:
+        digest.update(len(rows).to_bytes(8, "little") + rows.astype("<i8").tobytes())
+    return f"sha256:{digest.hexdigest()}"

@@ -11,7 +11,7 @@ FINAL_TEST_IMAGES = 2000
 
 
 class Split(NamedTuple):
-    """Indices into an ImageSet, int64, pairwise disjoint, together all of 0 .. N-1, each in random order.
+    """Indices into an ImageSet, int64, pairwise disjoint, each in random order; without a partition all of 0 .. N-1.
 
     Attributes:
         train: the images that the discriminator sees.
@@ -24,7 +24,13 @@ class Split(NamedTuple):
     final: np.ndarray
 
 
-def split(count: int, seed: int = 0) -> Split:
+def split(
+    count: int,
+    seed: int = 0,
+    running: int = RUNNING_TEST_IMAGES,
+    final: int = FINAL_TEST_IMAGES,
+    partition: np.ndarray | None = None,
+) -> Split:
     """Divide ``count`` images by a seeded permutation: 200 running test, 2000 final test, the rest for training.
 
     A small set gives at most 1/20 and 1/10 of itself to the tests, which may leave a test empty (fewer than 20 and
@@ -36,16 +42,25 @@ def split(count: int, seed: int = 0) -> Split:
     beside the data, and took the running test from *inside* the final test: the checkpoint was chosen on part of the
     images that it was then reported on (notes, B11 and B12). Here the three are disjoint.
 
+    Args:
+        running: wanted size of the running test.
+        final: wanted size of the final test.
+        partition: (N,) of 0, 1, 2: an official division into training, validation and test. All of the first trains,
+            the running test is drawn from the second and the final test from the third; what is left of them is not
+            used.
+
     Raises:
         ValueError: there is no image to split.
     """
     if count < 1:
         raise ValueError(f"cannot split {count} images")
-    running_count = min(RUNNING_TEST_IMAGES, count // 20)
-    final_count = min(FINAL_TEST_IMAGES, count // 10)
     # Sorting raw words instead of Generator.permutation: NumPy promises that a bit generator's words never change,
     # but not how a permutation is made of them, and this one must be the same in ten years.
     words = stream(seed, "split").bit_generator.random_raw(count)
     order = np.argsort(words, kind="stable").astype(np.int64)
-    running, final, train = np.split(order, [running_count, running_count + final_count])
-    return Split(train, running, final)
+    if partition is not None:
+        of = [order[partition[order] == code] for code in range(3)]
+        return Split(of[0], of[1][:running], of[2][:final])
+    running, final = min(running, count // 20), min(final, count // 10)
+    first, second, rest = np.split(order, [running, running + final])
+    return Split(rest, first, second)

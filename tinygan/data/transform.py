@@ -72,4 +72,9 @@ def _corner(whole: Size, crop: Size) -> Size:
             f"the crop of {crop[0]}x{crop[1]} (height x width) does not fit into an image of {whole[0]}x{whole[1]}; "
             "choose a smaller crop or none"
         )
-    return (whole[0] - crop[0]) // 2, (whole[1] - crop[1]) // 2
+    return centre(whole, crop)
+
+
+def centre(whole: Size, part: Size) -> Size:
+    """(top, left) of a window of ``part`` pixels in the middle of ``whole``."""
+    return (whole[0] - part[0]) // 2, (whole[1] - part[1]) // 2

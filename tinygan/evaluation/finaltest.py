@@ -9,7 +9,6 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
-from tinygan.data.split import split
 from tinygan.errors import TinyganError
 from tinygan.evaluation.reconstruction import Reconstruction, Search, join, reconstruct, summary
 from tinygan.evaluation.trained import TrainedRun
@@ -35,11 +34,11 @@ def reconstruction_test(
     Raises:
         TinyganError: the set is empty, or the data is not the run's.
     """
-    images = run.load_images(data_dir).images
-    targets = images[getattr(split(len(images)), which_set)]
+    images = run.load_images(data_dir)
+    targets = images.take(getattr(images.split, which_set))
     if not len(targets):
         raise TinyganError(
-            f"{run.folder.path}: its data set of {len(images)} images is too small for a {which_set} test"
+            f"{run.folder.path}: its data set of {len(images.images)} images is too small for a {which_set} test"
         )
     identity = {
         "set": which_set,

@@ -13,6 +13,7 @@ from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES, Game
 
 MIB = 2**20
+FEWEST_IMAGES = 8
 
 
 def describe(options: Options) -> str:
@@ -57,15 +58,18 @@ def _shape_text(shape: tuple[int, ...]) -> str:
 def step_memory(options: Options, game: Game) -> tuple[float, float]:
     """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
 
-    Steps with a quarter and with half of the batch are run and their allocations traced; a straight line through the
-    two gives the whole batch, since everything else that a step keeps is per image.
+    Steps with half of the batch and with three quarters of that are run and their allocations traced; a straight line
+    through the two gives the whole batch, since everything else that a step keeps is per image. Of few images the peak
+    may lie elsewhere in the step, where the weights are what counts; so half is at least ``FEWEST_IMAGES``.
     """
     resident = sum(store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), player.gradients))
-    quarter, half, whole = (-(-options.batch_size // divisor) for divisor in (4, 2, 1))
-    if quarter == half:
-        return resident, _peak(options, game, whole)
-    at_quarter, at_half = _peak(options, game, quarter), _peak(options, game, half)
-    return resident, at_half + (whole - half) * (at_half - at_quarter) / (half - quarter)
+    batch = options.batch_size
+    if batch <= FEWEST_IMAGES:
+        return resident, _peak(options, game, batch)
+    half = max(FEWEST_IMAGES, -(-batch // 2))
+    fewer = half * 3 // 4
+    at_half, at_fewer = _peak(options, game, half), _peak(options, game, fewer)
+    return resident, at_half + (batch - half) * (at_half - at_fewer) / (half - fewer)
 
 
 def _peak(options: Options, game: Game, images: int) -> int:

@@ -22,5 +22,5 @@ def preview_codes(options: Options) -> np.ndarray:
 
 
 def to_unit_range(images: np.ndarray, backend: Backend) -> Array:
-    """uint8 host images (N, H, W, 3) -> [0, 1] on the device; the bytes travel, not the floats."""
+    """uint8 images (N, H, W, 3), on the host or there already -> [0, 1] on the device; bytes travel, not floats."""
     return backend.xp.asarray(images).astype(backend.dtype) / 255

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, Stopped
 from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary
 from tinygan.images import save_grid
+from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import preview_codes
@@ -18,7 +18,6 @@ from tinygan.training.iteration import iteration_of
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
-from tinygan.training.signals import StopRequest
 from tinygan.training.status import Status
 
 GRID_COUNT = 100  # images in a grid of the running test
@@ -34,7 +33,7 @@ class Trainer:
         self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
         self.iteration = iteration_of(session, self.losses, lambda text: self.status.note(text))
         self.preview = self.backend.to_device(preview_codes(self.options))
-        self.test_images = session.images.images[split(len(session.images.images)).running]
+        self.test_images = session.images.take(session.images.split.running)
 
     def run(self) -> None:
         """Train until the last iteration or a signal.

@@ -6,14 +6,22 @@ from pathlib import Path
 
 from tinygan.backend import DEVICES, PRECISIONS
 from tinygan.data import DATASETS
+from tinygan.data.batches import AUGMENTATIONS
+from tinygan.data.packed import is_packed, read_description
 from tinygan.errors import UsageError
 from tinygan.losses import ADVERSARIAL_LOSSES
-from tinygan.models.dcgan import NORMS, pyramid
+from tinygan.models.norms import NORMS
+from tinygan.models.pyramid import default_levels, pyramid
 from tinygan.training.step import SCHEDULES
 
 Size = tuple[int, int]  # (height, width) in pixels
+Levels = list[int]  # one number per level, from the image inwards; a list, since `show` takes a tuple for a size
+
+MODELS = ("dcgan", "resnet")
+RESNET_ONLY = ("d_features", "g_features", "d_blocks", "g_blocks")
 
 CHOICES = {
+    "model": MODELS,
     "norm": NORMS,
     "loss": tuple(ADVERSARIAL_LOSSES),
     "schedule": tuple(SCHEDULES),
@@ -33,14 +41,20 @@ class Options:
         UsageError: naming the option and what it takes.
     """
 
+    model: str = "dcgan"
     norm: str = "wn"
     code_size: int = 128
     features: int = 64
     levels: int | None = None
+    d_features: Levels | None = None
+    g_features: Levels | None = None
+    d_blocks: Levels | None = None
+    g_blocks: Levels | None = None
     dataset: str = "shapes"
     data_dir: str | None = None
     image_size: Size = (32, 32)
     crop_size: Size | None = None
+    augment: str = ""
     batch_size: int = 32
     iterations: int = 100_000
     learning_rate: float = 1e-4
@@ -72,9 +86,46 @@ class Options:
             raise UsageError(f"--learning-rate is {self.learning_rate}: it must be a positive number")
         if self.crop_size and min(self.crop_size) < 1:
             raise UsageError("--crop-size must be at least 1 pixel each way")
+        if not set(filter(None, self.augment.split(","))) <= set(AUGMENTATIONS):
+            raise UsageError(f"--augment {self.augment!r}: give one or both of {','.join(AUGMENTATIONS)}, with a comma")
         if not self.name.replace("-", "").replace("_", "").isalnum() and self.name:
             raise UsageError(f"--name {self.name!r}: use letters, digits, '-' and '_' only; it becomes a folder's name")
-        pyramid(self.image_size, self.levels)
+        self._check_network()
+
+    def _check_network(self) -> None:
+        for name in RESNET_ONLY:
+            value = getattr(self, name)
+            if value is not None and self.model != "resnet":
+                raise UsageError(f"{flag(name)} belongs to --model resnet: add that, or leave it out")
+            if value is not None and (not value or min(value) < 1):
+                raise UsageError(f"{flag(name)} {show(value)}: give at least 1 for each level, with commas")
+        if self.model == "dcgan":
+            pyramid(self.image_size, self.levels)
+            return
+        for network in ("d", "g"):
+            features, blocks = self.residual_levels(network)
+            if len(features) != len(blocks) or self.levels not in (None, len(features)):
+                levels = f", --levels {self.levels}" if self.levels else ""
+                raise UsageError(
+                    f"{len(features)} levels of --{network}-features, {len(blocks)} of --{network}-blocks{levels}: "
+                    "give each level one number of each"
+                )
+            pyramid(self.image_size, len(features))
+
+    def residual_levels(self, network: str) -> tuple[Levels, Levels]:
+        """Channels and residual blocks of each level of ``network``, "d" or "g".
+
+        Where D's are not given, the channels are the DCGAN's, features·2^level, with one block per level. Where G's are
+        not given they are D's; so are its blocks, if it has as many levels.
+        """
+        levels = default_levels(self.image_size) if self.levels is None else self.levels
+        doubling = [self.features * 2**level for level in range(levels)]
+        features = self.d_features or doubling
+        blocks = self.d_blocks or [1] * len(features)
+        if network == "g":
+            features = self.g_features or features
+            blocks = self.g_blocks or (blocks if len(blocks) == len(features) else [1] * len(features))
+        return features, blocks
 
     def to_json(self) -> dict:
         """As a dict that JSON can hold."""
@@ -100,6 +151,25 @@ PRESETS: dict[str, dict] = {
     # The worked example of the paper's DCGAN code.
     "celeba": {"dataset": "celeba", "crop_size": (160, 160), **_CELEBA},
     "lsun": {"dataset": "lsun", **_CELEBA},
+    # The paper's 21 layers, with the constants of its ResNet code (notes A4).
+    "resnet21-celeba": {
+        "model": "resnet",
+        "dataset": "celeba",
+        "crop_size": (160, 160),
+        "image_size": (160, 160),
+        "d_features": [64, 128, 256, 384, 512],
+        "d_blocks": [2, 2, 2, 2, 2],
+        "learning_rate": 2e-5,
+        "schedule": "shared",
+        "iterations": 1_000_000,
+    },
+    # Small enough for two CPU cores; not the paper's.
+    "resnet-cifar10": {
+        "model": "resnet",
+        "dataset": "cifar10",
+        "d_features": [48, 96, 192],
+        "schedule": "shared",
+    },
 }
 
 
@@ -109,10 +179,33 @@ def flag(name: str) -> str:
 
 
 def resolve(explicit: dict, preset: str | None) -> Options:
-    """Defaults, then the preset's values, then those that were typed."""
+    """Defaults, then the preset's values, then what a packed data set brings, then those that were typed."""
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
-    return Options(**(PRESETS.get(preset, {}) | explicit))
+    return Options(**(PRESETS.get(preset, {}) | _packed(explicit) | explicit))
+
+
+def _packed(explicit: dict) -> dict:
+    """Data set, image size and crop of the packed set that ``--data-dir`` names; nothing if it names none.
+
+    Raises:
+        UsageError: one of them was typed and is another.
+    """
+    folder = explicit.get("data_dir")
+    if not folder or not is_packed(folder):
+        return {}
+    packed = read_description(folder)
+    brings = {"dataset": packed["dataset"], "image_size": (packed["height"], packed["width"])}
+    brings["crop_size"] = tuple(packed["crop"]) if packed["crop"] else None
+    if "crop" in explicit.get("augment", ""):  # the networks draw windows of the packed images
+        brings["image_size"] = explicit.get("image_size", brings["image_size"])
+    for name in explicit.keys() & brings.keys():
+        if explicit[name] != brings[name]:
+            raise UsageError(
+                f"{flag(name)} {show(explicit[name])} does not fit {folder}, which was packed with "
+                f"{show(brings[name])}: leave the option out, or prepare another folder with data_prep.py"
+            )
+    return brings
 
 
 def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
@@ -132,5 +225,7 @@ def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
 
 
 def show(value: object) -> str:
-    """A value as it is typed on the command line: sizes as WIDTHxHEIGHT."""
+    """A value as it is typed on the command line: sizes as WIDTHxHEIGHT, lists with commas."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     return f"{value[1]}x{value[0]}" if isinstance(value, tuple) else str(value)

@@ -8,17 +8,11 @@ runs/<number>-<dataset>-<norm>/
 """
 
 import json
-import os
 import re
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows, where a run is not locked
-    fcntl = None
-
 from tinygan.errors import TinyganError
-from tinygan.files import remove_temporary_files, write_atomically
+from tinygan.files import FolderLock, remove_temporary_files, write_atomically
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
@@ -38,7 +32,7 @@ class RunFolder:
         self.last = self.checkpoints / LAST
         self.best = self.checkpoints / BEST
         self.evaluation = self.path / "evaluation"
-        self._lock: int | None = None
+        self._lock = FolderLock(self.path)
 
     @classmethod
     def create(cls, out: Path, title: str) -> "RunFolder":
@@ -71,22 +65,11 @@ class RunFolder:
         Raises:
             TinyganError: another one does so now.
         """
-        if fcntl is None:
-            return
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.unlock()
-            raise TinyganError(f"{self.path} is being trained by another process: wait for it or stop it") from None
-        except OSError:  # a network file system without locks: nothing to hold
-            self.unlock()
+        self._lock.acquire(f"{self.path} is being trained by another process: wait for it or stop it")
 
     def unlock(self) -> None:
         """Let others train here; does nothing where there is no lock."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._lock.release()
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""

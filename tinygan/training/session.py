@@ -13,11 +13,12 @@ import tinygan
 from tinygan import data
 from tinygan.backend import Backend, open_backend
 from tinygan.data.batches import BatchSource
+from tinygan.data.devicebatches import open_source
 from tinygan.data.imageset import ImageSet
-from tinygan.data.split import split
 from tinygan.errors import TinyganError, UsageError
 from tinygan.files import write_atomically
-from tinygan.models import dcgan
+from tinygan.layers import Layer
+from tinygan.models import dcgan, resnet
 from tinygan.streams import stream
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
@@ -45,7 +46,7 @@ def start(options: Options, command: list[str]) -> Session:
     """A new run in a new folder under ``options.out``; weights from ``options.seed``."""
     backend = open_backend(options.device, options.precision)
     images = load_images(options)
-    source = batch_source(images, options)
+    source = batch_source(images, options, backend)
     game = build_game(options, backend)
     folder = RunFolder.create(Path(options.out), run_title(options))
     folder.lock()
@@ -74,7 +75,7 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     game = build_game(options, backend)
     checkpoint.restore(stored, game)
     folder = _folder_to_go_on_in(stored, options)
-    source = batch_source(images, options)
+    source = batch_source(images, options, backend)
     session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress)
     _describe(session, command, resumed_from=str(stored.path))
     return session
@@ -108,14 +109,22 @@ def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> N
 
 def build_game(options: Options, backend: Backend) -> Game:
     """G and D with initial weights drawn from the seed, the same on every device and in every precision."""
-    size, levels = options.image_size, options.levels
-    G = dcgan.generator(size, options.code_size, options.features, options.norm, levels)
-    D = dcgan.discriminator(size, options.features, options.norm, levels)
+    G, D = build_networks(options)
     return Game(
         Player(G, stream(options.seed, "initial generator"), backend),
         Player(D, stream(options.seed, "initial discriminator"), backend),
         options.loss,
     )
+
+
+def build_networks(options: Options) -> tuple[Layer, Layer]:
+    """G and D as the options describe them, without values yet."""
+    size, code_size, norm = options.image_size, options.code_size, options.norm
+    if options.model == "resnet":
+        G = resnet.generator(size, code_size, *options.residual_levels("g"), norm)
+        return G, resnet.discriminator(size, *options.residual_levels("d"), norm)
+    G = dcgan.generator(size, code_size, options.features, norm, options.levels)
+    return G, dcgan.discriminator(size, options.features, norm, options.levels)
 
 
 def load_images(options: Options, data_dir: str | None = None) -> ImageSet:
@@ -124,25 +133,36 @@ def load_images(options: Options, data_dir: str | None = None) -> ImageSet:
     return data.load(options.dataset, Path(where) if where else None, options.image_size, options.crop_size)
 
 
-def batch_source(images: ImageSet, options: Options) -> BatchSource:
-    """Batches of the training part of ``images``; UsageError if it holds less than one batch."""
-    train = split(len(images.images)).train
+def batch_source(images: ImageSet, options: Options, backend: Backend) -> BatchSource:
+    """Batches of the training part of ``images``.
+
+    Raises:
+        UsageError: it holds less than one batch, or its images leave no room for windows at random places.
+    """
+    augment = tuple(filter(None, options.augment.split(",")))
+    if "crop" in augment and images.size == images.images.shape[1:3]:
+        raise UsageError(
+            "--augment crop takes windows of --image-size out of larger images: prepare a set of larger ones with "
+            "data_prep.py, or give a smaller --image-size"
+        )
+    train = images.split.train
     if options.batch_size > len(train):
         raise UsageError(
             f"--batch-size {options.batch_size} is larger than the {len(train)} training images of {images.source}"
         )
-    return BatchSource(images.images, train, options.batch_size, options.seed)
+    return open_source(backend, images.images, train, options.batch_size, options.seed, augment, images.size)
 
 
 def run_title(options: Options) -> str:
     """The part of a run's folder name behind the number."""
-    return "-".join(part for part in (options.dataset, options.norm, options.name) if part)
+    model = "" if options.model == "dcgan" else options.model  # as runs were named when there was one model
+    return "-".join(part for part in (options.dataset, model, options.norm, options.name) if part)
 
 
 def _describe(session: Session, command: list[str], resumed_from: str | None = None) -> None:
     """Write what is known of the run and of this session of it to its ``config.json``."""
     images = session.images
-    counts = {name: len(part) for name, part in split(len(images.images))._asdict().items()}
+    counts = {name: len(part) for name, part in images.split._asdict().items()}
     xp = session.backend.xp
     session.folder.describe(
         {

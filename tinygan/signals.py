@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the training loop answers between two iterations."""
+"""Ctrl-C and SIGTERM as a request that a long job answers where it can stop: between two iterations or blocks."""
 
 import signal
 from types import FrameType

@@ -1,0 +1,104 @@
+"""How fast images reach training, and how fast training eats them:
+
+    python -m benchmarks.source [--device cpu] [--data-dir PACKED ...] [--steps 3]
+
+For each packed set: images per second of the batch source alone, plain and with flips and windows, until they lie on
+the device as [0, 1]; then of whole training iterations of the default network at the images' size; and the ratio of
+the two. Without --data-dir, mapped files of random pixels stand in for sets of 32x32 and 160x160 (their values cost
+nothing). One pass over each file comes first, so it is read from the system's cache.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.backend import DEVICES, Array, Backend, open_backend
+from tinygan.data.devicebatches import open_source
+from tinygan.data.packed import open_packed
+from tinygan.data.split import split
+from tinygan.errors import run_script
+from tinygan.streams import stream
+from tinygan.training.feed import latent_codes, to_unit_range
+from tinygan.training.options import Options
+from tinygan.training.session import build_game
+from tinygan.training.step import SCHEDULES
+
+SIDES = {32: 20_000, 160: 2_000}  # images of the stand-ins
+SECONDS = 2.0  # that each source is timed for
+MARGIN = 8  # pixels that windows leave out each way
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="benchmarks.source", description=__doc__.splitlines()[0])
+    parser.add_argument("--data-dir", type=Path, nargs="+", default=[], metavar="DIR", help="made by data_prep.py")
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=3, metavar="N", help="iterations timed (default: %(default)s)")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args(arguments)
+    backend = open_backend(options.device)
+    print(f"{backend.description}, batch {options.batch_size}; images per second")
+    with tempfile.TemporaryDirectory() as folder:
+        sets = [(path.name, open_packed(path).images) for path in options.data_dir]
+        for name, images in sets or stand_ins(Path(folder)):
+            report(name, images, backend, options.batch_size, options.steps)
+
+
+def stand_ins(folder: Path) -> list[tuple[str, np.ndarray]]:
+    """(name, images mapped from a file) of each size."""
+    made = []
+    for side, count in SIDES.items():
+        path = folder / f"{side}.npy"
+        np.save(path, stream(0, "pixels").integers(0, 256, (count, side, side, 3), np.uint8))
+        made.append((f"{side}x{side}", np.load(path, mmap_mode="r").view(np.ndarray)))
+    return made
+
+
+def report(name: str, images: np.ndarray, backend: Backend, batch_size: int, steps: int) -> None:
+    """Print one line about one set."""
+    size = images.shape[1:3]
+    windows = (size[0] - MARGIN, size[1] - MARGIN)
+    rates = []
+    for augment, part in (((), size), (("flip", "crop"), windows)):
+        source = open_source(backend, images, split(len(images)).train, batch_size, 0, augment, part)
+        rates.append(rate(lambda k, source=source: to_unit_range(source.batch(k), backend), backend, batch_size))
+    eaten = rate(training_step(size, batch_size, backend), backend, batch_size, steps)
+    print(
+        f"{name}: source {rates[0]:,.0f}, with flips and windows {rates[1]:,.0f}; training {eaten:,.1f}; "
+        f"{rates[0] / eaten:,.0f} and {rates[1] / eaten:,.0f} times as much",
+        flush=True,
+    )
+
+
+def training_step(size: tuple[int, int], batch_size: int, backend: Backend) -> Callable[[int], Array]:
+    """Iteration k of the default network, on the same images each time; returns a loss."""
+    options = Options(image_size=size, batch_size=batch_size, device=backend.device)
+    game, schedule = build_game(options, backend), SCHEDULES[options.schedule]
+    real = backend.to_device(np.full((batch_size, *size, 3), 0.5))
+
+    def step(k: int) -> Array:
+        codes = backend.to_device(latent_codes(options, k, schedule.code_batches))
+        return schedule.step(game, real, codes, 1e-4).g
+
+    return step
+
+
+def rate(call: Callable[[int], Array], backend: Backend, batch_size: int, calls: int | None = None) -> float:
+    """Images per second of ``call(1)``, ``call(2)`` …: so many calls after one that warms up, or for some seconds."""
+    backend.to_host(call(1))
+    started, k = time.perf_counter(), 1
+    while k <= calls if calls else time.perf_counter() - started < SECONDS:
+        k += 1
+        last = call(k)
+    backend.to_host(last)  # waits for the device
+    return (k - 1) * batch_size / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

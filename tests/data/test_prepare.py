@@ -1,0 +1,311 @@
+"""A preparation: the same bytes however it went, nothing that looks whole before it is."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.conftest import picture, write_pictures
+from tinygan.data import prepare as module
+from tinygan.data import workers
+from tinygan.data.finish import Wishes
+from tinygan.data.packed import open_packed
+from tinygan.data.prepare import prepare
+from tinygan.data.sources.files import FolderSource
+from tinygan.data.unfinished import Unfinished
+from tinygan.errors import Stopped, TinyganError, UsageError
+
+ROOT = Path(__file__).parent.parent.parent
+SIZE = (8, 8)
+WISHES = Wishes("folder", SIZE)
+FILES = ("images.npy", "dataset.json", "names.txt", "preview.png", "train.npy")
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(workers, "BLOCK_ITEMS", 4)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return write_pictures(tmp_path / "photos", 22)
+
+
+@pytest.fixture
+def whole(photos, tmp_path):
+    """The set made in one go, by this process alone."""
+    prepare(FolderSource(photos), WISHES, tmp_path / "whole", 1)
+    return tmp_path / "whole"
+
+
+def assert_same(one, other):
+    assert sorted(path.name for path in one.iterdir()) == sorted(FILES)
+    for name in FILES:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_any_number_of_processes_gives_the_same_bytes(photos, whole, tmp_path):
+    prepare(FolderSource(photos), WISHES, tmp_path / "three", 3)
+    assert_same(tmp_path / "three", whole)
+
+
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_a_stop_keeps_what_is_finished_and_the_same_call_goes_on(photos, whole, tmp_path, monkeypatch, stop_at, capsys):
+    append, out = Unfinished.append, tmp_path / "out"
+    decoded = []
+
+    def stop(self, images, *others):
+        append(self, images, *others)
+        decoded.append(len(images))
+        if len(decoded) == stop_at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Unfinished, "append", stop)
+    with pytest.raises(Stopped, match=rf"stopped by SIGINT: {4 * stop_at} of 22 images are finished .*again") as caught:
+        prepare(FolderSource(photos), WISHES, out, 1)
+    assert caught.value.exit_code == 130
+    assert [path.name for path in out.iterdir()] == ["unfinished"]
+    with pytest.raises(TinyganError, match="not finished"):
+        open_packed(out)
+    prepare(FolderSource(photos), WISHES, out, 1)
+    assert sum(decoded) == 22
+    assert f"{4 * stop_at} images are finished already" in capsys.readouterr().err
+    assert_same(out, whole)
+
+
+CRASHES = {
+    "after the first images, before a journal": ("append", 1),
+    "after a journal": ("save", 1),
+    "before the header": ("finish_images", 0),
+    "before the description": ("remove", 0),
+}
+
+
+@pytest.mark.parametrize("where", CRASHES)
+def test_a_crash_anywhere_loses_nothing_that_the_journal_knows(photos, whole, tmp_path, monkeypatch, where):
+    name, calls = CRASHES[where]
+    out = tmp_path / "out"
+    # os._exit in a process of its own: nothing is cleaned up, as with kill -9 or a power cut.
+    program = f"""
+import os, sys
+from pathlib import Path
+from tinygan.data import prepare, workers
+from tinygan.data.finish import Wishes
+from tinygan.data.sources.files import FolderSource
+from tinygan.data.unfinished import Unfinished
+import tinygan.data.finish as finish
+workers.BLOCK_ITEMS, prepare.SAVE_SECONDS = 4, 0.0
+kept, calls = getattr(Unfinished, "{name}"), []
+def crash(self, *arguments):
+    if len(calls) == {calls}:
+        os._exit(9)
+    calls.append(1)
+    return kept(self, *arguments)
+setattr(Unfinished, "{name}", crash)
+if "{name}" == "remove":
+    write = finish.write_atomically
+    finish.write_atomically = lambda path, content: os._exit(9) if path.name == "dataset.json" else write(path, content)
+prepare.prepare(FolderSource(Path({str(photos)!r})), Wishes("folder", (8, 8)), Path({str(out)!r}), 1)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 9
+    with pytest.raises(TinyganError, match="not finished"):
+        open_packed(out)
+    prepare(FolderSource(photos), WISHES, out, 1)
+    assert_same(out, whole)
+
+
+def test_workers_end_with_the_process_that_was_killed(photos, tmp_path):
+    program = f"""
+from pathlib import Path
+from tests.data.test_prepare import WISHES, Slow
+from tinygan.data import workers
+from tinygan.data.prepare import prepare
+workers.BLOCK_ITEMS = 4
+prepare(Slow(Path({str(photos)!r})), WISHES, Path({str(tmp_path / "out")!r}), 2)
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    deadline = time.monotonic() + 60
+    started: list[Path] = []
+    while len(started) < 2 and process.poll() is None and time.monotonic() < deadline:
+        started = sorted(photos.parent.glob("worker-*"))
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert len(started) == 2
+    numbers = [int(path.name.removeprefix("worker-")) for path in started]
+    while any(map(is_alive, numbers)):
+        assert time.monotonic() < deadline, "workers are left over"
+        time.sleep(0.02)
+
+
+def test_an_interruption_does_not_wait_for_a_long_task():
+    started = time.monotonic()
+
+    def interrupted():
+        with workers.pool(1) as submit:
+            submit(os.getpid).result()
+            submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - started < 60
+
+
+def is_alive(number):
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    # An orphan that has ended may wait for somebody to take its exit code.
+    status = Path(f"/proc/{number}/status")
+    return not (status.exists() and "zombie" in status.read_text())
+
+
+class Slow(FolderSource):
+    """Its readers say that they are there, and never come back."""
+
+    own_process = True
+
+    def reader(self):
+        (self.path.parent / f"worker-{os.getpid()}").touch()
+        time.sleep(600)
+
+
+def test_a_full_disk_half_way(photos, whole, tmp_path):
+    # A limit on the size of a file is the same refusal to the writer as a full disk, and needs no disk.
+    program = (
+        "import resource, runpy, sys; from tinygan.data import workers; workers.BLOCK_ITEMS = 4; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); sys.argv = sys.argv[1:]; "
+        "runpy.run_path('data_prep.py', run_name='__main__')"
+    )
+    options = ["folder", "--source", photos, "--image-size", "8", "--processes", "1", "--out", tmp_path / "out"]
+    command = [sys.executable, "-c", program, "data_prep.py", *map(str, options)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert f"error: cannot write {tmp_path}/out/unfinished/images.npy: " in ended.stderr
+    assert "what is finished is kept: free some space and give the same command again" in ended.stderr
+    prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
+    assert_same(tmp_path / "out", whole)
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_first_image(photos, tmp_path):
+    with pytest.raises(TinyganError, match=r"22 images need \d+.\d GB and .* GB are free"):
+        prepare(FolderSource(photos), Wishes("folder", (10**7, 10**7)), tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_second_preparation_into_the_same_folder(photos, whole, tmp_path):
+    before = {name: (whole / name).read_bytes() for name in FILES}
+    with pytest.raises(TinyganError, match="holds a packed set already"):
+        prepare(FolderSource(photos), WISHES, whole, 1)
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("precious")
+    with pytest.raises(TinyganError, match=r"is not empty \(it holds thesis.tex\): choose a new folder"):
+        prepare(FolderSource(photos), WISHES, tmp_path / "full", 1)
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+    with pytest.raises(UsageError, match="lies in the source"):
+        prepare(FolderSource(photos), WISHES, photos / "out", 1)
+    assert not (photos / "out").exists()
+
+
+def stopped(photos, out, monkeypatch):
+    """An unfinished preparation of four images."""
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "StopRequest", AlwaysStop)
+        with pytest.raises(Stopped):
+            prepare(FolderSource(photos), WISHES, out, 1)
+
+
+class AlwaysStop:
+    number = signal.SIGINT
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
+def test_another_job_does_not_touch_what_is_unfinished(photos, whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    stopped(photos, out, monkeypatch)
+    with pytest.raises(TinyganError, match="unfinished preparation with another --crop-size"):
+        prepare(FolderSource(photos), Wishes("folder", SIZE, (4, 4)), out, 1)
+    picture(99).save(photos / "new.png")
+    with pytest.raises(TinyganError, match="unfinished preparation with another source"):
+        prepare(FolderSource(photos), WISHES, out, 1)
+    (photos / "new.png").unlink()
+    assert json.loads((out / "unfinished" / "journal.json").read_text())["rows"] == 4
+    prepare(FolderSource(photos), WISHES, out, 1)
+    assert_same(out, whole)
+
+
+def test_one_process_at_a_time(photos, tmp_path):
+    first = Unfinished(tmp_path / "out", SIZE)
+    with pytest.raises(TinyganError, match="is being prepared by another process"):
+        prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
+    first.close()
+    prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
+
+
+def test_too_many_unusable_images_and_a_higher_limit(photos, tmp_path):
+    for k in (3, 9):
+        (photos / f"{k:03d}.png").write_bytes(b"broken")
+    out = tmp_path / "out"
+    one = Wishes("folder", SIZE, max_skipped=0.05)
+    with pytest.raises(TinyganError, match=r"more than 1 of 22 .*the first: 003.png: no readable JPEG.*--max-skipped"):
+        prepare(FolderSource(photos), one, out, 1)
+    said = prepare(FolderSource(photos), Wishes("folder", SIZE, max_skipped=0.1), out, 1)
+    assert said["skipped"] == [[f"{k:03d}.png", "no readable JPEG, PNG, WebP or BMP"] for k in (3, 9)]
+    expected = [np.asarray(picture(k)) for k in range(22) if k not in (3, 9)]
+    assert np.array_equal(open_packed(out).images, expected)
+    assert (out / "names.txt").read_text().split()[2:4] == ["002.png", "004.png"]
+
+
+def test_nothing_is_left_of_a_preparation_without_an_image(photos, tmp_path):
+    with pytest.raises(TinyganError, match=r"the crop of 9x9 .* does not fit into an image of 8x8"):
+        prepare(FolderSource(photos), Wishes("folder", SIZE, (9, 9)), tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(TinyganError, match="not one image could be used"):
+        prepare(FolderSource(photos), Wishes("folder", SIZE, (9, 9), max_skipped=1.0), tmp_path / "out", 1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_worker_that_dies_is_one_line(photos, tmp_path):
+    with pytest.raises(TinyganError, match=r"a process that read .*photos between 000.png and 003.png died"):
+        prepare(Deadly(photos), WISHES, tmp_path / "out", 2)
+
+
+class Deadly(FolderSource):
+    """Its images kill their reader."""
+
+    own_process = True
+
+    def reader(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_classes_only_where_every_image_has_one(tmp_path):
+    write_pictures(tmp_path / "x" / "dog", 2)
+    source = FolderSource(tmp_path / "x")
+    assert source.list(tmp_path).labels is None  # one folder is a doubled level, not a class
+    write_pictures(tmp_path / "x" / "cat" / "deep", 3)
+    listing = source.list(tmp_path)
+    assert listing.classes == ("cat", "dog")
+    assert listing.labels.tolist() == [0, 0, 0, 1, 1]
+    picture(0).save(tmp_path / "x" / "stray.png")
+    assert source.list(tmp_path).labels is None
+
+
+def test_a_packed_set_is_no_source(whole, tmp_path):
+    with pytest.raises(TinyganError, match="is packed already"):
+        prepare(FolderSource(whole), WISHES, tmp_path / "out", 1)

@@ -1,0 +1,172 @@
+"""The packed format: a data set that needs no decoder and is open at once, whatever its size.
+
+    images.npy      uint8 (N, H, W, 3), to be mapped into memory
+    dataset.json    everything about them; written last, so a folder that has it is whole
+    train.npy       int64, the rows of the training images in their order; the test images' are in dataset.json
+    names.txt       the images' names in their source, one line per row
+    labels.npy      int64 (N,), where the source has classes
+    preview.png     100 of the images
+
+What is still being made lies in the folder ``unfinished`` beside where these files will be.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.data.imageset import ImageSet
+from tinygan.data.storedsplit import split_from_json
+from tinygan.data.transform import Size
+from tinygan.errors import TinyganError, UsageError
+
+FORMAT = "tinygan packed images 1"
+IMAGES, DESCRIPTION, TRAIN, NAMES = "images.npy", "dataset.json", "train.npy", "names.txt"
+LABELS, PREVIEW = "labels.npy", "preview.png"
+UNFINISHED = "unfinished"
+HEADER_BYTES = 128  # of a .npy file; the values follow
+LARGEST_DESCRIPTION = 1 << 30
+# What dataset.json must say, with its type.
+FIELDS = {
+    "dataset": str,
+    "count": int,
+    "height": int,
+    "width": int,
+    "crop": list | None,
+    "summary": str,
+    "fingerprint": str,
+    "split": dict,
+    # What describing it needs besides.
+    "filter": str,
+    "mean": list,
+    "std": list,
+    "pixels": str,
+    "source": dict,
+    "classes": dict,
+    "converted": dict,
+    "skipped": list,
+    "left_out": list,
+    "wanted": dict,
+}
+
+
+def header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
+    """The first 128 bytes of a ``.npy`` file, format 1.0: ``|u1`` are bytes, ``<i8`` integers of 8 bytes.
+
+    Written here, so that its length is known before the shape is, its bytes are the same for every NumPy, and a file
+    is recognised by comparing them: NumPy's own reader runs Python's parser over them.
+    """
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
+    return b"\x93NUMPY\x01\x00" + (HEADER_BYTES - 10).to_bytes(2, "little") + f"{text:<{HEADER_BYTES - 11}}\n".encode()
+
+
+def is_packed(folder: Path) -> bool:
+    """Whether ``folder`` holds a packed set.
+
+    Raises:
+        TinyganError: it holds one that was not finished.
+    """
+    if (Path(folder) / DESCRIPTION).is_file():
+        return True
+    if (Path(folder) / UNFINISHED).is_dir():
+        raise TinyganError(
+            f"{folder} is a packed set that is not finished: give the same data_prep.py command again to finish it"
+        )
+    return False
+
+
+def read_description(folder: Path) -> dict:
+    """``dataset.json``, checked as far as opening the set needs it.
+
+    Raises:
+        TinyganError: it is missing, damaged, or of a later version.
+    """
+    path = Path(folder) / DESCRIPTION
+    if not is_packed(folder):
+        raise TinyganError(f"{folder} is no packed set: it has no {DESCRIPTION}; make one with data_prep.py")
+    try:
+        if path.stat().st_size > LARGEST_DESCRIPTION:
+            raise ValueError(f"{path.stat().st_size} bytes")
+        description = json.loads(path.read_bytes())
+        if not isinstance(description, dict) or not isinstance(description.get("format"), str):
+            raise ValueError("no 'format'")
+        if description["format"] != FORMAT:
+            raise ValueError(f"format {description['format'][:40]!r}, not {FORMAT!r}")
+        for name, kind in FIELDS.items():
+            if not isinstance(description[name], kind) or isinstance(description[name], bool):
+                raise ValueError(f"{name!r} is {description[name]!r:.40}")
+        crop = description["crop"]
+        if crop is not None and not (len(crop) == 2 and all(type(side) is int for side in crop)):
+            raise ValueError(f"'crop' is {crop!r:.40}")
+        if min(description[name] for name in ("count", "height", "width")) < 1:
+            raise ValueError("an empty set")
+    except (ValueError, KeyError, RecursionError) as error:
+        what = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise damaged(path, what) from error
+    return description
+
+
+def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None) -> ImageSet:
+    """Open a packed set without reading its pixels.
+
+    Args:
+        folder: with ``dataset.json``.
+        size: (height, width) that the networks draw, None for the images' own; where it is smaller, the set is used
+            through windows of that size (see :class:`ImageSet`).
+        crop: that must have been cut from the originals; None for whatever was.
+
+    Raises:
+        TinyganError: a file is missing or damaged.
+        UsageError: ``size`` or ``crop`` is not what the set was made with.
+    """
+    folder = Path(folder)
+    description = read_description(folder)
+    count, own = description["count"], (description["height"], description["width"])
+    if size is not None and (size[0] > own[0] or size[1] > own[1]):
+        raise UsageError(f"{folder} holds images of {_text(own)}, too small for --image-size {_text(size)}")
+    if crop is not None and list(crop) != description["crop"]:
+        raise UsageError(f"{folder} was packed with another crop than --crop-size {_text(crop)}: leave the option out")
+    images = _map(folder / IMAGES, (count, *own, 3))
+    labels = None
+    if (folder / LABELS).exists():
+        labels = np.array(_map(folder / LABELS, (count,), "<i8"), np.int64)
+    try:
+        stored = description["split"]
+        train = np.array(_map(folder / TRAIN, (int(stored["train"]),), "<i8"), np.int64)
+        division = split_from_json(stored, train, count)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+        raise damaged(folder / DESCRIPTION, f"split: {error}") from error
+    source = f"{plain(description['summary'])}, packed in {folder}"
+    return ImageSet(description["dataset"], images, labels, source, division, size or own, description["fingerprint"])
+
+
+def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
+    """A file that begins with :func:`header`, mapped into memory after making sure that all of it is there."""
+    expected = HEADER_BYTES + math.prod(shape) * np.dtype(kind).itemsize
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(HEADER_BYTES)
+            length = os.fstat(file.fileno()).st_size
+    except FileNotFoundError:
+        raise damaged(path, "it is missing") from None
+    if beginning != header(shape, kind):
+        raise damaged(path, f"it does not begin as an array of shape {shape}")
+    if length != expected:
+        raise damaged(path, f"{length} bytes, not {expected}")
+    return np.asarray(np.memmap(path, kind, "r", HEADER_BYTES, shape))
+
+
+def damaged(path: Path, what: object) -> TinyganError:
+    """The line for a file of a packed set that is not what it was."""
+    return TinyganError(f"{path} is damaged ({what}); delete the folder and prepare it again with data_prep.py")
+
+
+def plain(text: str) -> str:
+    """A text from a file as one line that any terminal prints."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _text(size: Size) -> str:
+    return f"{size[1]}x{size[0]}"

@@ -1,0 +1,48 @@
+"""Add and take away a border of pixels: each is the adjoint of the other."""
+
+from tinygan.backend import Array, array_module
+from tinygan.layers.base import Backward, Gradients, Layer
+
+Border = tuple[int, int]  # (vertical, horizontal) pixels, on each of the two sides
+
+
+class Pad(Layer):
+    """A border of zeros: x (N, H, W, C) -> y (N, H + 2·v, W + 2·h, C); backward: dy without its border."""
+
+    def __init__(self, border: Border):
+        super().__init__()
+        self.border = border
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            return without_border(dy, self.border) if need_dx else None
+
+        return with_border(x, self.border), backward
+
+
+class Crop(Layer):
+    """The image without its border: x (N, H + 2·v, W + 2·h, C) -> y (N, H, W, C); backward: zeros around dy."""
+
+    def __init__(self, border: Border):
+        super().__init__()
+        self.border = border
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            return with_border(dy, self.border) if need_dx else None
+
+        return without_border(x, self.border), backward
+
+
+def with_border(x: Array, border: Border) -> Array:
+    """``x`` (N, H, W, C) in the middle of zeros, (N, H + 2·v, W + 2·h, C)."""
+    (N, H, W, C), (v, h) = x.shape, border
+    y = array_module(x).zeros((N, H + 2 * v, W + 2 * h, C), x.dtype)
+    y[:, v : v + H, h : h + W] = x
+    return y
+
+
+def without_border(x: Array, border: Border) -> Array:
+    """The middle of ``x`` (N, H, W, C), (N, H − 2·v, W − 2·h, C): a view, not to be written to."""
+    (_, H, W, _), (v, h) = x.shape, border
+    return x[:, v : H - v, h : W - h]

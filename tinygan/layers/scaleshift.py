@@ -1,0 +1,48 @@
+"""A line through every value: one learned per channel, or one fixed for all."""
+
+from tinygan.backend import Array
+from tinygan.init import constant
+from tinygan.layers.base import Backward, Gradients, Layer
+from tinygan.ops.sums import sum_over_rows
+
+
+class ScaleShift(Layer):
+    """y = scale·x + shift per channel, x and y (..., C); scale starts at 1, shift at 0.
+
+    Backward: dx = scale·dy, dscale = Σ dy·x, dshift = Σ dy. Strict weight norm fixes the size of what it computes;
+    where a network must end in values of any size, this gives the freedom back (notes A4).
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.parameter("scale", (channels,), constant(1.0))
+        self.parameter("shift", (channels,), constant(0.0))
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            if grads is not None:
+                grads[self.path("scale")] += sum_over_rows(dy * x)
+                grads[self.path("shift")] += sum_over_rows(dy)
+            return dy * self.scale if need_dx else None
+
+        return x * self.scale + self.shift, backward
+
+    def __repr__(self) -> str:
+        return "scale and shift per channel"
+
+
+class Rescale(Layer):
+    """y = a·x + b with fixed numbers a and b; backward: dx = a·dy."""
+
+    def __init__(self, a: float, b: float):
+        super().__init__()
+        self.a, self.b = a, b
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            return self.a * dy if need_dx else None
+
+        return self.a * x + self.b, backward
+
+    def __repr__(self) -> str:
+        return f"{self.a:g}·x {'+' if self.b >= 0 else '−'} {abs(self.b):g}"
