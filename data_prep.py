@@ -5,13 +5,13 @@ Makes a folder of ready pixels that train.py --data-dir opens at once. Every com
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from tinygan.cli import OneLineParser, parse_size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
 from tinygan.errors import UsageError, run_script
+from tinygan.threads import allowed_cores
 
 SOURCES = {
     "cifar10": "the archive, or the folder that it or its batches lie in (default: found in --out or downloaded)",
@@ -78,7 +78,7 @@ def add_options(command: argparse.ArgumentParser, dataset: str) -> None:
         help="give up when more images than this cannot be used (default: %(default)g)",
     )
     command.add_argument(
-        "--processes", type=int, default=processors(), metavar="N", help="that decode images (default: %(default)s)"
+        "--processes", type=int, default=allowed_cores(), metavar="N", help="that decode images (default: %(default)s)"
     )
 
 
@@ -129,11 +129,6 @@ def info(options: argparse.Namespace) -> None:
     if options.verify:
         verify(options.folder, images)
         print("verified: pixels, statistics, names and split are those that were packed")
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def main(arguments: list[str]) -> None:

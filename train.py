@@ -97,7 +97,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("device")
     add(group, "device", "auto takes the GPU if there is a usable one")
-    add(group, "precision", "of all arrays; tf32: float32 with TF32 matrix products (GPU)")
+    add(
+        group,
+        "precision",
+        "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32",
+    )
 
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=tuple(PRESETS), help="a paper run's options; typed options win")

@@ -130,6 +130,7 @@ class Worker:
 
     def answer_lines(self, steps: int) -> list[dict]:
         """tinygan only: see ``sampling.measure``."""
+        self.contender.run_eagerly()
         return sampling.measure(lambda: self.answer_run(steps), ROOT / "tinygan")
 
     def answer_memory(self, _) -> int:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 [--steps tests,step,profile,train,models]
 
-tests   the tests marked ``gpu``
+tests   the tests marked ``gpu``, each file in a process of its own: what breaks a device breaks one file's tests
 step    benchmarks.step against every peer: the GPU rows of the table of what must hold
 profile benchmarks.profile of the same steps
 train   the main job on CIFAR-10 (without --data-dir: on shapes), each norm for 2,000 iterations
@@ -24,6 +24,8 @@ from tinygan.errors import TinyganError, run_script
 from tinygan.models.dcgan import NORMS
 
 STEPS = ("tests", "step", "profile", "train", "models")
+# In the order in which one relies on the other.
+TESTS = ("kernels", "products", "graph", "correlation", "parity", "captured", "benchmark", "train_gpu")
 STEP_SIZES = ("32", "160")
 
 
@@ -59,7 +61,8 @@ def commands(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
     chosen = []
     steps = options.steps.split(",")
     if "tests" in steps:
-        chosen.append(("tests", [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider"]))
+        pytest = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "--durations", "5"]
+        chosen += [(f"tests-{name}", [*pytest, f"tests/gpu/test_{name}.py"]) for name in TESTS]
     for name in ("step", "profile"):
         for size in STEP_SIZES if name in steps else ():
             out = ["--out", str(options.out / f"{name}-gpu-{size}.json")]

@@ -32,11 +32,12 @@ class Clock:
 
 
 def measure(contender, steps: int) -> list[dict]:
-    """Run ``steps`` steps of :class:`benchmarks.peers.own.Tinygan`; one row per key, the longest first.
+    """Run ``steps`` eager steps of :class:`benchmarks.peers.own.Tinygan`; one row per key, the longest first.
 
     Every row has network, layer, what, milliseconds per step and calls per step; the last one is what is left: losses,
     and whatever else is not inside a layer or an update.
     """
+    contender.run_eagerly()
     clock = Clock(contender.synchronise)
     with _watched(contender.game, clock), clock.timed("", "", "step"):
         for _ in range(steps):

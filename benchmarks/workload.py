@@ -109,7 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="channels of the outermost level (default: 64, of a resnet 48; at 160 pixels a resnet has the paper's)",
     )
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), help="(default: float32 on cpu, tf32 on gpu)")
+    named = tuple(precision for precision in PRECISIONS if precision != "auto")
+    parser.add_argument("--precision", choices=named, help="(default: float32 on cpu, tf32 on gpu)")
 
 
 def from_arguments(options: argparse.Namespace) -> Workload:

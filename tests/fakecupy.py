@@ -2,7 +2,8 @@
 
 Its arrays are NumPy arrays in a wrapper that, like CuPy's, refuses every implicit conversion and every operation
 with a host array. What runs on it never mixes the two, and calls only functions that CuPy has (checked where CuPy is
-installed). It says nothing about kernels or numbers; the gpu tests do.
+installed). CUDA kernels are run from their own text, compiled as C++ (``gpu/emulator.py``); streams and captures are
+in ``fakecuda.py``. About speed, and what only a device does, it says nothing; the gpu tests do.
 """
 
 import importlib.machinery
@@ -12,8 +13,14 @@ import types
 
 import numpy as np
 
+from tests import fakecuda
+from tests.gpu import emulator
+
 METHODS = ("sum", "mean", "reshape", "astype", "all", "any", "copy", "clip", "ravel", "transpose", "max", "min")
-PROPERTIES = ("shape", "size", "ndim", "dtype", "strides", "nbytes")
+PROPERTIES = ("shape", "size", "ndim", "dtype", "strides", "nbytes", "itemsize", "flags")
+PRODUCTS = ("matmul", "dot", "tensordot", "einsum", "inner", "vdot")
+
+device = fakecuda.Device()  # a new one with each install
 
 
 class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
@@ -26,51 +33,81 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError("implicit conversion of a device array to NumPy")
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **keywords):
-        keywords |= {} if out is None else {"out": tuple(map(unwrap, out))}
-        result = getattr(ufunc, method)(*map(unwrap, inputs), **keywords)
-        return self if out is not None and out[0] is self else wrap(result)
+        if ufunc is np.matmul:
+            device.refuse_during_capture("a product of CuPy's own")
+        inputs = list(map(unwrap, inputs))
+        if out is not None:
+            keywords["out"] = tuple(map(unwrap, out))
+            device.act(lambda: getattr(ufunc, method)(*inputs, **keywords))
+            return out[0]
+        return DeviceArray(device.produce(lambda: getattr(ufunc, method)(*inputs, **keywords)))
 
     def __getitem__(self, key):
-        return wrap(self._value[unwrap(key)])
+        key = unwrap(key)
+        return DeviceArray(device.produce(lambda: self._value[key], [self._value]))
 
     def __setitem__(self, key, value):
-        self._value[unwrap(key)] = unwrap(value)
+        key, value = unwrap(key), unwrap(value)
+        device.act(lambda: self._value.__setitem__(key, value))
 
     def __len__(self):
         return len(self._value)
 
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
     def __bool__(self):
-        return bool(self._value)
+        return bool(self.get())
+
+    def __float__(self):
+        return float(self.get())
+
+    def item(self):
+        return self.get().item()
 
     def fill(self, value):
-        self._value.fill(value)
+        device.act(lambda: self._value.fill(value))
 
     def get(self):
+        device.refuse_during_capture("get")
+        device.synchronise()
         return self._value.copy()
 
-    def set(self, host):
-        self._value[:] = host
+    def set(self, host, stream=None):
+        device.refuse_during_capture("set")
+        assert host.dtype == self.dtype
+        assert host.shape == self.shape
+        self._value[...] = host
+
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self._value.ctypes.data)
 
     @property
     def T(self):
-        return wrap(self._value.T)
+        return DeviceArray(self._value.T)
 
 
 def _method(name):
-    return lambda self, *a, **k: wrap(
-        getattr(self._value, name)(*map(unwrap, a), **{n: unwrap(v) for n, v in k.items()})
-    )
+    def call(self, *arguments, **keywords):
+        arguments, keywords = unwrap(arguments), {n: unwrap(v) for n, v in keywords.items()}
+        return _array(lambda: getattr(self._value, name)(*arguments, **keywords), [self._value], keywords.get("out"))
+
+    return call
 
 
-for _name in METHODS:
+for _name in (*METHODS, "view"):
     setattr(DeviceArray, _name, _method(_name))
 for _name in PROPERTIES:
     setattr(DeviceArray, _name, property(lambda self, name=_name: getattr(self._value, name)))
 
 
-def wrap(value):
-    """Results of array functions belong to the device, scalars too, as in CuPy."""
-    return DeviceArray(value) if isinstance(value, np.ndarray | np.generic) else value
+def _array(operation, inputs, out=None):
+    """What an array function gives, results of array functions belong to the device, scalars too, as in CuPy."""
+    if out is not None:
+        device.act(operation)
+        return DeviceArray(out)
+    return DeviceArray(device.produce(operation, inputs))
 
 
 def unwrap(value):
@@ -82,11 +119,6 @@ def unwrap(value):
     if isinstance(value, np.ndarray) and value.ndim:
         raise TypeError("a host array in an operation on the device")
     return value
-
-
-def accept(value):
-    """What ``asarray`` takes: an array from either side."""
-    return value._value if isinstance(value, DeviceArray) else value
 
 
 class FakeModule(types.ModuleType):
@@ -104,36 +136,49 @@ class FakeModule(types.ModuleType):
             return FakeModule(f"{self.__name__}.{name}", inner, getattr(self._real, name, None))
         if isinstance(inner, type) or not callable(inner):
             return inner
-        take = accept if name in ("asarray", "array") else unwrap
-        return lambda *a, **k: wrap(inner(*map(take, a), **{n: take(v) for n, v in k.items()}))
+        return lambda *arguments, **keywords: _call(name, inner, arguments, keywords)
 
 
-class FakeEvent:
-    """A point in the device's work, which is always done already."""
+def _call(name, function, arguments, keywords):
+    if name in ("asarray", "array"):
+        if not isinstance(arguments[0], DeviceArray):
+            device.refuse_during_capture("a copy to the device")
+            return DeviceArray(function(*arguments, **keywords))
+    elif name in ("empty", "empty_like"):
+        return DeviceArray(device.reserve(lambda: function(*unwrap(arguments), **keywords)))
+    elif name in PRODUCTS:
+        device.refuse_during_capture("a product of CuPy's own")
+    arguments, keywords = unwrap(arguments), {n: unwrap(v) for n, v in keywords.items()}
+    inputs = [value for value in (*arguments, *keywords.values()) if isinstance(value, np.ndarray)]
+    return _array(lambda: function(*arguments, **keywords), inputs, keywords.get("out"))
 
-    def record(self):
-        self.recorded = True
 
-    def synchronize(self):
-        assert self.recorded
+class RawModule(emulator.Module):
+    """``cupy.RawModule``."""
+
+    def get_function(self, name):
+        function = super().get_function(name)
+
+        def launch(grid, block, arguments):
+            host = [value._value if isinstance(value, DeviceArray) else value for value in arguments]
+            device.act(lambda: function(grid, block, tuple(host)))
+
+        return launch
 
 
 def install(monkeypatch):
     """Put the stand-in in ``cupy``'s place: one device, a driver, and working products."""
+    global device
     real = None
     if importlib.util.find_spec("cupy"):
         import cupy as real
+    device = fakecuda.Device()
     module = FakeModule("cupy", np, real)
     module.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
-    properties = {"name": b"pretended GPU", "totalGlobalMem": 2**30}
-    runtime = types.SimpleNamespace(
-        driverGetVersion=lambda: 13000,
-        getDeviceCount=lambda: 1,
-        getDevice=lambda: 0,
-        getDeviceProperties=lambda device: properties,
-        memGetInfo=lambda: (2**30, 2**30),
-    )
-    module.cuda = types.SimpleNamespace(runtime=runtime, Event=FakeEvent)
+    module.cuda = fakecuda.namespace(device)
+    module.RawModule = RawModule
+    module.stand_in = types.SimpleNamespace(device=device, cublas=fakecuda.Cublas(device))
     monkeypatch.setitem(sys.modules, "cupy", module)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
+    monkeypatch.setattr("tinygan.gpu.cublas.load_library", lambda: module.stand_in.cublas)
     return module

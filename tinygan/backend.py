@@ -5,6 +5,7 @@ machine without it never notices.
 """
 
 import ctypes
+import functools
 import importlib.util
 import os
 import sys
@@ -20,7 +21,8 @@ from tinygan.threads import use_all_cores
 Array = Any  # a NumPy or CuPy array; shapes are in the docstrings, by axis letter
 
 DEVICES = ("auto", "cpu", "gpu")
-PRECISIONS = {"float32": np.float32, "tf32": np.float32, "float64": np.float64}
+PRECISIONS = {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
+TENSOR_CORES = 80  # the compute capability, times ten, from which on devices multiply in TF32
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,20 @@ def array_module(x: Array) -> ModuleType:
     return cupy
 
 
+def on_gpu(x: Array) -> bool:
+    """Whether ``x`` is a device array: then the kernels of ``gpu/`` take over from the plain formulas."""
+    return array_module(x) is not np
+
+
 def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     """Choose the device: ``cpu``, ``gpu``, or ``auto`` (the GPU if there is a usable one).
 
     Precision ``tf32`` stores float32 and lets the GPU's tensor cores round the factors of matrix products to 10 bits
-    of mantissa, as PyTorch does for convolutions; it exists on the GPU only.
+    of mantissa, as PyTorch does for convolutions; it exists on the GPU only. ``auto`` is ``tf32`` on a GPU that has it
+    and ``float32`` elsewhere. Products in TF32 or not is a setting of the process: the last backend decides.
+
+    On the GPU all work of the calling thread goes to one stream from here on, not the default one: that could not be
+    captured (``gpu/graph.py``).
 
     Raises:
         TinyganError: ``gpu`` was asked for and cannot be used, with the reason and the remedy.
@@ -128,11 +139,23 @@ def why_no_gpu() -> str | None:
 def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
     import cupy
 
-    # CuPy reads this at the process's first product in float32, so it must be settled before any layer runs.
+    from tinygan.gpu import products
+
+    if precision == "auto":
+        precision = "tf32" if int(cupy.cuda.Device().compute_capability) >= TENSOR_CORES else "float32"
+    products.tf32 = precision == "tf32"
+    # For what CuPy multiplies itself; it reads this at the process's first product in float32.
     os.environ["CUPY_TF32"] = "1" if precision == "tf32" else "0"
+    _stream(cupy).use()
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
     memory = properties["totalGlobalMem"] / 2**30
-    return Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB")
+    return Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB, {precision}")
+
+
+@functools.cache
+def _stream(cupy: ModuleType) -> Any:
+    """The process's one stream for device work."""
+    return cupy.cuda.Stream(non_blocking=True)
 
 
 def _reuse_freed_memory() -> None:

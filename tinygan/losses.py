@@ -5,7 +5,8 @@ is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661
 where they could round to 0 or 1.
 """
 
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array, array_module, on_gpu
+from tinygan.gpu import losses as gpu
 from tinygan.layers.activations import sigmoid
 
 
@@ -14,6 +15,8 @@ def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
 
     ``logits`` (N,); returns the mean over N and its gradient s·σ(s·l)/N, shape (N,).
     """
+    if on_gpu(logits):
+        return gpu.binary_cross_entropy(logits, target)
     s = 1 - 2 * target
     loss = array_module(logits).logaddexp(s * logits, 0).mean()
     return loss, s * sigmoid(s * logits) / logits.size
@@ -24,6 +27,8 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 
     ``logits`` (N,); returns the mean over N and its gradient 2·(p − target)·p·(1 − p)/N, shape (N,).
     """
+    if on_gpu(logits):
+        return gpu.least_squares(logits, target)
     p, q = sigmoid(logits), sigmoid(-logits)  # q = 1 − p without cancellation
     error = p if target == 0 else -q
     return (error * error).mean(), 2 * error * p * q / logits.size

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinygan.backend import array_module
+from tinygan.backend import Array, array_module
+from tinygan.gpu.rmsprop import rmsprop
 from tinygan.ops.blocks import for_each_block
 from tinygan.parameters import Parameters
 from tinygan.threads import scratch
@@ -20,15 +21,12 @@ class RMSProp:
         self.average = parameters.zeros_like()
 
     def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
-        """One step, in place; ``grads`` is left as it is."""
+        """One step, in place; ``grads`` is left as it is. On the GPU the rate may be a 0-d array on the device."""
         vectors = parameters.flat, grads.flat, self.average.flat
         if isinstance(vectors[0], np.ndarray):
             self._update_on_cores(*vectors, learning_rate)
             return
-        w, g, a = vectors
-        a *= self.decay
-        a += (1 - self.decay) * g * g
-        w -= learning_rate * g / (array_module(a).sqrt(a) + self.epsilon)
+        rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
 
     def _update_on_cores(self, w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float) -> None:
         """The same in one pass: each block is read and written once."""
@@ -46,6 +44,13 @@ class RMSProp:
             w[block] -= part
 
         for_each_block(len(w), 1, work)
+
+
+def rmsprop_plain(w: Array, g: Array, a: Array, learning_rate: float, decay: float, epsilon: float) -> None:
+    """The formulas of :class:`RMSProp`, in place; what its fast versions are tested against."""
+    a *= decay
+    a += (1 - decay) * g * g
+    w -= learning_rate * g / (array_module(a).sqrt(a) + epsilon)
 
 
 class Adam:

@@ -22,11 +22,15 @@ Task = Callable[[], None]
 _workers: "list[_Worker]" = []
 
 
+def allowed_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def core_count() -> int:
-    """Cores that this process may use; fewer where OMP_NUM_THREADS or OPENBLAS_NUM_THREADS says so."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores to compute on: all allowed, or fewer where OMP_NUM_THREADS or OPENBLAS_NUM_THREADS says so."""
     limits = [os.environ.get(name, "") for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
-    return min([allowed, *(int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0)])
+    return min([allowed_cores(), *(int(limit) for limit in limits if limit.isdecimal() and int(limit) > 0)])
 
 
 def use_all_cores(threads: int | None = None) -> None:

@@ -1,10 +1,12 @@
-"""tinygan's side: the schedules' own step functions on two players."""
+"""tinygan's side: the schedules' own step functions on two players, on the GPU captured as in training."""
 
 import numpy as np
 
 import tinygan
 from benchmarks.workload import LEARNING_RATE, Inputs, Workload
 from tinygan.backend import open_backend
+from tinygan.errors import TinyganError
+from tinygan.gpu.graph import Replay
 from tinygan.streams import stream
 from tinygan.training.player import Player
 from tinygan.training.step import SCHEDULES, Game
@@ -35,15 +37,33 @@ class Tinygan:
         self.game = Game(*players)
         self.real, self.codes = self.backend.to_device(inputs.real), self.backend.to_device(inputs.codes)
         self.train = SCHEDULES[workload.schedule].step
+        self.replay, self.eager = None, False
+        if workload.device == "gpu":
+            self.rate = self.backend.xp.full((), LEARNING_RATE, self.backend.dtype)
+            self.replay = Replay(self.backend.xp, self._step, self._refuse)
 
     def step(self) -> None:
-        self.losses = self.train(self.game, self.real, self.codes, LEARNING_RATE)
+        self._step() if self.replay is None or self.eager else self.replay()
+
+    def _step(self) -> None:
+        rate = LEARNING_RATE if self.replay is None else self.rate
+        self.losses = self.train(self.game, self.real, self.codes, rate)
+
+    @staticmethod
+    def _refuse(obstacle: str) -> None:
+        """A figure of the eager step must not pass for the captured one's."""
+        raise TinyganError(obstacle)
 
     def synchronise(self) -> None:
         if self.backend.device == "gpu":
             self.backend.xp.cuda.get_current_stream().synchronize()
 
+    def run_eagerly(self, on: bool = True) -> None:
+        """Operation by operation on the GPU too: what is looked at in detail cannot be captured."""
+        self.eager = on
+
     def watch(self, on: bool) -> None:
+        self.run_eagerly(on)
         for player in self.game[:2]:
             player.watched = on
 
@@ -58,7 +78,7 @@ class Tinygan:
         }
 
     def allocated(self) -> int:
-        return self.backend.xp.get_default_memory_pool().total_bytes()
+        return self.backend.xp.get_default_memory_pool().total_bytes() + self.replay.pool.total_bytes()
 
 
 def build(name: str, workload: Workload, inputs: Inputs) -> Tinygan:

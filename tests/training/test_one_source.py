@@ -1,12 +1,16 @@
 """One source for two devices: the whole of train.py keeps host and device arrays apart, and gives the same run."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import train
+from tests.gpu import emulator
 from tests.training.conftest import TINY_RESNET
 from tinygan.backend import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
+from tinygan.gpu import products
 from tinygan.models.norms import NORMS
 from tinygan.training import checkpoint
 from tinygan.training.options import Options, flag, show
@@ -21,7 +25,10 @@ def arguments(options: Options, **changes):
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("model", [{}, TINY_RESNET], ids=["dcgan", "resnet"])
 def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, model, norm, schedule, request, capsys):
-    options = tiny_options(norm=norm, schedule=schedule, iterations=7, keep_every=5, precision="float64", **model)
+    reason = emulator.why_no_compiler()
+    if reason:
+        pytest.skip(reason)
+    options = tiny_options(norm=norm, schedule=schedule, precision="float64", iterations=7, keep_every=5, **model)
     assert run_script(train.main, arguments(options)) == 0
     request.getfixturevalue("fake_cupy")
     assert run_script(train.main, arguments(options, device="gpu")) == 0
@@ -29,8 +36,8 @@ def test_the_same_run_on_the_pretended_gpu(tiny_options, tmp_path, model, norm, 
     title = f"shapes-resnet-{norm}" if model else f"shapes-{norm}"
     cpu, gpu = (checkpoint.load(tmp_path / f"runs/0000{n}-{title}/checkpoints/last.safetensors") for n in (0, 1))
     for name, tensor in cpu.tensors.items():
-        # The plain operations against those of the CPU's cores: the same sums in another order.
-        np.testing.assert_allclose(tensor, gpu.tensors[name], rtol=1e-8, atol=1e-12, err_msg=name)
+        # The kernels against the CPU's cores: the same sums in another order.
+        np.testing.assert_allclose(gpu.tensors[name], tensor, rtol=1e-8, atol=1e-12, err_msg=name)
     # Resumed on the other device: the checkpoint belongs to neither.
     resume = ["--resume", str(cpu.path), "--iterations", "9", "--device", "gpu"]
     assert run_script(train.main, resume) == 0
@@ -53,6 +60,13 @@ def test_the_stand_in_is_as_strict_as_cupy(fake_cupy):
 def test_auto_takes_the_gpu_if_there_is_one(fake_cupy, monkeypatch):
     assert open_backend("auto").device == "gpu"
     assert open_backend("auto", "tf32").dtype == np.float32
+    for capability, precision in (("90", "tf32"), ("75", "float32")):
+        fake_cupy.cuda.Device = lambda capability=capability: SimpleNamespace(id=0, compute_capability=capability)
+        backend = open_backend("gpu", "auto")
+        assert backend.description == f"pretended GPU, 1 GiB, {precision}"
+        assert products.tf32 == (precision == "tf32")
+    open_backend("gpu", "float32")
+    assert not products.tf32
     fake_cupy.cuda.runtime.getDeviceCount = lambda: 0
     assert open_backend("auto").device == "cpu"
     with pytest.raises(TinyganError, match=r"--device gpu: .*no device.*CUDA_VISIBLE_DEVICES.*--device cpu"):
@@ -62,6 +76,7 @@ def test_auto_takes_the_gpu_if_there_is_one(fake_cupy, monkeypatch):
         open_backend("gpu")
     with pytest.raises(UsageError, match="tf32 needs a GPU"):
         open_backend("cpu", "tf32")
+    assert open_backend("cpu", "auto").dtype == np.float32
 
 
 def test_without_cupy(monkeypatch):

@@ -38,7 +38,8 @@ def test_what_decides_the_weights_cannot_change_on_resume():
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} .* does not fit here.safetensors"):
             resume(stored, {name: value}, "here.safetensors")
         assert resume(stored, {name: getattr(stored, name)}, "here.safetensors") == stored
-    assert resume(stored, {"precision": "tf32"}, "here.safetensors").precision == "tf32"  # the same arrays
+    for precision in ("tf32", "float32", "auto"):  # the same arrays
+        assert resume(stored, {"precision": precision}, "here.safetensors").precision == precision
     changed = resume(stored, {"learning_rate": 1e-5, "iterations": 3}, "here.safetensors")
     assert (changed.learning_rate, changed.iterations) == (1e-5, 3)
 

@@ -88,6 +88,9 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
 
 
 def _available(precision: str, device: str) -> str:
-    """A run that was trained with TF32 products is looked at in float32 where there are none."""
+    """A run that was trained with TF32 products is looked at in float32 where there are none.
+
+    So is one whose products depended on the device: its figures must not.
+    """
     has_none = device == "cpu" or (device == "auto" and why_no_gpu() is not None)
-    return "float32" if precision == "tf32" and has_none else precision
+    return "float32" if precision == "auto" or (precision == "tf32" and has_none) else precision

@@ -8,7 +8,8 @@
 At the bend itself x counts as above it: slope 1.
 """
 
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array, array_module, on_gpu
+from tinygan.gpu.sigmoid import sigmoid_backward, sigmoid_forward
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.ops.rectifier import rectify, rectify_backward
@@ -92,6 +93,8 @@ class Sigmoid(Layer):
         y = sigmoid(x)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            if need_dx and on_gpu(y):
+                return sigmoid_backward(y, dy)
             return dy * (y * (1 - y)) if need_dx else None
 
         return y, backward
@@ -111,5 +114,7 @@ class Tanh(Layer):
 
 def sigmoid(x: Array) -> Array:
     """σ(x) = 1/(1 + e⁻ˣ) as e^min(x,0)/(1 + e^−|x|): no overflow, and full relative precision for x ≪ 0 too."""
+    if on_gpu(x):
+        return sigmoid_forward(x)
     xp = array_module(x)
     return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))

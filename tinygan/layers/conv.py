@@ -8,6 +8,7 @@ is the input gradient of the other, and both are the same three products of :cla
 import numpy as np
 
 from tinygan.backend import Array, array_module
+from tinygan.gpu.correlation import CorrelationOnGpu
 from tinygan.layers.linear import BilinearBackward, Weighted
 from tinygan.ops.cores import correlation_on_cores
 from tinygan.ops.patches import PatchCorrelation, Window
@@ -85,7 +86,7 @@ class ConvTranspose2d(Weighted):
 
 def _correlation(window: Window, image_shape: tuple[int, ...], out: int, like: Array) -> PatchCorrelation:
     """The form of the correlation for the device of ``like``."""
-    form = correlation_on_cores if array_module(like) is np else PatchCorrelation
+    form = correlation_on_cores if array_module(like) is np else CorrelationOnGpu
     return form(window, image_shape, out)
 
 

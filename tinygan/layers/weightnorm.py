@@ -5,7 +5,7 @@ from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.layers.linear import Weighted
 from tinygan.ops.sums import sum_over_rows
-from tinygan.ops.unit_norm import normalise
+from tinygan.ops.unit_norm import normalise, sums_of_products
 
 EPSILON = 1e-6  # inside the root, as in the paper's DCGAN code
 
@@ -45,7 +45,7 @@ class WeightNorm(Layer):
             if grads is not None:
                 grads[self.path("w")] += project(du * self._gamma() if self.affine else du)
                 if self.affine:
-                    grads[self.path("scale")] += (du * v).sum(axis=self.axes)
+                    grads[self.path("scale")] += sums_of_products(du, v, self.inner.output_axis)
                     grads[self.path("bias")] += sum_over_rows(dy)
             return dx
 

@@ -1,4 +1,4 @@
-"""The rectifiers' formula and its gradients, plain for every device, and in one pass on the CPU's cores.
+"""The rectifiers' formula and its gradients: plain, in one pass on the CPU's cores, and on the GPU.
 
     y = x − (1 − a)·u  with  u = min(x − b, 0)
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.backend import Array, array_module
+from tinygan.gpu import rectifier as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
 from tinygan.threads import scratch
 
@@ -26,7 +27,7 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
     """y, a new array."""
     if isinstance(x, np.ndarray):
         return _rectify_on_cores(x, slope, shift)
-    return x - (1 - slope) * array_module(x).minimum(x - shift, 0)
+    return gpu.rectify(x, slope, shift)
 
 
 def rectify_backward(
@@ -39,6 +40,18 @@ def rectify_backward(
     """
     if isinstance(x, np.ndarray):
         return _rectify_backward_on_cores(x, dy, slope, shift, need)
+    return Gradients(*gpu.rectify_backward(x, dy, slope, shift, need))
+
+
+def rectify_plain(x: Array, slope: Array | float, shift: Array | float) -> Array:
+    """The formula of :func:`rectify`, what its fast versions are tested against."""
+    return x - (1 - slope) * array_module(x).minimum(x - shift, 0)
+
+
+def rectify_backward_plain(
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
+) -> Gradients:
+    """The formulas of :func:`rectify_backward`."""
     below = array_module(x).minimum(x - shift, 0)
     dy_below = dy * (below < 0)
     axes = tuple(range(x.ndim - 1))

@@ -1,4 +1,4 @@
-"""Batch norm's passes over an image batch, plain for every device, and in few sweeps on the CPU's cores.
+"""Batch norm's passes over an image batch, plain, in few sweeps on the CPU's cores, and on the GPU.
 
 x, y, dy (..., C); mean, inverse standard deviation r, scale, shift (C,); M values per channel.
 """
@@ -6,25 +6,33 @@ x, y, dy (..., C); mean, inverse standard deviation r, scale, shift (C,); M valu
 import numpy as np
 
 from tinygan.backend import Array
+from tinygan.gpu import standardise as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
-from tinygan.ops.sums import sum_over_rows
+from tinygan.ops.sums import sum_over_rows, sum_over_rows_plain
 from tinygan.threads import scratch
 
 
 def moments(x: Array) -> tuple[Array, Array]:
     """Mean and variance (divided by M) per channel; the variance from centred values, which cannot cancel."""
+    if not isinstance(x, np.ndarray):
+        return gpu.moments(x)
     M = x.size // x.shape[-1]
     mean = sum_over_rows(x) / M
-    if isinstance(x, np.ndarray):
-        return mean, _sums_of_squares(matrix(x), mean) / M
+    return mean, _sums_of_squares(matrix(x), mean) / M
+
+
+def moments_plain(x: Array) -> tuple[Array, Array]:
+    """The formulas of :func:`moments`, what its fast versions are tested against; so with all that end in _plain."""
+    M = x.size // x.shape[-1]
+    mean = sum_over_rows_plain(x) / M
     centred = x - mean
-    return mean, sum_over_rows(centred * centred) / M
+    return mean, sum_over_rows_plain(centred * centred) / M
 
 
 def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
     """y = scale·(x − mean)·r + shift, a new array."""
     if not isinstance(x, np.ndarray):
-        return (x - mean) * (r * scale) + shift
+        return gpu.standardise(x, mean, r, scale, shift)
     y, rows, factor = np.empty(x.shape, x.dtype), matrix(x), r * scale
 
     def work(_: int, block: slice) -> None:
@@ -37,10 +45,14 @@ def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> 
     return y
 
 
+def standardise_plain(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
+    return (x - mean) * (r * scale) + shift
+
+
 def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
     """Σ dy and Σ dy·(x − mean)·r, the gradients of shift and scale."""
     if not isinstance(x, np.ndarray):
-        return sum_over_rows(dy), sum_over_rows(dy * (x - mean)) * r
+        return gpu.standardise_sums(x, dy, mean, r)
     rows, dy_rows = matrix(x), matrix(dy)
     parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
 
@@ -53,10 +65,14 @@ def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array,
     return sum_over_rows(dy), parts.sum(axis=0) * r
 
 
+def standardise_sums_plain(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
+    return sum_over_rows_plain(dy), sum_over_rows_plain(dy * (x - mean)) * r
+
+
 def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
     """dx = a·dy − b·(x − mean) − c with coefficients per channel, a new array."""
     if not isinstance(x, np.ndarray):
-        return a * dy - b * (x - mean) - c
+        return gpu.standardise_backward(x, dy, mean, a, b, c)
     dx, rows, dy_rows = np.empty(x.shape, x.dtype), matrix(x), matrix(dy)
 
     def work(_: int, block: slice) -> None:
@@ -68,6 +84,10 @@ def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c
 
     for_each_block(*rows.shape, work)
     return dx
+
+
+def standardise_backward_plain(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+    return a * dy - b * (x - mean) - c
 
 
 def _sums_of_squares(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Weights scaled to length one per output channel, and the gradient of that, plain and on the CPU's cores.
+"""Weights scaled to length one per output channel, and the gradient of that, plain, on the CPU's cores, and on the GPU.
 
     v = w/n  with  n² = k·Σw² + ε,   Σ over all axes of w but the output channel's.
 
@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.backend import Array, array_module
+from tinygan.gpu import unit_norm as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block
 from tinygan.threads import scratch
 
@@ -22,6 +23,11 @@ def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Pro
     """v, a new array of w's shape, and ``project``; ``axis`` is that of the output channels."""
     if isinstance(w, np.ndarray):
         return _normalise_on_cores(w, axis, k, epsilon)
+    return gpu.normalise(w, axis, k, epsilon)
+
+
+def normalise_plain(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Project]:
+    """The formulas of :func:`normalise`, what its fast versions are tested against."""
     axes = tuple(other for other in range(w.ndim) if other != axis)
     n = array_module(w).sqrt(k * (w * w).sum(axis=axes, keepdims=True) + epsilon)
     v = w / n
@@ -31,6 +37,13 @@ def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Pro
         return (dv - k * v * s) / n
 
     return v, project
+
+
+def sums_of_products(a: Array, b: Array, axis: int) -> Array:
+    """Σ a·b over every axis but ``axis``."""
+    if not isinstance(a, np.ndarray):
+        return gpu.sums_of_products(a, b, axis)
+    return (a * b).sum(axis=tuple(other for other in range(a.ndim) if other != axis))
 
 
 def _normalise_on_cores(w: np.ndarray, axis: int, k: float, epsilon: float) -> tuple[np.ndarray, Project]:

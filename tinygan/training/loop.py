@@ -13,12 +13,12 @@ from tinygan.images import save_grid
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Best
-from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
+from tinygan.training.feed import preview_codes
+from tinygan.training.iteration import iteration_of
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
 from tinygan.training.status import Status
-from tinygan.training.step import SCHEDULES
 
 GRID_COUNT = 100  # images in a grid of the running test
 TEST_BATCH = 100  # images searched for at once: chosen for speed, the figures do not depend on it
@@ -31,6 +31,7 @@ class Trainer:
         self.session = session
         self.options, self.progress, self.backend = session.options, session.progress, session.backend
         self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
+        self.iteration = iteration_of(session, self.losses, lambda text: self.status.note(text))
         self.preview = self.backend.to_device(preview_codes(self.options))
         self.test_images = session.images.take(session.images.split.running)
 
@@ -90,12 +91,8 @@ class Trainer:
 
     def iterate(self) -> None:
         """One training iteration."""
-        options, backend = self.options, self.backend
         iteration = self.progress.iteration + 1
-        schedule = SCHEDULES[options.schedule]
-        real = to_unit_range(self.session.source.batch(iteration), backend)
-        codes = backend.to_device(latent_codes(options, iteration, schedule.code_batches))
-        self.losses.add(schedule.step(self.session.game, real, codes, learning_rate(options, iteration)))
+        self.iteration(iteration, learning_rate(self.options, iteration))
         self.progress.iteration = iteration
         self.status.advance()
 

@@ -17,17 +17,23 @@ class LossLog:
 
     def __init__(self, interval: int, pending: np.ndarray, backend: Backend):
         self.backend = backend
-        self.rows = backend.xp.zeros((max(interval, len(pending) + 1), len(Losses._fields)), backend.dtype)
+        # Room until the next multiple of the interval, wherever the last session ended: never to be moved.
+        self.rows = backend.xp.zeros((len(pending) + interval, len(Losses._fields)), backend.dtype)
         self.rows[: len(pending)] = backend.to_device(pending)
         self.count = len(pending)
 
     def add(self, losses: Losses) -> None:
         """Note one iteration's losses."""
-        if self.count == len(self.rows):
-            self.rows = self.backend.xp.concatenate([self.rows, self.backend.xp.zeros_like(self.rows)])
+        row = self.next_row()
         for column, loss in enumerate(losses):
-            self.rows[self.count, column] = loss
+            self.rows[row, column] = loss
+
+    def next_row(self) -> int:
+        """The row of one more iteration, for whoever writes its losses into ``rows`` himself."""
+        if self.count == len(self.rows):
+            raise IndexError("more losses than the interval has room for: the log was not cleared when it was due")
         self.count += 1
+        return self.count - 1
 
     def pending(self, iteration: int) -> np.ndarray:
         """The rows since the last :meth:`clear`, on the host, (k, 3).

@@ -63,7 +63,7 @@ class Options:
     loss: str = "bce"
     seed: int = 0
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     out: str = "runs"
     name: str = ""
     log_every: int = 50
@@ -215,7 +215,7 @@ def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
         UsageError: an option was typed that cannot change on resume and differs from the stored one.
     """
     for name, value in explicit.items():
-        same_storage = name == "precision" and PRECISIONS[value] == PRECISIONS[stored.precision]  # float32, tf32
+        same_storage = name == "precision" and PRECISIONS[value] == PRECISIONS[stored.precision]  # all but float64
         if name not in CHANGEABLE_ON_RESUME and value != getattr(stored, name) and not same_storage:
             raise UsageError(
                 f"{flag(name)} {show(value)} does not fit {checkpoint}, which was made with "

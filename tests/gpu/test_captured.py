@@ -1,0 +1,162 @@
+"""The captured iteration gives the same bytes as the same iteration operation by operation, whatever comes between.
+
+On the stand-in for CUDA, and on the device where there is one.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.training.conftest import tiny_data, tiny_options  # noqa: F401 (fixtures)
+from tinygan.data import devicebatches
+from tinygan.errors import NonFiniteError
+from tinygan.evaluation.reconstruction import Search
+from tinygan.gpu import graph
+from tinygan.models.dcgan import NORMS
+from tinygan.training import checkpoint, feed, loop, session
+from tinygan.training import options as training_options
+from tinygan.training.iteration import eager_iteration
+from tinygan.training.loop import Trainer
+
+ITERATIONS = 9  # the second epoch of 42 images in batches of 7 begins, two log lines and a rest, a running test
+
+
+@pytest.fixture
+def gpu_options(tiny_options, xp, monkeypatch):  # noqa: F811
+    """Options of a tiny run on the GPU, with everything that may come between two iterations."""
+    monkeypatch.setattr(loop, "Search", lambda: Search(steps=3))
+    monkeypatch.setattr(feed, "PREVIEW_COUNT", 8)
+    return lambda **changes: tiny_options(**{"device": "gpu", "warmup": 5, "iterations": ITERATIONS} | changes)
+
+
+def train(options):
+    """Train from the start; returns the finished trainer."""
+    trainer = Trainer(session.start(options, ["test"]))
+    trainer.run()
+    return trainer
+
+
+def state(trainer) -> dict:
+    """Everything that a checkpoint holds, and the log without its times."""
+    log = [
+        {key: value for key, value in line.items() if key not in ("seconds", "images_per_second")}
+        for line in trainer.session.folder.read_log()
+    ]
+    return checkpoint.load(trainer.session.folder.last).tensors | {"log": np.array(repr(log))}
+
+
+def assert_same(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def eagerly(monkeypatch):
+    """Have the loop take the iteration that is not captured."""
+    monkeypatch.setattr(loop, "iteration_of", lambda session, losses, note: eager_iteration(session, losses))
+
+
+@pytest.mark.parametrize(("schedule", "loss"), [("alternating", "bce"), ("shared", "least-squares")])
+@pytest.mark.parametrize("norm", NORMS)
+def test_captured_and_eager_give_the_same_bytes(gpu_options, norm, schedule, loss, monkeypatch, capsys):
+    options = gpu_options(norm=norm, schedule=schedule, loss=loss)
+    captured = train(options)
+    assert captured.iteration.replay.graph is not None
+    assert "captured" not in capsys.readouterr().out
+    eagerly(monkeypatch)
+    assert_same(state(captured), state(train(options)))
+
+
+def test_one_launch_per_iteration_and_nothing_waits_but_what_is_due(gpu_options, xp):
+    trainer = Trainer(session.start(gpu_options(iterations=100), ["test"]))
+    if not hasattr(xp, "stand_in"):
+        pytest.skip("the device does not count: seen on the stand-in")
+    for number in range(1, graph.WARM_UPS + 2):
+        trainer.iteration(number, 1e-3)
+    waits = xp.stand_in.device.synchronisations
+    for number in range(graph.WARM_UPS + 2, 20):
+        trainer.losses.clear()
+        trainer.iteration(number, 1e-3)
+    assert trainer.iteration.replay.graph.launches == 19 - graph.WARM_UPS
+    assert xp.stand_in.device.synchronisations == waits
+    trainer.losses.means(19)
+    assert xp.stand_in.device.synchronisations == waits + 1
+
+
+def test_parameters_stay_where_they_are(gpu_options):
+    trainer = Trainer(session.start(gpu_options(), ["test"]))
+
+    def addresses():
+        game = trainer.session.game
+        stores = [store for player in game[:2] for store in (*player.stores().values(), player.gradients)]
+        views = [view for store in stores for view in store.values()]
+        given = trainer.iteration.inputs.arrays.values()
+        return [array.data.ptr for array in (*(store.flat for store in stores), *views, *given, trainer.losses.rows)]
+
+    before = addresses()
+    trainer.run()
+    assert addresses() == before
+
+
+@pytest.mark.parametrize("schedule", ["alternating", "shared"])
+def test_resume_in_the_middle_of_everything(gpu_options, schedule):
+    whole = train(gpu_options(schedule=schedule))
+    options = gpu_options(schedule=schedule, iterations=5)
+    stopped = train(options)
+    stored = checkpoint.load(stopped.session.folder.last)
+    resumed = Trainer(
+        session.resume(stored, training_options.resume(options, {"iterations": ITERATIONS}, ""), ["test"])
+    )
+    resumed.run()
+    assert resumed.iteration.replay.graph is not None
+    ours, theirs = state(resumed), state(whole)
+    # The log of the stopped run has one line more: the interval that its end cut short.
+    ours.pop("log"), theirs.pop("log")
+    assert_same(ours, theirs)
+
+
+def test_a_data_set_too_large_for_the_device_is_sent_batch_by_batch(gpu_options, monkeypatch):
+    options = gpu_options()
+    resident = train(options)
+    assert resident.iteration.resident
+    monkeypatch.setattr(devicebatches, "SHARE", 0.0)
+    sent = train(options)
+    assert not sent.iteration.resident
+    assert_same(state(resident), state(sent))
+
+
+def forbidden(trainer):
+    """Add to the captured work something that CuPy refuses during a capture."""
+    work = trainer.iteration.replay.work
+
+    def with_a_wait():
+        work()
+        trainer.losses.rows.get()
+
+    trainer.iteration.replay.work = with_a_wait
+
+
+def test_what_cannot_be_captured_runs_eagerly_and_says_so_once(gpu_options, monkeypatch, capsys):
+    trainer = Trainer(session.start(gpu_options(), ["test"]))
+    forbidden(trainer)
+    trainer.run()
+    assert trainer.iteration.replay.graph is None
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "captured" in line]
+    assert re.fullmatch(r"the step cannot be captured as a CUDA graph \(.*captur.*\): it runs launch by .*", line)
+    eagerly(monkeypatch)
+    assert_same(state(trainer), state(train(gpu_options())))
+
+
+def test_a_loss_that_is_not_finite_is_found_behind_the_graph(gpu_options):
+    trainer = Trainer(session.start(gpu_options(save_every=100, test_every=0, sample_every=100), ["test"]))
+    iterate = trainer.iterate
+
+    def poisoned():
+        if trainer.progress.iteration == 6:
+            trainer.session.game.generator.parameters.flat.fill(np.nan)
+        iterate()
+
+    trainer.iterate = poisoned
+    with pytest.raises(NonFiniteError, match="loss is not finite at iteration 7"):
+        trainer.run()

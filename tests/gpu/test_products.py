@@ -1,0 +1,97 @@
+"""Products in rows by a library that thinks in columns: every transpose, odd shapes, leading dimensions."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from tinygan.errors import TinyganError
+from tinygan.gpu import cublas, products
+from tinygan.streams import stream
+
+SIZES = [(3, 5, 7), (1, 5, 7), (3, 1, 7), (3, 5, 1), (1, 1, 1), (64, 300, 33)]
+TRANSPOSES = list(itertools.product([False, True], repeat=2))
+
+
+def matrix(rows, columns, purpose, dtype):
+    return stream(0, purpose).standard_normal((rows, columns)).astype(np.float32).astype(dtype)
+
+
+@pytest.mark.parametrize("accumulate", [False, True], ids=["new", "accumulate"])
+@pytest.mark.parametrize("transposes", TRANSPOSES, ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_every_transpose(xp, dtype, close, size, transposes, accumulate):
+    M, N, K = size
+    a, b = matrix(M, K, "a", np.float64), matrix(K, N, "b", np.float64)
+    before = matrix(M, N, "out", np.float64)
+    stored = [(x.T if transpose else x).astype(dtype).copy() for x, transpose in zip((a, b), transposes, strict=True)]
+    out = xp.asarray(before.astype(dtype))
+    result = products.matmul(*map(xp.asarray, stored), out, accumulate, *transposes)
+    assert result is out
+    close(out, a @ b + before if accumulate else a @ b, 10)
+    close(products.matmul(*map(xp.asarray, stored), None, False, *transposes), a @ b, 10)
+
+
+@pytest.mark.parametrize("transposes", TRANSPOSES, ids=str)
+def test_views(xp, dtype, close, transposes):
+    """Columns out of wider matrices, and transposed views: distances between lines that are not their length."""
+    a, b = matrix(6, 11, "a", np.float64), matrix(11, 9, "b", np.float64)
+    wide_a, wide_b, wide_out = (xp.asarray(matrix(*s, "wide", dtype)) for s in ((6, 20), (11, 20), (6, 20)))
+    untouched = wide_out.get()
+    wide_a[:, 3:14], wide_b[:, 5:14] = xp.asarray(a.astype(dtype)), xp.asarray(b.astype(dtype))
+    views = [x.T if flip else x for x, flip in zip((wide_a[:, 3:14], wide_b[:, 5:14]), transposes, strict=True)]
+    products.matmul(*views, wide_out[:, 4:13], False, *transposes)
+    close(wide_out[:, 4:13].copy(), a @ b, 10)
+    np.testing.assert_array_equal(
+        wide_out.get()[:, [*range(4), *range(13, 20)]], untouched[:, [*range(4), *range(13, 20)]]
+    )
+
+
+def test_what_does_not_fit_is_refused(xp):
+    x = xp.ones((4, 6), np.float32)
+    for bad in (
+        lambda: products.matmul(x, x),
+        lambda: products.matmul(x, xp.ones((6, 2), np.float64)),
+        lambda: products.matmul(x, x, xp.ones((4, 5), np.float32), transpose_b=True),
+        lambda: products.matmul(x[:, ::2], x[:, ::2], transpose_b=True),
+        lambda: products.matmul(x, x, xp.ones((4, 4), np.float32).T[::2, ::2], transpose_b=True),
+    ):
+        with pytest.raises(ValueError, match=r"does not give|contiguous"):
+            bad()
+    assert products.matmul(xp.ones((0, 3), np.float32), xp.ones((3, 2), np.float32)).shape == (0, 2)
+
+
+def test_precision_is_the_processs(xp, monkeypatch):
+    """12 bits of mantissa, where TF32 keeps 10."""
+    a = xp.full((64, 64), 1 + 2**-12, np.float32)
+    exact = 64 * (1 + 2**-12) ** 2
+    for tf32 in (False, True):
+        monkeypatch.setattr(products, "tf32", tf32)
+        product = float(products.matmul(a, a)[0, 0])
+        if hasattr(xp, "stand_in"):
+            assert xp.stand_in.cublas.calls[-1] == (
+                77 if tf32 else 68
+            )  # CUBLAS_COMPUTE_32F_FAST_TF32, CUBLAS_COMPUTE_32F
+        else:
+            rounds = tf32 and int(xp.cuda.Device().compute_capability) >= 80
+            assert (abs(product - exact) > 1e-3) == rounds
+
+
+def test_each_stream_has_its_handle_and_workspace(xp):
+    with xp.cuda.Stream(non_blocking=True) as one:
+        first = cublas.handle(xp)
+        assert cublas.handle(xp) is first
+        one.synchronize()
+    with xp.cuda.Stream(non_blocking=True) as other:
+        second = cublas.handle(xp)
+        other.synchronize()
+    assert second is not first
+    assert second.workspace.data.ptr != first.workspace.data.ptr
+
+
+def test_a_refused_call_is_one_line(xp):
+    handle = cublas.handle(xp)
+    pointer = xp.ones((4, 4), np.float32).data.ptr
+    size, factor = (4, 4, 4), (pointer, 3, cublas.N)  # a leading dimension below the number of rows
+    with pytest.raises(TinyganError, match="cublasGemmEx failed with cuBLAS status 7: check"):
+        handle.gemm(np.dtype(np.float32), False, size, factor, factor, (pointer, 4), False)

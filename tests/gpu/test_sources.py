@@ -1,0 +1,49 @@
+"""Every CUDA source compiles for every generation of devices, without one."""
+
+import re
+from importlib import resources
+
+import pytest
+
+from tests.gpu import emulator, nvrtc
+from tinygan.gpu import launch
+
+SOURCES = sorted(
+    file.name.removesuffix(".cu") for file in resources.files("tinygan.gpu").iterdir() if ".cu" in file.name
+)
+SOURCES.remove("prelude.cuh")
+
+
+@pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_every_source_compiles(architecture, precision):
+    reason = nvrtc.why_no_compiler()
+    if reason:
+        pytest.skip(reason)
+    for name in SOURCES:
+        cubin = nvrtc.compile_cubin(launch.source(name), launch.definitions(precision), architecture)
+        assert cubin.startswith(b"\x7fELF")
+        for kernel in emulator.signatures(launch.source(name)):
+            assert kernel.encode() in cubin
+
+
+def test_a_mistake_is_found():
+    reason = nvrtc.why_no_compiler()
+    if reason:
+        pytest.skip(reason)
+    for mistake in ("REAL x = nothing;", "double unused = 1;"):
+        text = launch.source("sums").replace("REAL sum = 0;", mistake + "REAL sum = 0;")
+        with pytest.raises(AssertionError, match=r"sums\.cu\(\d+\)"):
+            nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_the_kernels_promise(name):
+    # The emulation runs the threads one after the other: only without barriers and shared memory is that the same.
+    text = re.sub(r"//[^\n]*", "", launch.source(name))
+    assert not re.search(r"__shared__|__sync|atomic", text)
+    # Constants of type double would take the arithmetic of float kernels to double.
+    assert not re.search(r"\d\.\d|\d[eE][-+]?\d", text)
+    for parameters in emulator.signatures(text).values():
+        assert parameters[-1] == ("REAL", True)  # the last argument is written to; it decides the precision
+    assert len(emulator.signatures(text)) == text.count("__global__")

@@ -1,0 +1,9 @@
+// What every source of this folder starts with; launch.py puts it in front.
+//
+// REAL is float or double, a -D option of the compiler. Indices have 32 bits: divisions by them are several times
+// faster than by 64-bit ones, and launch.py refuses what they cannot count.
+
+typedef unsigned int index_t;
+
+// The number of the thread in the whole launch.
+#define THREAD (blockIdx.x * blockDim.x + threadIdx.x)

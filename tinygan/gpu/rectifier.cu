@@ -1,0 +1,64 @@
+// y = x - (1 - a) * min(x - b, 0), one slope a and one shift b per channel: see layers/activations.py.
+// A slope or shift that is not learned is a number; then its pointer is not read.
+
+struct Bend { REAL slope, shift; };
+
+__device__ Bend bend_of(index_t c, const REAL *slope, index_t slope_learned, REAL slope_value,
+                        const REAL *shift, index_t shift_learned, REAL shift_value)
+{
+    Bend bend = {slope_learned ? slope[c] : slope_value, shift_learned ? shift[c] : shift_value};
+    return bend;
+}
+
+// One thread per element of x (rows, channels).
+extern "C" __global__ void rectifier_forward(
+    const REAL *x,
+    const REAL *slope, index_t slope_learned, REAL slope_value,
+    const REAL *shift, index_t shift_learned, REAL shift_value,
+    index_t channels, index_t count, REAL *y)
+{
+    const index_t i = THREAD;
+    if (i >= count) return;
+    const Bend bend = bend_of(i % channels, slope, slope_learned, slope_value, shift, shift_learned, shift_value);
+    const REAL distance = x[i] - bend.shift;
+    const REAL below = distance >= 0 ? (REAL)0 : distance;  // a NaN stays one
+    y[i] = x[i] - (1 - bend.slope) * below;
+}
+
+// dx alone. One thread per element.
+extern "C" __global__ void rectifier_input_gradient(
+    const REAL *x, const REAL *dy,
+    const REAL *slope, index_t slope_learned, REAL slope_value,
+    const REAL *shift, index_t shift_learned, REAL shift_value,
+    index_t channels, index_t count, REAL *dx)
+{
+    const index_t i = THREAD;
+    if (i >= count) return;
+    const Bend bend = bend_of(i % channels, slope, slope_learned, slope_value, shift, shift_learned, shift_value);
+    const REAL dy_below = x[i] < bend.shift ? dy[i] : (REAL)0;
+    dx[i] = dy[i] - (1 - bend.slope) * dy_below;
+}
+
+// dx, and the sums for slope and shift over every chunks-th row: one thread per channel and chunk.
+extern "C" __global__ void rectifier_backward(
+    const REAL *__restrict__ x, const REAL *__restrict__ dy,
+    const REAL *slope, index_t slope_learned, REAL slope_value,
+    const REAL *shift, index_t shift_learned, REAL shift_value,
+    index_t channels, index_t rows, index_t chunks,
+    index_t need_dx, REAL *__restrict__ dx, REAL *__restrict__ sums)  // sums (chunks, 2, channels): slope, shift
+{
+    const index_t t = THREAD, c = t % channels, chunk = t / channels;
+    if (chunk >= chunks) return;
+    const Bend bend = bend_of(c, slope, slope_learned, slope_value, shift, shift_learned, shift_value);
+    REAL slope_sum = 0, shift_sum = 0;
+    for (index_t row = chunk; row < rows; row += chunks) {
+        const index_t i = row * channels + c;
+        const REAL distance = x[i] - bend.shift, d = dy[i];
+        const REAL dy_below = distance < 0 ? d : (REAL)0;
+        slope_sum += dy_below * distance;
+        shift_sum += dy_below;
+        if (need_dx) dx[i] = d - (1 - bend.slope) * dy_below;
+    }
+    sums[2 * chunk * channels + c] = slope_sum;
+    sums[(2 * chunk + 1) * channels + c] = (1 - bend.slope) * shift_sum;
+}

@@ -1,0 +1,13 @@
+// One level of a sum over the rows of x (rows, columns): every thread adds up a fixed set of rows, in a fixed order. No
+// atomics: the result is the same from run to run.
+
+// One thread per column and chunk; a chunk is every chunks-th row, so that neighbouring threads read neighbours.
+extern "C" __global__ void column_sums(
+    const REAL *__restrict__ x, index_t rows, index_t columns, index_t chunks, REAL *__restrict__ sums)
+{
+    const index_t t = THREAD, column = t % columns, chunk = t / columns;
+    if (chunk >= chunks) return;
+    REAL sum = 0;
+    for (index_t row = chunk; row < rows; row += chunks) sum += x[row * columns + column];
+    sums[t] = sum;
+}

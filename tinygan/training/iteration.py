@@ -1,0 +1,91 @@
+"""One training iteration on either device: its inputs, the step, its losses into the log."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygan.data.devicebatches import ResidentSource
+from tinygan.gpu.batch import gather_images
+from tinygan.gpu.graph import Replay
+from tinygan.gpu.inputs import Inputs
+from tinygan.gpu.losses import record_losses
+from tinygan.training.feed import latent_codes, to_unit_range
+from tinygan.training.losslog import LossLog
+from tinygan.training.session import Session
+from tinygan.training.step import SCHEDULES
+
+Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
+
+
+def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
+    """What carries out iteration 1, 2, … of ``session``, and adds its losses to ``losses``.
+
+    Args:
+        note: takes a line for people, should the GPU's captured step not be possible.
+    """
+    if session.backend.device == "cpu":
+        return eager_iteration(session, losses)
+    return CapturedIteration(session, losses, note)
+
+
+def eager_iteration(session: Session, losses: LossLog) -> Iteration:
+    """Operation by operation: what the CPU does, and what the captured iteration must agree with."""
+    options, backend = session.options, session.backend
+    schedule = SCHEDULES[options.schedule]
+
+    def iterate(number: int, learning_rate: float) -> None:
+        real = to_unit_range(session.source.batch(number), backend)
+        codes = backend.to_device(latent_codes(options, number, schedule.code_batches))
+        losses.add(schedule.step(session.game, real, codes, learning_rate))
+
+    return iterate
+
+
+class CapturedIteration:
+    """The whole iteration as one CUDA graph.
+
+    The host sends where the batch's images are, the codes, the learning rate and the row of the log, and launches.
+    Where the data set does not live on the device, the batch's bytes are sent before.
+    """
+
+    def __init__(self, session: Session, losses: LossLog, note: Callable[[str], None]):
+        self.session, self.losses = session, losses
+        self.schedule = SCHEDULES[session.options.schedule]
+        options, backend = session.options, session.backend
+        N = options.batch_size
+        shapes = {
+            "codes": ((self.schedule.code_batches, N, options.code_size), backend.dtype),
+            "learning_rate": ((), backend.dtype),
+            "row": ((), np.int64),
+        }
+        self.resident = isinstance(session.source, ResidentSource)
+        if self.resident:
+            shapes["places"] = ((N, 4), np.int64)
+        else:
+            self.images = backend.xp.zeros((N, *session.source.size, 3), np.uint8)
+        self.inputs = Inputs(backend.xp, shapes)
+        self.replay = Replay(backend.xp, self._work, note)
+
+    def __call__(self, number: int, learning_rate: float) -> None:
+        source = self.session.source
+        values = {
+            "codes": latent_codes(self.session.options, number, self.schedule.code_batches),
+            "learning_rate": learning_rate,
+            "row": self.losses.next_row(),
+        }
+        if self.resident:
+            values["places"] = np.stack(source.plan(number), axis=1)
+        else:
+            self.images[...] = source.batch(number)
+        self.inputs.send(self.replay.stream, **values)
+        self.replay()
+
+    def _work(self) -> None:
+        given = self.inputs.arrays
+        source, backend = self.session.source, self.session.backend
+        if self.resident:
+            real = gather_images(source.pixels, given["places"], source.size, backend.dtype)
+        else:
+            real = to_unit_range(self.images, backend)
+        losses = self.schedule.step(self.session.game, real, given["codes"], given["learning_rate"])
+        record_losses(*losses, given["row"], self.losses.rows)
