@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygan import threads
-from tinygan.threads import core_count, run, scratch, thread_count, use_all_cores
+from tinygan.threads import core_count, release_scratch, run, scratch, thread_count, use_all_cores
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
@@ -83,7 +83,7 @@ def test_scratch_grows_without_losing_what_was_handed_out():
         scratch((threads._scratch.block.size + 1000,), np.uint8)[:] = 1
         assert (small == 7).all()
 
-    run([work])
+    run([work] * 3)
 
 
 def test_scratch_is_aligned_and_used_again():
@@ -93,11 +93,22 @@ def test_scratch_is_aligned_and_used_again():
         scratch((3,), np.uint8)
         addresses.append(scratch((5, 4), np.float32).ctypes.data)
 
-    run([work])  # the first may grow the memory
-    addresses.clear()
-    run([work, work], alone=True)
-    assert len(set(addresses)) == 1
-    assert (addresses[0] - threads._scratch.block.ctypes.data) % 64 == 0
+    release_scratch()
+    run([work] * 3, alone=True)
+    assert threads._scratch.block.size == 64 + 80
+    assert addresses[1] == addresses[2]
+    assert (addresses[1] - threads._scratch.block.ctypes.data) % 64 == 0
+
+
+def test_released_scratch_is_given_back():
+    def work():
+        scratch((10**6,), np.uint8)
+
+    run([work] * 2, alone=True)
+    assert threads._scratch.block.size >= 10**6
+    release_scratch()
+    run([lambda: None], alone=True)
+    assert threads._scratch.block.size == 0
 
 
 def test_the_environment_limits_the_cores(monkeypatch):

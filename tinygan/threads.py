@@ -105,19 +105,34 @@ def _work(queue: Iterable[Task]) -> None:
     # Errors of floating point are NumPy's per thread: overflow is looked for by the training loop, not warned of.
     with np.errstate(all="ignore"):
         for task in queue:
-            _scratch.used = 0
+            _scratch.begin()
             task()
 
 
 class _Scratch(threading.local):
     """One thread's memory for what a task needs only while it runs."""
 
+    released = 0  # how often all threads were told to give theirs back
+
     def __init__(self) -> None:
-        self.block = np.empty(0, np.uint8)
+        self.block, self.used, self.most, self.age = np.empty(0, np.uint8), 0, 0, 0
+
+    def begin(self) -> None:
+        """Make all of it free for the next task, and as large as any task so far wanted it."""
+        if self.age != _Scratch.released:
+            self.most, self.age = 0, _Scratch.released
+        if self.block.size != self.most:
+            self.block = None  # first, so that there are not two
+            self.block = np.empty(self.most, np.uint8)
         self.used = 0
 
 
 _scratch = _Scratch()
+
+
+def release_scratch() -> None:
+    """Have every thread give its scratch memory back when it begins its next task."""
+    _Scratch.released += 1
 
 
 def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -127,8 +142,8 @@ def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     start = -(-_scratch.used // 64) * 64  # a cache line
-    if start + size > _scratch.block.size:
-        # Arrays already handed out keep the old block alive; from the next task on all fit into the new one.
-        _scratch.block = np.empty(max(2 * _scratch.block.size, start + size), np.uint8)
     _scratch.used = start + size
-    return _scratch.block[start : start + size].view(dtype).reshape(shape)
+    if _scratch.used <= _scratch.block.size:
+        return _scratch.block[start : _scratch.used].view(dtype).reshape(shape)
+    _scratch.most = max(_scratch.most, _scratch.used)
+    return np.empty(shape, dtype)  # this once; from the next task on there is room

@@ -9,6 +9,7 @@ from tinygan.backend import open_backend
 from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, UsageError
 from tinygan.streams import stream
+from tinygan.threads import release_scratch
 from tinygan.training import checkpoint, loop, session
 from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
@@ -177,6 +178,7 @@ def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch):
     trainer = Trainer(run)
     trainer.status = Status(0, 2)
     trainer.iterate()
+    release_scratch()
     tracemalloc.start()
     trainer.iterate()
     used = tracemalloc.get_traced_memory()[1]
