@@ -13,8 +13,11 @@ import sys
 import time
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from tinygan.backend import PRECISIONS, open_backend
 from tinygan.errors import TinyganError
+from tinygan.threads import allowed_cores
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
@@ -56,7 +59,8 @@ def measure(device: str, precision: str) -> dict:
     backend = open_backend(device, precision)
     xp, side = backend.xp, PRODUCT_SIZES[device]
     a, b, c = (xp.ones((side, side), backend.dtype) for _ in range(3))
-    product = _best(backend, lambda: xp.matmul(a, b, out=c))
+    with threadpool_limits(allowed_cores(), "blas"):  # tinygan leaves it one thread, for products side by side
+        product = _best(backend, lambda: xp.matmul(a, b, out=c))
     source = xp.ones(COPY_BYTES[device], xp.uint8)
     target = xp.empty_like(source)
     copy = _best(backend, lambda: xp.copyto(target, source))
