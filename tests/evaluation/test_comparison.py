@@ -151,6 +151,13 @@ def test_different_steps_are_flagged(three, tmp_path):
     assert "differ in steps of the final test (00000-vanilla: 2000; other: 500)" in table([three[1], read_run(path)])
 
 
+def test_a_shorter_search_than_the_papers_is_flagged(three, tmp_path):
+    assert "steps: the paper's" not in table(three)
+    path = make_run(tmp_path / "00007-short", final=None)
+    write_final(path, 0.01, 200, steps=50)
+    assert "Final losses after 50 steps: the paper's final test takes 2,000" in table([read_run(path)])
+
+
 def test_a_final_loss_of_an_older_best_is_flagged(tmp_path):
     path = make_run(tmp_path / "run", final=None)
     write_final(path, 0.01, iteration=100)

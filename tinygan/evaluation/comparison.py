@@ -13,6 +13,7 @@ from tinygan.evaluation.runsummary import FinalResult, RunSummary
 
 PAPER_CAPTION = "For orientation, the paper's own figures (Table 2; CelebA, so another data set and other losses):"
 INCOMPARABLE = "their losses do not compare"
+FINAL_STEPS = 2_000  # of the paper's final test
 
 # Table 2 of the paper's early version (notes A1).
 PAPER = [
@@ -118,6 +119,9 @@ def _notes(runs: list[RunSummary]) -> list[str]:
         if len({str(value(run)) for run in some}) > 1:
             each = "; ".join(f"{run.name}: {str(value(run))[:24]}" for run in some)
             notes.append(f"The runs differ in {what} ({each}): {INCOMPARABLE}.")
+    shortest = min((run.final.steps for run in finals), default=FINAL_STEPS)
+    if shortest < FINAL_STEPS:
+        notes.append(f"Final losses after {shortest:,} steps: the paper's final test takes {FINAL_STEPS:,}.")
     for run in runs:
         if not run.final:
             notes.append(f"{run.name} has no final loss yet: any difference is that of the running loss.")
