@@ -105,6 +105,7 @@ def _learn_apart_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable
     d_fake, d_dlogits = loss(logits, 0)
     dfake = backward(g_dlogits)  # D only passes G's gradient on
     backward(d_dlogits, D.gradients, need_dx=False)
+    del backward  # and with it what D kept of the generated images, before the real ones need the memory
     return Losses(_learn_target(D, real, 1, loss), d_fake, g), dfake
 
 
@@ -127,6 +128,7 @@ def _learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> t
         dimages = backward(xp.concatenate([seed, dlogits_real]), D.gradients)
     else:
         dimages = backward(seed, D.gradients)
+        del backward  # and with it what D kept of the generated images, before the real ones need the memory
         d_real = _learn_target(D, real, 1, loss)
     return Losses(d_real, d_fake, g), dimages[:N] * (g_dlogits / seed)[:, None, None, None]
 
