@@ -49,7 +49,8 @@ def main(arguments: list[str]) -> None:
 
     now = datetime.now(UTC)
     out = (
-        options.out or RESULTS / f"step-{work.device}-{work.size}-{work.norm}-{work.schedule}-{now:%Y%m%d-%H%M%S}.json"
+        options.out
+        or RESULTS / f"step-{work.device}-{work.model}-{work.size}-{work.norm}-{work.schedule}-{now:%Y%m%d-%H%M%S}.json"
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     command = f"python -m benchmarks.step {shlex.join(arguments)}"
