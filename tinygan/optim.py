@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array, array_module, on_gpu
 from tinygan.gpu.rmsprop import rmsprop
 from tinygan.ops.blocks import for_each_block
 from tinygan.parameters import Parameters
@@ -23,10 +23,10 @@ class RMSProp:
     def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
         """One step, in place; ``grads`` is left as it is. On the GPU the rate may be a 0-d array on the device."""
         vectors = parameters.flat, grads.flat, self.average.flat
-        if isinstance(vectors[0], np.ndarray):
+        if on_gpu(parameters.flat):
+            rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
+        else:
             self._update_on_cores(*vectors, learning_rate)
-            return
-        rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
 
     def _update_on_cores(self, w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float) -> None:
         """The same in one pass: each block is read and written once."""

@@ -51,7 +51,8 @@ def thread_count() -> int:
 def run(tasks: Iterable[Task], alone: bool = False) -> None:
     """Run all tasks, the calling thread among the workers, and return when the last is done.
 
-    A task's exception is raised here, after all have ended.
+    A task's exception is raised here, after all have ended. Not to be called within a task, nor from two threads at
+    once: the workers take one piece of work at a time.
 
     Args:
         alone: leave the other threads asleep: for work so short that waking them takes longer.

@@ -95,6 +95,7 @@ def check_archive(path: Path, length: int, sha256: str) -> None:
 
 
 def is_web_page(beginning: bytes) -> bool:
+    """Whether a file that begins with these bytes is an HTML page: what servers send in place of an archive."""
     return beginning.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html"))
 
 

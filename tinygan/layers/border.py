@@ -1,7 +1,8 @@
 """Add and take away a border of pixels: each is the adjoint of the other."""
 
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array
 from tinygan.layers.base import Backward, Gradients, Layer
+from tinygan.ops.patches import zero_pad
 
 Border = tuple[int, int]  # (vertical, horizontal) pixels, on each of the two sides
 
@@ -17,7 +18,7 @@ class Pad(Layer):
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             return without_border(dy, self.border) if need_dx else None
 
-        return with_border(x, self.border), backward
+        return zero_pad(x, self.border), backward
 
 
 class Crop(Layer):
@@ -29,17 +30,9 @@ class Crop(Layer):
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            return with_border(dy, self.border) if need_dx else None
+            return zero_pad(dy, self.border) if need_dx else None
 
         return without_border(x, self.border), backward
-
-
-def with_border(x: Array, border: Border) -> Array:
-    """``x`` (N, H, W, C) in the middle of zeros, (N, H + 2·v, W + 2·h, C)."""
-    (N, H, W, C), (v, h) = x.shape, border
-    y = array_module(x).zeros((N, H + 2 * v, W + 2 * h, C), x.dtype)
-    y[:, v : v + H, h : h + W] = x
-    return y
 
 
 def without_border(x: Array, border: Border) -> Array:

@@ -5,9 +5,7 @@ transposed convolution is the adjoint of that map with the same kernel array, y 
 is the input gradient of the other, and both are the same three products of :class:`PatchCorrelation`.
 """
 
-import numpy as np
-
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array, on_gpu
 from tinygan.gpu.correlation import CorrelationOnGpu
 from tinygan.layers.linear import BilinearBackward, Weighted
 from tinygan.ops.cores import correlation_on_cores
@@ -86,7 +84,7 @@ class ConvTranspose2d(Weighted):
 
 def _correlation(window: Window, image_shape: tuple[int, ...], out: int, like: Array) -> PatchCorrelation:
     """The form of the correlation for the device of ``like``."""
-    form = correlation_on_cores if array_module(like) is np else CorrelationOnGpu
+    form = CorrelationOnGpu if on_gpu(like) else correlation_on_cores
     return form(window, image_shape, out)
 
 

@@ -29,7 +29,6 @@ class WeightNorm(Layer):
         self.affine = affine
         self.epsilon = epsilon
         shape, init = inner.parameter_specs["w"]
-        self.axes = tuple(axis for axis in range(len(shape)) if axis != inner.output_axis)
         self.parameter("w", shape, init)
         if affine:
             self.parameter("scale", (inner.out,), constant(1.0))

@@ -1,1 +1,1 @@
-"""Primitives: each in a plain array version, later beside a fast one that is tested against it."""
+"""Primitives: each as a plain formula, and beside it the fast versions that are tested against it."""

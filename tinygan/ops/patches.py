@@ -9,8 +9,8 @@ matrices:
     dx = Aᵀ(d·uᵀ)       to_image
     dw = Bᵀ(aᵀ·d)       to_kernel
 
-Here A is unfold, and B and D only change the shape. This is the plain version: it runs on every device, and the fast
-ones of the CPU (``cores.py``), with the same six methods, are tested against it.
+Here A is unfold, and B and D only change the shape. This is the plain version: it runs on every device. The fast ones,
+of the CPU (``cores.py``) and of the GPU (``gpu/correlation.py``), have the same six methods and are tested against it.
 """
 
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def unfold(image: Array, window: Window) -> Array:
     (kh, kw), (sh, sw), pad = window
     N, H, W, C = image.shape
     rows, columns = window.positions((H, W))
-    padded = _zero_pad(image, pad)
+    padded = zero_pad(image, pad)
     n, h, w, c = padded.strides
     patches = array_module(image).lib.stride_tricks.as_strided(
         padded, (N, rows, columns, kh, kw, C), (n, h * sh, w * sw, h, w, c)
@@ -116,8 +116,8 @@ class PatchCorrelation:
         return (a.T @ d).reshape(self.kernel_shape)
 
 
-def _zero_pad(image: Array, pad: tuple[int, int]) -> Array:
-    """(N, H, W, C) -> (N, H + 2·ph, W + 2·pw, C), contiguous."""
+def zero_pad(image: Array, pad: tuple[int, int]) -> Array:
+    """Zeros around the image: (N, H, W, C) -> (N, H + 2·ph, W + 2·pw, C), contiguous; itself, if pad is 0."""
     xp = array_module(image)
     ph, pw = pad
     if ph == pw == 0:

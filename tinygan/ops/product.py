@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tinygan.backend import Array
+from tinygan.backend import Array, on_gpu
 from tinygan.gpu.products import matmul
 from tinygan.threads import run
 
@@ -13,7 +13,7 @@ MOST_PARTS, SMALLEST_PART = 8, 64  # how a side of the result is cut
 
 def multiply(a: Array, b: Array) -> Array:
     """a·b, a new array, (M, K), (K, N) -> (M, N); on the CPU the longer side of the result is cut for the cores."""
-    if not isinstance(a, np.ndarray):
+    if on_gpu(a):
         return matmul(a, b)
     (M, _), N = a.shape, b.shape[1]
     y = np.empty((M, N), a.dtype)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array, array_module, on_gpu
 from tinygan.gpu import rectifier as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
 from tinygan.threads import scratch
@@ -25,9 +25,9 @@ class Gradients(NamedTuple):
 
 def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
     """y, a new array."""
-    if isinstance(x, np.ndarray):
-        return _rectify_on_cores(x, slope, shift)
-    return gpu.rectify(x, slope, shift)
+    if on_gpu(x):
+        return gpu.rectify(x, slope, shift)
+    return _rectify_on_cores(x, slope, shift)
 
 
 def rectify_backward(
@@ -38,9 +38,9 @@ def rectify_backward(
     Args:
         need: which of dx, da, db.
     """
-    if isinstance(x, np.ndarray):
-        return _rectify_backward_on_cores(x, dy, slope, shift, need)
-    return Gradients(*gpu.rectify_backward(x, dy, slope, shift, need))
+    if on_gpu(x):
+        return Gradients(*gpu.rectify_backward(x, dy, slope, shift, need))
+    return _rectify_backward_on_cores(x, dy, slope, shift, need)
 
 
 def rectify_plain(x: Array, slope: Array | float, shift: Array | float) -> Array:

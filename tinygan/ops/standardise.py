@@ -5,7 +5,7 @@ x, y, dy (..., C); mean, inverse standard deviation r, scale, shift (C,); M valu
 
 import numpy as np
 
-from tinygan.backend import Array
+from tinygan.backend import Array, on_gpu
 from tinygan.gpu import standardise as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
 from tinygan.ops.sums import sum_over_rows, sum_over_rows_plain
@@ -14,7 +14,7 @@ from tinygan.threads import scratch
 
 def moments(x: Array) -> tuple[Array, Array]:
     """Mean and variance (divided by M) per channel; the variance from centred values, which cannot cancel."""
-    if not isinstance(x, np.ndarray):
+    if on_gpu(x):
         return gpu.moments(x)
     M = x.size // x.shape[-1]
     mean = sum_over_rows(x) / M
@@ -22,7 +22,7 @@ def moments(x: Array) -> tuple[Array, Array]:
 
 
 def moments_plain(x: Array) -> tuple[Array, Array]:
-    """The formulas of :func:`moments`, what its fast versions are tested against; so with all that end in _plain."""
+    """The formulas of :func:`moments`, what its fast versions are tested against."""
     M = x.size // x.shape[-1]
     mean = sum_over_rows_plain(x) / M
     centred = x - mean
@@ -31,7 +31,7 @@ def moments_plain(x: Array) -> tuple[Array, Array]:
 
 def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
     """y = scale·(x − mean)·r + shift, a new array."""
-    if not isinstance(x, np.ndarray):
+    if on_gpu(x):
         return gpu.standardise(x, mean, r, scale, shift)
     y, rows, factor = np.empty(x.shape, x.dtype), matrix(x), r * scale
 
@@ -46,12 +46,13 @@ def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> 
 
 
 def standardise_plain(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
+    """The formula of :func:`standardise`."""
     return (x - mean) * (r * scale) + shift
 
 
 def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
     """Σ dy and Σ dy·(x − mean)·r, the gradients of shift and scale."""
-    if not isinstance(x, np.ndarray):
+    if on_gpu(x):
         return gpu.standardise_sums(x, dy, mean, r)
     rows, dy_rows = matrix(x), matrix(dy)
     parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
@@ -66,12 +67,13 @@ def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array,
 
 
 def standardise_sums_plain(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
+    """The formulas of :func:`standardise_sums`."""
     return sum_over_rows_plain(dy), sum_over_rows_plain(dy * (x - mean)) * r
 
 
 def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
     """dx = a·dy − b·(x − mean) − c with coefficients per channel, a new array."""
-    if not isinstance(x, np.ndarray):
+    if on_gpu(x):
         return gpu.standardise_backward(x, dy, mean, a, b, c)
     dx, rows, dy_rows = np.empty(x.shape, x.dtype), matrix(x), matrix(dy)
 
@@ -87,6 +89,7 @@ def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c
 
 
 def standardise_backward_plain(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+    """The formula of :func:`standardise_backward`."""
     return a * dy - b * (x - mean) - c
 
 

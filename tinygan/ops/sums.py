@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tinygan.backend import Array
+from tinygan.backend import Array, on_gpu
 from tinygan.gpu import sums as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
 
 
 def sum_over_rows(x: Array) -> Array:
     """Sum over every axis but the last, the channels: (..., C) -> (C,)."""
-    if not isinstance(x, np.ndarray):
+    if on_gpu(x):
         return gpu.sum_over_rows(x)
     rows = matrix(x)
     parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)

@@ -38,7 +38,7 @@ from tinygan.threads import scratch
 
 
 class Tiles(NamedTuple):
-    """The maps of one 4×4 window with stride 2 on images of one size; the same names as in ``Patches``.
+    """The maps of one 4×4 window with stride 2 on images of one size; the names are those of ``PatchCorrelation``.
 
     T = N·t·s is the number of tiles, t = ⌈H'/2⌉ rows and s = ⌈W'/2⌉ columns of them per image.
 
@@ -49,8 +49,6 @@ class Tiles(NamedTuple):
 
     window: Window
     image_size: tuple[int, int]
-
-    depth = 9  # products
 
     @staticmethod
     def fits(window: Window) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.backend import Array, array_module
+from tinygan.backend import Array, array_module, on_gpu
 from tinygan.gpu import unit_norm as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block
 from tinygan.threads import scratch
@@ -21,9 +21,9 @@ Project = Callable[[Array], Array]  # dv -> dw, a new array
 
 def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Project]:
     """v, a new array of w's shape, and ``project``; ``axis`` is that of the output channels."""
-    if isinstance(w, np.ndarray):
-        return _normalise_on_cores(w, axis, k, epsilon)
-    return gpu.normalise(w, axis, k, epsilon)
+    if on_gpu(w):
+        return gpu.normalise(w, axis, k, epsilon)
+    return _normalise_on_cores(w, axis, k, epsilon)
 
 
 def normalise_plain(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Project]:
@@ -41,7 +41,7 @@ def normalise_plain(w: Array, axis: int, k: float, epsilon: float) -> tuple[Arra
 
 def sums_of_products(a: Array, b: Array, axis: int) -> Array:
     """Σ a·b over every axis but ``axis``."""
-    if not isinstance(a, np.ndarray):
+    if on_gpu(a):
         return gpu.sums_of_products(a, b, axis)
     return (a * b).sum(axis=tuple(other for other in range(a.ndim) if other != axis))
 
