@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinygan import threads
-from tinygan.threads import core_count, release_scratch, run, scratch, thread_count, use_all_cores
+from tinygan.threads import core_count, release_scratch, run, scratch, thread_count, together, use_all_cores
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
@@ -34,6 +34,35 @@ def test_every_task_runs_once_and_all_are_done_at_the_return(thread_number):
 def test_tasks_run_side_by_side(thread_number):
     together = threading.Barrier(thread_number, timeout=10)  # opens only when as many threads wait at it
     run([together.wait] * thread_number)
+
+
+def test_pieces_of_work_run_together():
+    order = []
+
+    def piece(name: str, count: int):
+        run([lambda: order.append(name)] * count)
+
+    with together():
+        piece("first", 2)
+        with together():
+            piece("second", 1)
+        assert order == []
+        piece("third", 2)
+    assert sorted(order) == ["first", "first", "second", "third", "third"]
+    piece("after", 1)
+    assert order[-1] == "after"
+
+
+def test_work_noted_before_an_error_is_dropped():
+    def never():
+        raise AssertionError("ran")
+
+    with pytest.raises(KeyError), together():
+        run([never])
+        raise KeyError
+    ran = []
+    run([lambda: ran.append(1)])
+    assert ran == [1]
 
 
 def test_alone_stays_on_the_calling_thread():

@@ -12,7 +12,8 @@ threads within threads get in each other's way.
 import math
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -20,6 +21,7 @@ from threadpoolctl import threadpool_limits
 Task = Callable[[], None]
 
 _workers: "list[_Worker]" = []
+_noted: list[Task] | None = None  # tasks of the pieces that are to be run together
 
 
 def allowed_cores() -> int:
@@ -48,6 +50,24 @@ def thread_count() -> int:
     return len(_workers) + 1
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """Within it :func:`run` only takes note of its tasks; at the end all are run as one piece of work.
+
+    Waking the threads and waiting for the last one costs as much as a short piece of work itself. For pieces that do
+    not need each other's results.
+    """
+    global _noted
+    _noted, noted = [], _noted
+    try:
+        yield
+        noted, _noted = _noted, noted
+    except BaseException:
+        _noted = noted
+        raise
+    run(noted)
+
+
 def run(tasks: Iterable[Task], alone: bool = False) -> None:
     """Run all tasks, the calling thread among the workers, and return when the last is done.
 
@@ -58,6 +78,9 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
         alone: leave the other threads asleep: for work so short that waking them takes longer.
     """
     tasks = list(tasks)
+    if _noted is not None:
+        _noted.extend(tasks)
+        return
     queue = iter(tasks)  # a list's iterator hands each task out once, whichever thread asks
     helpers = [] if alone else _workers[: len(tasks) - 1]
     for helper in helpers:

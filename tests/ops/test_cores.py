@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.ops.test_patches import WINDOWS
-from tinygan.ops.cores import PatchesOnCores, TilesOnCores, correlation_on_cores
+from tinygan.ops.cores import NARROW, PatchesOnCores, TilesOnCores, correlation_on_cores
 from tinygan.ops.patches import PatchCorrelation, Window
 from tinygan.ops.tiles import Tiles
 from tinygan.streams import stream
@@ -66,9 +66,12 @@ def test_tiles_equal_patches(window, shape, threads):
     assert_same(TilesOnCores(window, image_shape, 3), PatchCorrelation(window, image_shape, 3))
 
 
+@pytest.mark.parametrize("channels", [NARROW - 1, NARROW])
+@pytest.mark.parametrize("out", [1, 3])
 @pytest.mark.parametrize(("window", "shape", "positions"), WINDOWS.values(), ids=WINDOWS)
-def test_patches_on_cores_equal_patches(window, shape, positions, threads):
-    assert_same(PatchesOnCores(window, shape, 3), PatchCorrelation(window, shape, 3))
+def test_patches_on_cores_equal_patches(window, shape, positions, out, channels, threads):
+    shape = (*shape[:3], channels)
+    assert_same(PatchesOnCores(window, shape, out), PatchCorrelation(window, shape, out))
 
 
 def test_tiles_cost_a_few_roundings():

@@ -10,6 +10,7 @@ from tinygan.gpu.correlation import CorrelationOnGpu
 from tinygan.layers.linear import BilinearBackward, Weighted
 from tinygan.ops.cores import correlation_on_cores
 from tinygan.ops.patches import PatchCorrelation, Window
+from tinygan.threads import together
 
 Size = int | tuple[int, int]
 
@@ -32,13 +33,15 @@ class Conv2d(Weighted):
     def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. Kept for it: the patches U(x)."""
         form = _correlation(self.window, x.shape, self.out, x)
-        patches, kernel = form.image(x), form.kernel(w)
+        with together():
+            patches, kernel = form.image(x), form.kernel(w)
         y = form.to_map(patches, kernel, b)
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
             rows = form.map(dy)
-            dx = form.to_image(rows, kernel) if need_dx else None
-            dw = form.to_kernel(patches, rows) if need_dw else None
+            with together():
+                dx = form.to_image(rows, kernel) if need_dx else None
+                dw = form.to_kernel(patches, rows) if need_dw else None
             return dx, dw
 
         return y, backward
@@ -67,13 +70,15 @@ class ConvTranspose2d(Weighted):
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         N, H, W, c_in = x.shape
         form = _correlation(self.window, (N, *self.window.image_size((H, W)), self.out), c_in, x)
-        rows, kernel = form.map(x), form.kernel(w)
+        with together():
+            rows, kernel = form.map(x), form.kernel(w)
         y = form.to_image(rows, kernel, b)
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
             patches = form.image(dy)
-            dx = form.to_map(patches, kernel) if need_dx else None
-            dw = form.to_kernel(patches, rows) if need_dw else None
+            with together():
+                dx = form.to_map(patches, kernel) if need_dx else None
+                dw = form.to_kernel(patches, rows) if need_dw else None
             return dx, dw
 
         return y, backward

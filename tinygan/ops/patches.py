@@ -58,10 +58,13 @@ def fold(patches: Array, window: Window, image_shape: tuple[int, int, int, int])
     The adjoint: Σ unfold(a)·b = Σ a·fold(b) for all a, b. Pixels in several patches receive the sum, pixels in none
     receive 0. Patches overlap, but a block of stride×stride taps does not: over all patches it tiles the image. So the
     kernel is taken block by block, each one strided addition (four for a 4×4 kernel with stride 2), and nothing is
-    scattered with atomics: the result is the same from run to run.
+    scattered with atomics: the result is the same from run to run. A kernel over the whole image has one patch, and
+    nothing to add: then the result is a view of ``patches``.
     """
     (kh, kw), (sh, sw), (ph, pw) = window
     N, H, W, C = image_shape
+    if (kh, kw, ph, pw) == (H, W, 0, 0):
+        return patches.reshape(image_shape)
     rows, columns = window.positions((H, W))
     patches = patches.reshape(N, rows, columns, kh, kw, C)
     tiles = -(-(H + 2 * ph) // sh), -(-(W + 2 * pw) // sw)
