@@ -1,4 +1,4 @@
-"""Optimisers on flat vectors: one update of a whole network at once."""
+"""Optimisers on flat vectors: one update of a whole network at once. They use the gradients up: all 0 afterwards."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class RMSProp:
         self.average = parameters.zeros_like()
 
     def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
-        """One step, in place; ``grads`` is left as it is. On the GPU the rate may be a 0-d array on the device."""
+        """One step, in place; ``grads`` is 0 afterwards. On the GPU the rate may be a 0-d array on the device."""
         vectors = parameters.flat, grads.flat, self.average.flat
         if on_gpu(parameters.flat):
             rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
@@ -42,6 +42,7 @@ class RMSProp:
             np.divide(g[block], part, out=part)
             part *= learning_rate
             w[block] -= part
+            g[block] = 0
 
         for_each_block(len(w), 1, work)
 
@@ -51,6 +52,7 @@ def rmsprop_plain(w: Array, g: Array, a: Array, learning_rate: float, decay: flo
     a *= decay
     a += (1 - decay) * g * g
     w -= learning_rate * g / (array_module(a).sqrt(a) + epsilon)
+    g[...] = 0
 
 
 class Adam:
@@ -66,7 +68,7 @@ class Adam:
         self.steps = 0
 
     def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
-        """One step, in place; ``grads`` is left as it is."""
+        """One step, in place; ``grads`` is 0 afterwards."""
         w, g, m, v = parameters.flat, grads.flat, self.mean.flat, self.square.flat
         self.steps += 1
         m *= self.beta1
@@ -76,3 +78,4 @@ class Adam:
         m_hat = m / (1 - self.beta1**self.steps)
         v_hat = v / (1 - self.beta2**self.steps)
         w -= learning_rate * m_hat / (array_module(v).sqrt(v_hat) + self.epsilon)
+        g[...] = 0

@@ -103,7 +103,10 @@ def test_unit_norm(shape, axis):
     w, dv = random(*shape), random(*shape, purpose="dv")
     ours, plain = (form(w, axis, 0.25, 1e-6) for form in (normalise, normalise_plain))
     assert_same(ours[0], plain[0])
-    assert_same(ours[1](dv), plain[1](dv))
+    totals = [np.ones_like(w) for _ in (ours, plain)]
+    for (_, accumulate), total in zip((ours, plain), totals, strict=True):
+        accumulate(dv, total)
+    assert_same(*totals)
     axes = tuple(other for other in range(w.ndim) if other != axis)
     assert_same(sums_of_products(w, dv, axis), (w * dv).sum(axis=axes))
 
@@ -129,4 +132,4 @@ def test_rmsprop():
         average = 0.9 * average + (1 - 0.9) * g * g
         w = w - 0.01 * g / (np.sqrt(average) + 1e-6)
         np.testing.assert_allclose(parameters.flat, w, rtol=1e-12, atol=1e-14)
-        np.testing.assert_array_equal(grads.flat, g)
+        np.testing.assert_array_equal(grads.flat, 0)

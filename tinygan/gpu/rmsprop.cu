@@ -1,11 +1,13 @@
-// a <- decay * a + (1 - decay) * g^2,  w <- w - lr * g / (sqrt(a) + epsilon): see optim.py. One thread per weight.
+// a <- decay * a + (1 - decay) * g^2,  w <- w - lr * g / (sqrt(a) + epsilon),  g <- 0: see optim.py. One thread per
+// weight.
 // The learning rate is read from the device's memory, so that a captured step can be replayed with another one.
 extern "C" __global__ void rmsprop(
-    const REAL *g, REAL *a, const REAL *learning_rate, REAL decay, REAL rest, REAL epsilon, index_t count, REAL *w)
+    REAL *g, REAL *a, const REAL *learning_rate, REAL decay, REAL rest, REAL epsilon, index_t count, REAL *w)
 {
     const index_t i = THREAD;
     if (i >= count) return;
     const REAL average = decay * a[i] + rest * g[i] * g[i];
     a[i] = average;
     w[i] -= *learning_rate * g[i] / (sqrt(average) + epsilon);
+    g[i] = 0;
 }

@@ -7,7 +7,7 @@ _kernels = Kernels("rmsprop")
 
 
 def rmsprop(w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float) -> None:
-    """a ← decay·a + (1 − decay)·g², w ← w − lr·g/(√a + ε), in place.
+    """a ← decay·a + (1 − decay)·g², w ← w − lr·g/(√a + ε), g ← 0, in place.
 
     Args:
         learning_rate: a 0-d array on the device, read when the kernel runs; a number becomes one.

@@ -49,13 +49,13 @@ extern "C" __global__ void divide(
     if (i < count) v[i] = w[i] / length[i / inner % units];
 }
 
-// dw = (dv - k * v * s) / n. One thread per element.
-extern "C" __global__ void project(
+// total += (dv - k * v * s) / n. One thread per element.
+extern "C" __global__ void add_projected(
     const REAL *dv, const REAL *v, const REAL *length, const REAL *s, REAL k,
-    index_t units, index_t inner, index_t count, REAL *dw)
+    index_t units, index_t inner, index_t count, REAL *total)
 {
     const index_t i = THREAD;
     if (i >= count) return;
     const index_t unit = i / inner % units;
-    dw[i] = (dv[i] - k * v[i] * s[unit]) / length[unit];
+    total[i] += (dv[i] - k * v[i] * s[unit]) / length[unit];
 }

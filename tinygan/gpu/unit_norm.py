@@ -9,8 +9,8 @@ from tinygan.gpu.launch import Kernels, square_root
 _kernels = Kernels("unit_norm")
 
 
-def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array], Array]]:
-    """v = w/n with n² = k·Σw² + ε per unit of ``axis``, and ``project``: dv -> dw = (dv − k·v·s)/n, s = Σ dv·v."""
+def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
+    """v = w/n with n² = k·Σw² + ε per unit of ``axis``; ``accumulate``: total += (dv − k·v·s)/n with s = Σ dv·v."""
     xp = array_module(w)
     _, units, inner = _around(w, axis)
     sums = _chunk_products(w, w, axis)
@@ -18,13 +18,11 @@ def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Cal
     _kernels("lengths", units, sums, units, sums.shape[1], float(k), float(epsilon), length)
     _kernels("divide", w.size, w, length, units, inner, w.size, v)
 
-    def project(dv: Array) -> Array:
-        dw = xp.empty_like(dv)
+    def accumulate(dv: Array, total: Array) -> None:
         s = sums_of_products(dv, v, axis)
-        _kernels("project", w.size, dv, v, length, s, float(k), units, inner, w.size, dw)
-        return dw
+        _kernels("add_projected", w.size, dv, v, length, s, float(k), units, inner, w.size, total)
 
-    return v, project
+    return v, accumulate
 
 
 def sums_of_products(a: Array, b: Array, axis: int) -> Array:

@@ -52,14 +52,14 @@ class WeightNormalisedAddition(Addition):
         self.parameter("w", (2, channels), lambda rng, shape: np.broadcast_to([[0.0], [1.0]], shape))
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        v, project = normalise(self.w, axis=1, k=1.0, epsilon=EPSILON)
+        v, accumulate = normalise(self.w, axis=1, k=1.0, epsilon=EPSILON)
         r, residual_backward = self.residual(x, training)
         s, shortcut_backward = self.shortcut(x, training)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             if grads is not None:
                 dv = array_module(dy).stack([sum_over_rows(dy * r), sum_over_rows(dy * s)])
-                grads[self.path("w")] += project(dv)
+                accumulate(dv, grads[self.path("w")])
             from_residual = residual_backward(v[0] * dy, grads, need_dx)
             from_shortcut = shortcut_backward(v[1] * dy, grads, need_dx)
             return from_residual + from_shortcut if need_dx else None

@@ -35,14 +35,14 @@ class WeightNorm(Layer):
             self.parameter("bias", (inner.out,), constant(0.0))
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        v, project = normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
+        v, accumulate = normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
         u, b = (v * self._gamma(), self.bias) if self.affine else (v, None)
         y, product_backward = self.inner.product(x, u, b)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, du = product_backward(dy, need_dx, grads is not None)  # u = γ·v
             if grads is not None:
-                grads[self.path("w")] += project(du * self._gamma() if self.affine else du)
+                accumulate(du * self._gamma() if self.affine else du, grads[self.path("w")])
                 if self.affine:
                     grads[self.path("scale")] += sums_of_products(du, v, self.inner.output_axis)
                     grads[self.path("bias")] += sum_over_rows(dy)

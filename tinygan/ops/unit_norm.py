@@ -16,27 +16,27 @@ from tinygan.gpu import unit_norm as gpu
 from tinygan.ops.blocks import block_count, column_sums, for_each_block
 from tinygan.threads import scratch
 
-Project = Callable[[Array], Array]  # dv -> dw, a new array
+Accumulate = Callable[[Array, Array], None]  # (dv, total): total += dw; total contiguous
 
 
-def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Project]:
-    """v, a new array of w's shape, and ``project``; ``axis`` is that of the output channels."""
+def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Accumulate]:
+    """v, a new array of w's shape, and ``accumulate``; ``axis`` is that of the output channels."""
     if on_gpu(w):
         return gpu.normalise(w, axis, k, epsilon)
     return _normalise_on_cores(w, axis, k, epsilon)
 
 
-def normalise_plain(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Project]:
+def normalise_plain(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Accumulate]:
     """The formulas of :func:`normalise`, what its fast versions are tested against."""
     axes = tuple(other for other in range(w.ndim) if other != axis)
     n = array_module(w).sqrt(k * (w * w).sum(axis=axes, keepdims=True) + epsilon)
     v = w / n
 
-    def project(dv: Array) -> Array:
+    def accumulate(dv: Array, total: Array) -> None:
         s = (dv * v).sum(axis=axes, keepdims=True)
-        return (dv - k * v * s) / n
+        total += (dv - k * v * s) / n
 
-    return v, project
+    return v, accumulate
 
 
 def sums_of_products(a: Array, b: Array, axis: int) -> Array:
@@ -46,7 +46,7 @@ def sums_of_products(a: Array, b: Array, axis: int) -> Array:
     return (a * b).sum(axis=tuple(other for other in range(a.ndim) if other != axis))
 
 
-def _normalise_on_cores(w: np.ndarray, axis: int, k: float, epsilon: float) -> tuple[np.ndarray, Project]:
+def _normalise_on_cores(w: np.ndarray, axis: int, k: float, epsilon: float) -> tuple[np.ndarray, Accumulate]:
     shape = math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])  # (before, channels, behind)
     n = np.sqrt(k * _sums_of_products(w.reshape(shape), w.reshape(shape)) + epsilon)[:, np.newaxis]
     v = np.empty_like(w)
@@ -56,21 +56,19 @@ def _normalise_on_cores(w: np.ndarray, axis: int, k: float, epsilon: float) -> t
 
     for_each_block(shape[0], shape[1] * shape[2], divide)
 
-    def project(dv: np.ndarray) -> np.ndarray:
-        dw = np.empty_like(w)
-        dv3, v3, dw3 = dv.reshape(shape), v.reshape(shape), dw.reshape(shape)
+    def accumulate(dv: np.ndarray, total: np.ndarray) -> None:
+        dv3, v3, total3 = dv.reshape(shape), v.reshape(shape), total.reshape(shape)
         along = k * _sums_of_products(dv3, v3)[:, np.newaxis]
 
         def work(_: int, block: slice) -> None:
-            part = dw3[block]
-            np.multiply(v3[block], along, out=part)
+            part = np.multiply(v3[block], along, out=scratch(v3[block].shape, v.dtype))
             np.subtract(dv3[block], part, out=part)
             np.divide(part, n, out=part)
+            total3[block] += part
 
         for_each_block(shape[0], shape[1] * shape[2], work)
-        return dw
 
-    return v, project
+    return v, accumulate
 
 
 def _sums_of_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -25,11 +25,10 @@ class Player:
         self.optimiser = RMSProp(self.parameters)
 
     def update(self, learning_rate: float) -> None:
-        """One optimiser step along the accumulated gradients, projection of the slopes, gradients back to zero."""
+        """One optimiser step along the accumulated gradients, which it uses up, and projection of the slopes."""
         self.optimiser.update(self.parameters, self.gradients, learning_rate)
         for layer in self.network.walk():
             layer.project()
-        self.gradients.flat.fill(0)
 
     def stores(self) -> dict[str, Parameters]:
         """Everything that a checkpoint must hold of this player, by the name it has there."""
