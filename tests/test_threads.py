@@ -57,9 +57,13 @@ def test_work_noted_before_an_error_is_dropped():
     def never():
         raise AssertionError("ran")
 
-    with pytest.raises(KeyError), together():
-        run([never])
-        raise KeyError
+    def interrupted():
+        with together():
+            run([never])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
     ran = []
     run([lambda: ran.append(1)])
     assert ran == [1]
