@@ -138,7 +138,8 @@ class Worker:
         self.answer_run(MEMORY_STEPS)
         if self.workload.device == "gpu":
             return self.contender.allocated()
-        return _peak() - self.baseline
+        others = getattr(self.contender, "other_processes", list)()
+        return _peak() - self.baseline + sum(map(_own_peak, others))
 
 
 def _reset_peak() -> int:
@@ -148,11 +149,21 @@ def _reset_peak() -> int:
     return _peak()
 
 
+def _own_peak(pid: int) -> int:
+    """Of a process that shares memory with this one: its peak, less what it shares."""
+    shared = _proc_bytes(f"{pid}/smaps_rollup", "Shared_Clean:") + _proc_bytes(f"{pid}/smaps_rollup", "Shared_Dirty:")
+    return _proc_bytes(f"{pid}/status", "VmHWM:") - shared
+
+
+def _proc_bytes(file: str, field: str) -> int:
+    lines = Path("/proc", file).read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
 def _peak() -> int:
     """Largest resident size so far. Not ru_maxrss where VmHWM is known: that one starts at the parent's size."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        return _proc_bytes("self/status", "VmHWM:")
     except (OSError, StopIteration):
         import resource
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import TinyganError, UsageError
+from tinygan.meeting import shared_zeros
 from tinygan.threads import use_all_cores
 
 Array = Any  # a NumPy or CuPy array; shapes are in the docstrings, by axis letter
@@ -48,6 +49,10 @@ class Backend:
     def to_host(self, array: Array) -> np.ndarray:
         """Copy a device array to the host, waiting for it; a NumPy array passes through."""
         return np.asarray(array) if array_module(array) is np else array.get()
+
+    def zeros(self, count: int) -> Array:
+        """0s that last, (count,): on the CPU, the processes forked from this one will share them."""
+        return shared_zeros(count, self.dtype) if self.xp is np else self.xp.zeros(count, self.dtype)
 
     def free_memory(self) -> int:
         """Bytes that nobody uses on the GPU."""

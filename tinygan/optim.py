@@ -20,9 +20,15 @@ class RMSProp:
         self.decay, self.epsilon = decay, epsilon
         self.average = parameters.zeros_like()
 
-    def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
-        """One step, in place; ``grads`` is 0 afterwards. On the GPU the rate may be a 0-d array on the device."""
-        vectors = parameters.flat, grads.flat, self.average.flat
+    def update(
+        self, parameters: Parameters, grads: Parameters, learning_rate: float, part: slice = slice(None)
+    ) -> None:
+        """One step, in place; ``grads`` is 0 afterwards. On the GPU the rate may be a 0-d array on the device.
+
+        Args:
+            part: of the flat vectors, where others see to the rest.
+        """
+        vectors = parameters.flat[part], grads.flat[part], self.average.flat[part]
         if on_gpu(parameters.flat):
             rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
         else:

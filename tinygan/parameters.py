@@ -24,7 +24,7 @@ class Parameters(dict):
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend):
         super().__init__()
         self.backend = backend
-        self.flat: Array = backend.xp.zeros(sum(math.prod(shape) for shape in shapes.values()), backend.dtype)
+        self.flat: Array = backend.zeros(sum(math.prod(shape) for shape in shapes.values()))
         start = 0
         for name, shape in shapes.items():
             stop = start + math.prod(shape)

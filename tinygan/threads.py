@@ -45,6 +45,13 @@ def use_all_cores(threads: int | None = None) -> None:
     threadpool_limits(1, "blas")
 
 
+def start_anew() -> None:
+    """In a forked process: the threads were not copied, only what was known of them; start as many again."""
+    others = len(_workers)
+    _workers.clear()
+    use_all_cores(others + 1)
+
+
 def thread_count() -> int:
     """On how many threads :func:`run` works."""
     return len(_workers) + 1

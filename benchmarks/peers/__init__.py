@@ -8,6 +8,8 @@ A contender is built from (workload, inputs) and has
                     used as ``G.<name>`` and ``D.<name>``, in tinygan's axis orders
     allocated()     peak of the GPU allocator in bytes; not called on the CPU
 
+and, if other processes compute along with it, ``other_processes()``, their ids.
+
 Its module raises ImportError or :class:`Unavailable` where it cannot run.
 """
 

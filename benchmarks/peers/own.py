@@ -4,12 +4,14 @@ import numpy as np
 
 import tinygan
 from benchmarks.workload import LEARNING_RATE, Inputs, Workload
+from tinygan import meeting
 from tinygan.backend import open_backend
 from tinygan.errors import TinyganError
 from tinygan.gpu.graph import Replay
 from tinygan.streams import stream
 from tinygan.training.player import Player
-from tinygan.training.step import SCHEDULES, Game
+from tinygan.training.shards import sharded_step, training_team
+from tinygan.training.step import Game
 
 
 class WatchedPlayer(Player):
@@ -18,8 +20,10 @@ class WatchedPlayer(Player):
     watched = False
 
     def update(self, learning_rate: float) -> None:
+        meeting.wait()
         if self.watched:
-            self.seen = self.gradients.to_host()
+            shards = [gradients.to_host() for gradients in self.all_gradients]
+            self.seen = {name: sum(shard[name] for shard in shards) for name in self.gradients}
         super().update(learning_rate)
 
 
@@ -36,7 +40,8 @@ class Tinygan:
             players.append(player)
         self.game = Game(*players)
         self.real, self.codes = self.backend.to_device(inputs.real), self.backend.to_device(inputs.codes)
-        self.train = SCHEDULES[workload.schedule].step
+        self.schedule = workload.schedule
+        self.team = training_team(self.game, workload.batch)
         self.replay, self.eager = None, False
         if workload.device == "gpu":
             self.rate = self.backend.xp.full((), LEARNING_RATE, self.backend.dtype)
@@ -47,7 +52,7 @@ class Tinygan:
 
     def _step(self) -> None:
         rate = LEARNING_RATE if self.replay is None else self.rate
-        self.losses = self.train(self.game, self.real, self.codes, rate)
+        self.losses = sharded_step(self.team, self.schedule, self.real, self.codes, rate)
 
     @staticmethod
     def _refuse(obstacle: str) -> None:
@@ -76,6 +81,9 @@ class Tinygan:
                 for name, array in player.seen.items()
             },
         }
+
+    def other_processes(self) -> list[int]:
+        return [helper.pid for helper in self.team.helpers]
 
     def allocated(self) -> int:
         return self.backend.xp.get_default_memory_pool().total_bytes() + self.replay.pool.total_bytes()

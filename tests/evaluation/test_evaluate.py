@@ -71,11 +71,11 @@ def test_an_interrupted_test_goes_on_where_it_was(trained, monkeypatch):
     searched = []
     search = finaltest._search
 
-    def interrupted(run, targets, rows, how):
+    def interrupted(run, targets, rows, *how):
         if len(searched) == 2:
             raise KeyboardInterrupt
         searched.append(rows)
-        return search(run, targets, rows, how)
+        return search(run, targets, rows, *how)
 
     monkeypatch.setattr(finaltest, "_search", interrupted)
     with pytest.raises(KeyboardInterrupt):

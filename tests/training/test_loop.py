@@ -1,5 +1,6 @@
 """What the loop leaves behind, and what it watches for."""
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -10,7 +11,7 @@ from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, UsageError
 from tinygan.streams import stream
 from tinygan.threads import release_scratch
-from tinygan.training import checkpoint, loop, session
+from tinygan.training import checkpoint, dryrun, loop, session
 from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
 from tinygan.training.loop import Trainer, learning_rate
@@ -171,7 +172,8 @@ WIDER_RESNET = {"model": "resnet", "d_features": [16, 24, 32], "d_blocks": [1, 2
 
 @pytest.mark.parametrize("model", [{"features": 16}, WIDER_RESNET], ids=["dcgan", "resnet"])
 @pytest.mark.parametrize("batch", [1, 2, 32])
-def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch):
+def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     options = tiny_options(**model, image_size=(32, 32), batch_size=batch)
     run = session.start(options, ["test"])
     resident, per_step = step_memory(options, run.game)
@@ -186,3 +188,14 @@ def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch):
     assert abs(per_step - used) < 0.1 * used
     assert resident == 4 * sum(3 * player.parameters.flat.size + player.buffers.flat.size for player in run.game[:2])
     assert f"{(resident + per_step) / 2**20:.0f} MiB" in describe(options)
+
+
+def test_the_memory_estimate_is_that_of_all_processes(tiny_options, monkeypatch):
+    options = tiny_options(batch_size=32)
+    game = session.start(options, ["test"]).game
+    gradients = sum(player.gradients.flat.nbytes for player in game[:2])
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    resident, _ = step_memory(options, game)
+    _, half_step = step_memory(dataclasses.replace(options, batch_size=16), game)
+    monkeypatch.setattr(dryrun, "team_size", lambda images, device: 2)
+    assert step_memory(options, game) == (resident + gradients, pytest.approx(2 * half_step, rel=0.01))

@@ -15,6 +15,7 @@ from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
 from tinygan.streams import stream
+from tinygan.team import Team, team_size
 
 SHOWN = 50  # pairs of target and reconstruction in the picture
 
@@ -53,11 +54,14 @@ def reconstruction_test(
     partial = file.with_suffix(".unfinished.safetensors")
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 
-    with tqdm(total=len(targets), initial=len(losses), unit="image", desc=f"{which_set} test", disable=None) as bar:
+    with (
+        Team(run.game, team_size(batch_size, run.backend.device)) as team,
+        tqdm(total=len(targets), initial=len(losses), unit="image", desc=f"{which_set} test", disable=None) as bar,
+    ):
         while len(losses) < len(targets):
             started = time.monotonic()
             rows = slice(len(losses), len(losses) + batch_size)
-            found = _search(run, targets, rows, search)
+            found = _search(run, targets, rows, search, team)
             codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
             seconds += time.monotonic() - started
             metadata = {"identity": json.dumps(identity), "seconds": repr(seconds)}
@@ -74,7 +78,7 @@ def reconstruction_test(
     return file
 
 
-def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search) -> Reconstruction:
+def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search, team: Team) -> Reconstruction:
     """One batch; random starts are drawn for the whole set, so that they do not depend on the batches."""
     shape = len(targets), run.options.code_size
 
@@ -82,9 +86,8 @@ def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search) -
         return stream(0, "restart codes", restart).standard_normal(shape)[rows]
 
     batch = targets[rows]
-    return join(
-        list(reconstruct(run.generator, batch, shape[1], search, run.backend, max(1, len(batch)), random_codes))
-    )
+    batches = reconstruct(run.generator, batch, shape[1], search, run.backend, max(1, len(batch)), random_codes, team)
+    return join(list(batches))
 
 
 def _read_unfinished(path: Path, identity: dict, code_size: int) -> tuple[np.ndarray, np.ndarray, float]:

@@ -5,14 +5,16 @@ is better: a generator that dropped a kind of image cannot draw it whatever its 
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygan.backend import Array, Backend
 from tinygan.layers import Layer
+from tinygan.meeting import shares
 from tinygan.optim import Adam, RMSProp
 from tinygan.parameters import Parameters
+from tinygan.team import Team
 
 OPTIMISERS = {"rmsprop": RMSProp, "adam": Adam}
 
@@ -78,21 +80,36 @@ def reconstruct(
     backend: Backend,
     batch_size: int,
     random_codes: Callable[[int], np.ndarray] | None = None,
+    team: Team | None = None,
 ) -> Iterator[Reconstruction]:
     """Search for ``targets``, uint8 (M, H, W, 3) on the host, batch by batch, and yield each batch's result.
 
     Memory is that of one batch. With ``search.restarts``, ``random_codes(r)`` gives start r = 1, 2, … for all targets,
-    (M, Z), and each image keeps the best of its searches.
+    (M, Z), and each image keeps the best of its searches. A ``team`` of processes that know the game ``network`` plays
+    in shares each batch out.
     """
+
+    def found(batch: Array, start: Array) -> Reconstruction:
+        if team is None:
+            return search_codes(network, batch, start, search, backend)
+        shards = [shard for shard in shares(len(batch), team.size) if shard.stop > shard.start]
+        return join(team.run(_search_shard, [(batch[shard], start[shard], search) for shard in shards]))
+
     for first in range(0, len(targets), batch_size):
         rows = slice(first, first + batch_size)
         batch = backend.xp.asarray(targets[rows]).astype(backend.dtype) / 255
         zeros = backend.xp.zeros((len(batch), code_size), backend.dtype)
-        best = search_codes(network, batch, zeros, search, backend)
+        best = found(batch, zeros)
         for restart in range(1, search.restarts + 1):
             start = backend.to_device(random_codes(restart)[rows])
-            best = _better(best, search_codes(network, batch, start, search, backend))
+            best = _better(best, found(batch, start))
         yield best
+
+
+def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Search) -> Reconstruction:
+    """One member's part of a batch, with the generator that the team was formed with."""
+    generator = game.generator
+    return search_codes(generator.network, targets, start, search, generator.parameters.backend)
 
 
 def summary(result: Reconstruction) -> dict[str, float]:

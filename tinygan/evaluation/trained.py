@@ -16,6 +16,7 @@ from tinygan.training import checkpoint
 from tinygan.training.options import Options
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.session import build_game, load_images
+from tinygan.training.step import Game
 
 SAMPLE_BATCH = 100
 
@@ -35,8 +36,13 @@ class TrainedRun:
     checkpoint: str
     iteration: int
     fingerprint: str
-    generator: Layer
+    game: Game
     backend: Backend
+
+    @property
+    def generator(self) -> Layer:
+        """The network that makes images of codes."""
+        return self.game.generator.network
 
     def load_images(self, data_dir: str | None = None) -> ImageSet:
         """The images of the run's data set, from ``data_dir`` or from where training found them.
@@ -84,7 +90,7 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     game = build_game(stored.options, backend)
     checkpoint.restore(stored, game)
     iteration = stored.progress.iteration
-    return TrainedRun(folder, stored.options, name, iteration, stored.fingerprint, game.generator.network, backend)
+    return TrainedRun(folder, stored.options, name, iteration, stored.fingerprint, game, backend)
 
 
 def _available(precision: str, device: str) -> str:

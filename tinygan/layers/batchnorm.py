@@ -1,5 +1,8 @@
 """Batch normalisation over the batch and, for images, over space (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
+import numpy as np
+
+from tinygan import meeting
 from tinygan.backend import Array, array_module
 from tinygan.init import constant, uniform
 from tinygan.layers.base import Backward, Gradients, Layer
@@ -18,6 +21,8 @@ class BatchNorm(Layer):
 
     ``scale`` starts uniform in [0, 1), ``shift`` at 0: the 2017 library defaults that the paper ran with (notes A3).
 
+    Where several processes have a shard of the batch each, M, mean and var are those of the whole batch.
+
     Raises:
         ValueError: in training with M = 1, where the batch variance says nothing.
     """
@@ -34,9 +39,9 @@ class BatchNorm(Layer):
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         M = x.size // x.shape[-1]
         if training:
+            mean, var, M = _of_all_shards(*moments(x), M)
             if M == 1:
                 raise ValueError("batch norm needs more than one value per channel in training")
-            mean, var = moments(x)
             self._track(mean, var * (M / (M - 1)))
         else:
             mean, var = self.running_mean.copy(), self.running_var
@@ -54,15 +59,44 @@ class BatchNorm(Layer):
             factor = self.scale * r
             if not training:
                 return dy * factor
+            dshift, dscale = _sums_of_all_shards(dshift, dscale)
             # The batch's own mean and variance move with x: both of their directions drop out of the gradient.
             return standardise_backward(x, dy, mean, factor, factor * r * dscale / M, factor * dshift / M)
 
         return y, backward
 
     def _track(self, mean: Array, var: Array) -> None:
-        """Exponential moving average of the batch statistics: the only state that a forward pass may touch."""
+        """Exponential moving average of the batch statistics: the only state that a forward pass may touch.
+
+        Of several processes one sees to it, for all.
+        """
+        if meeting.rank():
+            return
         for running, batch in ((self.running_mean, mean), (self.running_var, var)):
             running += MOMENTUM * (batch - running)
 
     def __repr__(self) -> str:
         return "BatchNorm"
+
+
+def _of_all_shards(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
+    """Mean and variance of all processes' values together, and their number, from those of this one's M values.
+
+    With mₖ, vₖ, Mₖ of shard k: mean = Σ Mₖ·mₖ/M, var = Σ Mₖ·(vₖ + (mₖ − mean)²)/M, M = Σ Mₖ.
+    """
+    if meeting.size() == 1:
+        return mean, var, M
+    given = meeting.gather(np.concatenate([mean, var, [M]]))
+    means, variances = np.split(given[:, :-1], 2, axis=1)
+    counts = given[:, -1]
+    M = counts.sum()
+    whole = counts @ means / M
+    return whole.astype(mean.dtype), (counts @ (variances + (means - whole) ** 2) / M).astype(var.dtype), int(M)
+
+
+def _sums_of_all_shards(*sums: Array) -> list[Array]:
+    """Each array summed over all processes."""
+    if meeting.size() == 1:
+        return list(sums)
+    whole = meeting.gather(np.concatenate(sums)).sum(axis=0).astype(sums[0].dtype)
+    return np.split(whole, len(sums))

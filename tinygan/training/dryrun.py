@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygan.backend import open_backend
 from tinygan.layers import Layer
+from tinygan.team import team_size
 from tinygan.threads import release_scratch
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, flag, show
@@ -59,18 +60,22 @@ def _shape_text(shape: tuple[int, ...]) -> str:
 def step_memory(options: Options, game: Game) -> tuple[float, float]:
     """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
 
-    Steps with half of the batch and with three quarters of that are run and their allocations traced; a straight line
-    through the two gives the whole batch, since everything else that a step keeps is per image. Of few images the peak
-    may lie elsewhere in the step, where the weights are what counts; so half is at least ``FEWEST_IMAGES``.
+    Where processes share the batch, that is of all together: each has gradients of its own, and takes what a step with
+    its shard takes. Steps with half of the shard and with three quarters of that are run and their allocations traced;
+    a straight line through the two gives the whole, since everything else that a step keeps is per image. Of few images
+    the peak may lie elsewhere in the step, where the weights are what counts; so half is at least ``FEWEST_IMAGES``.
     """
-    resident = sum(store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), player.gradients))
-    batch = options.batch_size
-    if batch <= FEWEST_IMAGES:
-        return resident, _peak(options, game, batch)
-    half = max(FEWEST_IMAGES, -(-batch // 2))
+    members = team_size(options.batch_size, "cpu")
+    resident = sum(
+        store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), *[player.gradients] * members)
+    )
+    shard = -(-options.batch_size // members)
+    if shard <= FEWEST_IMAGES:
+        return resident, members * _peak(options, game, shard)
+    half = max(FEWEST_IMAGES, -(-shard // 2))
     fewer = half * 3 // 4
     at_half, at_fewer = _peak(options, game, half), _peak(options, game, fewer)
-    return resident, at_half + (batch - half) * (at_half - at_fewer) / (half - fewer)
+    return resident, members * (at_half + (shard - half) * (at_half - at_fewer) / (half - fewer))
 
 
 def _peak(options: Options, game: Game, images: int) -> int:

@@ -12,6 +12,7 @@ from tinygan.gpu.losses import record_losses
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
+from tinygan.training.shards import sharded_step
 from tinygan.training.step import SCHEDULES
 
 Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
@@ -29,14 +30,14 @@ def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None])
 
 
 def eager_iteration(session: Session, losses: LossLog) -> Iteration:
-    """Operation by operation: what the CPU does, and what the captured iteration must agree with."""
+    """Operation by operation, by all members of the session's team: what the CPU does."""
     options, backend = session.options, session.backend
     schedule = SCHEDULES[options.schedule]
 
     def iterate(number: int, learning_rate: float) -> None:
         real = to_unit_range(session.source.batch(number), backend)
         codes = backend.to_device(latent_codes(options, number, schedule.code_batches))
-        losses.add(schedule.step(session.game, real, codes, learning_rate))
+        losses.add(sharded_step(session.team, options.schedule, real, codes, learning_rate))
 
     return iterate
 

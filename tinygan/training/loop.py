@@ -18,6 +18,7 @@ from tinygan.training.iteration import iteration_of
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
+from tinygan.training.shards import training_team
 from tinygan.training.status import Status
 
 GRID_COUNT = 100  # images in a grid of the running test
@@ -43,9 +44,12 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
+        alone = self.session.team
         try:
-            self._run()
+            with training_team(self.session.game, self.options.batch_size) as self.session.team:
+                self._run()
         finally:
+            self.session.team = alone
             self.session.folder.unlock()
 
     def _run(self) -> None:
@@ -133,7 +137,15 @@ class Trainer:
         """Reconstruct the running test's images, log the figures, and keep the checkpoint if it is the best so far."""
         iteration, folder, began = self.progress.iteration, self.session.folder, time.monotonic()
         network = self.session.game.generator.network
-        batches = reconstruct(network, self.test_images, self.options.code_size, Search(), self.backend, TEST_BATCH)
+        batches = reconstruct(
+            network,
+            self.test_images,
+            self.options.code_size,
+            Search(),
+            self.backend,
+            TEST_BATCH,
+            team=self.session.team,
+        )
         result = join(list(batches))
         figures = summary(result)
         if not np.isfinite(figures["loss"]):

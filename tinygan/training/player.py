@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from tinygan import meeting
 from tinygan.backend import Array, Backend
 from tinygan.layers import Layer, initialise
+from tinygan.ops.blocks import for_each_block
 from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
 
@@ -14,21 +16,40 @@ class Player:
     Attributes:
         network: the layer tree; ``player.network(x, training)`` runs it.
         parameters, buffers: its arrays (buffers: batch norm's running statistics).
-        gradients: where backward passes accumulate; :meth:`update` uses them up.
         optimiser: RMSProp with its running average.
+
+    Where several processes train together, each on its shard of the batch, all arrays are shared, and each process has
+    gradients of its own.
     """
 
     def __init__(self, network: Layer, rng: np.random.Generator, backend: Backend):
         self.network = network
         self.parameters, self.buffers = initialise(network, rng, backend)
-        self.gradients = self.parameters.zeros_like()
+        self.all_gradients = [self.parameters.zeros_like()]
         self.optimiser = RMSProp(self.parameters)
 
+    @property
+    def gradients(self) -> Parameters:
+        """Where this process's backward passes accumulate; :meth:`update` uses them up."""
+        return self.all_gradients[meeting.rank()]
+
+    def make_room(self, members: int) -> None:
+        """Have gradients for this many processes."""
+        while len(self.all_gradients) < members:
+            self.all_gradients.append(self.parameters.zeros_like())
+
     def update(self, learning_rate: float) -> None:
-        """One optimiser step along the accumulated gradients, which it uses up, and projection of the slopes."""
-        self.optimiser.update(self.parameters, self.gradients, learning_rate)
+        """One optimiser step along the accumulated gradients, which it uses up, and projection of the slopes.
+
+        Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
+        """
+        meeting.wait()
+        part = meeting.part(self.parameters.flat.size)
+        _add_up([gradients.flat[part] for gradients in self.all_gradients[: meeting.size()]])
+        self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
+        meeting.wait()
         for layer in self.network.walk():
-            layer.project()
+            layer.project()  # by all of them, to the same values
 
     def stores(self) -> dict[str, Parameters]:
         """Everything that a checkpoint must hold of this player, by the name it has there."""
@@ -38,3 +59,16 @@ class Player:
         """0-d boolean on the device: whether parameters, buffers and optimiser average are all finite."""
         xp = self.parameters.backend.xp
         return xp.stack([xp.isfinite(store.flat).all() for store in self.stores().values()]).all()
+
+
+def _add_up(vectors: list[Array]) -> None:
+    """Add all to the first, in their order, and leave the others 0."""
+    first, *others = vectors
+
+    def work(_: int, block: slice) -> None:
+        for other in others:
+            first[block] += other[block]
+            other[block] = 0
+
+    if others:
+        for_each_block(len(first), 1, work)

@@ -20,6 +20,7 @@ from tinygan.files import write_atomically
 from tinygan.layers import Layer
 from tinygan.models import dcgan, resnet
 from tinygan.streams import stream
+from tinygan.team import Team
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
 from tinygan.training.options import Options
@@ -30,7 +31,11 @@ from tinygan.training.step import Game
 
 @dataclass
 class Session:
-    """What the training loop needs: options, device, the game, the images in their order, the folder, the progress."""
+    """What the training loop needs: options, device, the game, the images in their order, the folder, the progress.
+
+    Attributes:
+        team: who computes the iterations: this process alone until the loop runs.
+    """
 
     options: Options
     backend: Backend
@@ -40,6 +45,9 @@ class Session:
     source: BatchSource
     folder: RunFolder
     progress: Progress
+
+    def __post_init__(self) -> None:
+        self.team = Team(self.game, 1)
 
 
 def start(options: Options, command: list[str]) -> Session:

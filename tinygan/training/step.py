@@ -29,11 +29,25 @@ class Losses(NamedTuple):
 
 
 class Game(NamedTuple):
-    """The two players and the loss they play for, a name in ``ADVERSARIAL_LOSSES``."""
+    """The two players and the loss they play for.
+
+    Attributes:
+        loss: a name in ``ADVERSARIAL_LOSSES``.
+        share: of the batch that this process has, where several train together: then it sees its shard of real images
+            and codes, and gets its part of the losses, which are means over the whole batch.
+    """
 
     generator: Player
     discriminator: Player
     loss: str = "bce"
+    share: float = 1.0
+
+    def loss_function(self) -> Callable[[Array, int], tuple[Array, Array]]:
+        """(logits of this process's images, target) -> (its part of the mean over the batch, gradient of that)."""
+        function, share = ADVERSARIAL_LOSSES[self.loss], self.share
+        if share == 1:
+            return function
+        return lambda logits, target: tuple(share * value for value in function(logits, target))
 
 
 def alternating_step(game: Game, real: Array, codes: Array, learning_rate: float) -> Losses:
@@ -43,7 +57,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: float
         real: images (N, H, W, 3) in [0, 1].
         codes: latent codes (2, N, Z): D's generated images come from the first, G's from the second.
     """
-    G, D, loss = game.generator, game.discriminator, ADVERSARIAL_LOSSES[game.loss]
+    G, D, loss = game.generator, game.discriminator, game.loss_function()
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
     fake, _ = G.network(codes[0], training=True)
@@ -66,7 +80,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: float) -> 
         real: images (N, H, W, 3) in [0, 1].
         codes: latent codes (1, N, Z).
     """
-    G, D, loss = game.generator, game.discriminator, ADVERSARIAL_LOSSES[game.loss]
+    G, D, loss = game.generator, game.discriminator, game.loss_function()
 
     fake, g_backward = G.network(codes[0], training=True)
     learn = _learn_apart_and_pass_on if _mixes_images(D) else _learn_and_pass_on

@@ -1,0 +1,160 @@
+"""The step shared out among processes against the same step in one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from tinygan.backend import open_backend
+from tinygan.models.dcgan import NORMS
+from tinygan.streams import stream
+from tinygan.training import checkpoint, session, shards
+from tinygan.training import options as training_options
+from tinygan.training.loop import Trainer
+from tinygan.training.session import build_game
+from tinygan.training.shards import sharded_step, training_team
+from tinygan.training.step import SCHEDULES
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+STEPS = 3
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """A function that has every batch shared among so many."""
+    return lambda count: monkeypatch.setattr(shards, "team_size", lambda images, device: count)
+
+
+def trained(options, codes, real):
+    """Losses of some steps, and everything that the players hold after them."""
+    game = build_game(options, open_backend("cpu", "float64"))
+    with training_team(game, len(real)) as team:
+        losses = [
+            sharded_step(team, options.schedule, real, codes[k], options.learning_rate) for k in range(len(codes))
+        ]
+    stores = [store.flat for player in game[:2] for store in player.stores().values()]
+    gradients = [store.flat for player in game[:2] for store in player.all_gradients]
+    return np.array(losses), stores, gradients
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("norm", NORMS)
+def test_shards_of_a_batch_learn_what_the_batch_does(tiny_options, processes, norm, schedule, count):
+    """7 images do not divide evenly. In float64, so that only a wrong formula could show."""
+    options = tiny_options(norm=norm, schedule=schedule, precision="float64", code_size=5)
+    rng = stream(1, "shards test")
+    real = rng.random((7, *options.image_size, 3))
+    codes = rng.standard_normal((STEPS, SCHEDULES[schedule].code_batches, 7, 5))
+    processes(1)
+    losses, stores, _ = trained(options, codes, real)
+    processes(count)
+    shared_losses, shared_stores, gradients = trained(options, codes, real)
+    np.testing.assert_allclose(shared_losses, losses, rtol=1e-9)
+    for ours, alone in zip(shared_stores, stores, strict=True):
+        np.testing.assert_allclose(ours, alone, rtol=1e-7, atol=1e-11)
+    assert len(gradients) == 2 * count
+    assert not any(one.any() for one in gradients)  # used up, everybody's
+
+
+def state(trainer):
+    run = trainer.session
+    stores = [store.flat.tobytes() for player in run.game[:2] for store in player.stores().values()]
+    log = [
+        {k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in run.folder.read_log()
+    ]
+    return stores, log
+
+
+@pytest.mark.parametrize("norm", ["bn", "wn"])
+def test_resume_is_exact_with_as_many_processes(tiny_options, processes, norm):
+    processes(2)
+    whole = Trainer(session.start(tiny_options(norm=norm), ["test"]))
+    whole.run()
+    stopped = Trainer(session.start(tiny_options(norm=norm, iterations=8), ["test"]))
+    stopped.run()
+    stored = checkpoint.load(stopped.session.folder.last)
+    resumed = Trainer(session.resume(stored, training_options.resume(stored.options, {"iterations": 13}, ""), ["test"]))
+    resumed.run()
+    assert state(resumed)[0] == state(whole)[0]
+    # The interval that the stop at 8 ended with is no line of its own: 8 is a multiple of the interval, 4.
+    assert state(resumed)[1] == state(whole)[1]
+    assert any("reconstruction" in line for line in whole.session.folder.read_log())
+
+
+def test_running_tests_agree_whoever_searches(tiny_options, processes):
+    found = []
+    for count in (1, 2):
+        processes(count)
+        trainer = Trainer(session.start(tiny_options(iterations=5, precision="float64"), ["test"]))
+        trainer.run()
+        found.append([line["reconstruction"] for line in trainer.session.folder.read_log() if "reconstruction" in line])
+    assert found[0]
+    for alone, together in zip(*found, strict=True):
+        assert together == pytest.approx(alone, rel=1e-6)
+
+
+def start_training(out):
+    """train.py in a process of its own, on two cores; its run folder and process ids, once it trains."""
+    code = "import sys; from tinygan import threads; threads.core_count = lambda: 2; import train; "
+    code += "from tinygan.errors import run_script; sys.exit(run_script(train.main, sys.argv[1:]))"
+    arguments = ["--dataset", "shapes", "--features", "8", "--batch-size", "16", "--iterations", "100000"]
+    arguments += ["--device", "cpu", "--norm", "bn", "--log-every", "2", "--save-every", "2", "--test-every", "0"]
+    environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parent)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments, "--out", str(out)], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        logs = list(out.glob("*/log.jsonl"))
+        if logs and len(logs[0].read_text().splitlines()) >= 3:
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            return process, logs[0].parent, [int(pid) for pid in children]
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(process.communicate()[1])
+
+
+def gone(pids):
+    until = time.monotonic() + 5
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+
+
+def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
+    process, folder, children = start_training(tmp_path)
+    assert len(children) == 1
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=30)[1]
+    assert process.returncode == 128 + signal.SIGTERM
+    assert error.strip().splitlines()[-1].startswith("error: stopped by SIGTERM after iteration")
+    assert gone(children)
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    assert checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration >= last["iteration"]
+
+
+def test_a_kill_leaves_no_process_behind_and_the_folder_free(tmp_path):
+    process, folder, children = start_training(tmp_path)
+    process.kill()
+    process.communicate(timeout=30)
+    assert gone(children)
+    reached = checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration
+    train.main(["--resume", str(folder), "--iterations", str(reached + 1), "--device", "cpu"])
+
+
+def test_another_process_that_is_killed_is_one_line_and_loses_nothing(tmp_path):
+    process, folder, children = start_training(tmp_path)
+    os.kill(children[0], signal.SIGKILL)
+    error = process.communicate(timeout=30)[1]
+    assert process.returncode == 1
+    assert "Traceback" not in error
+    assert "ended (by signal 9)" in error.strip().splitlines()[-1]
+    checkpoint.load(folder / "checkpoints" / "last.safetensors")

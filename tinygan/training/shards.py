@@ -1,0 +1,36 @@
+"""A training step with the batch shared out among processes, one for each of the CPU's cores.
+
+Every process runs the step of ``step.py`` on its shard. There are three places where it meets the others: batch norm,
+whose statistics are those of the whole batch; the update, which adds up all gradients; and the losses, added up here.
+"""
+
+import numpy as np
+
+from tinygan.backend import Array
+from tinygan.meeting import shares
+from tinygan.team import Team, team_size
+from tinygan.training.step import SCHEDULES, Game, Losses
+
+
+def training_team(game: Game, batch_size: int) -> Team:
+    """The processes that train ``game``, as it is now; on a GPU, one."""
+    size = team_size(batch_size, game.generator.parameters.backend.device)
+    for player in (game.generator, game.discriminator):
+        player.make_room(size)
+    return Team(game, size)
+
+
+def sharded_step(team: Team, schedule: str, real: Array, codes: Array, learning_rate: float) -> Losses:
+    """One step of the schedule by the whole team; arguments and result as in ``step.py``.
+
+    The sums are taken in the order of the shards: as many processes give the same bits each time.
+    """
+    N = len(real)
+    shards = shares(N, team.size)
+    arguments = [(schedule, (s.stop - s.start) / N, real[s], codes[:, s], learning_rate) for s in shards]
+    parts = team.run(_step_on_shard, arguments)
+    return parts[0] if team.size == 1 else Losses(*np.sum(parts, axis=0))
+
+
+def _step_on_shard(game: Game, schedule: str, share: float, real: Array, codes: Array, learning_rate: float) -> Losses:
+    return SCHEDULES[schedule].step(game._replace(share=share), real, codes, learning_rate)
