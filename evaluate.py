@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--learning-rate", type=float, default=0.01, metavar="X", help="(default: %(default)s)")
     command.add_argument("--optimiser", default="rmsprop", choices=("rmsprop", "adam"), help="(default: %(default)s)")
     command.add_argument("--restarts", type=int, default=0, metavar="N", help="searches from random codes besides 0")
+    command.add_argument("--count", type=positive, metavar="N", help="only the first N images of the set")
     command.add_argument(
         "--batch-size",
         type=positive,
@@ -90,7 +91,7 @@ def reconstruct(options: argparse.Namespace) -> None:
 
     run = open_run(options.run, options.checkpoint, options.device)
     search = Search(options.steps, options.learning_rate, options.optimiser, options.restarts)
-    file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir)
+    file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir, options.count)
     result = json.loads(file.read_text())
     error = result["std"] / result["count"] ** 0.5
     print(

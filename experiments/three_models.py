@@ -38,6 +38,9 @@ def main(arguments: list[str]) -> None:
         help="iterations between running tests (default: %(default)s)",
     )
     parser.add_argument("--steps", type=int, default=2000, metavar="N", help="of the final test (default: %(default)s)")
+    parser.add_argument(
+        "--count", type=int, metavar="N", help="images of the final test, the first of its set (default: all)"
+    )
     parser.add_argument("--device", default="auto", help="(default: %(default)s)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/three-models"), help="run folders (default: %(default)s)"
@@ -85,12 +88,15 @@ def trained_run(options: argparse.Namespace, norm: str, seed: int) -> RunFolder:
 
 
 def final_test(options: argparse.Namespace, run: RunFolder) -> None:
-    """The final test of the run's best checkpoint, unless it is there."""
-    file = run.evaluation / f"reconstruct-final-best-{options.steps}.json"
-    best = checkpoint.load(run.best).progress.iteration
-    if not file.exists() or json.loads(file.read_text())["iteration"] != best:
-        data = ["--data-dir", options.data_dir] if options.data_dir else []
-        evaluate.main(["reconstruct", str(run.path), "--steps", str(options.steps), "--device", options.device, *data])
+    """The final test of the run's best checkpoint, unless it is there, of as many images or of all."""
+    wanted = {"iteration": checkpoint.load(run.best).progress.iteration, "steps": options.steps}
+    for file in run.evaluation.glob("reconstruct-final-best-*.json"):
+        found = json.loads(file.read_text())
+        if wanted.items() <= found.items() and ("first" not in file.stem or found["count"] == options.count):
+            return
+    chosen = ["--data-dir", options.data_dir] if options.data_dir else []
+    chosen += ["--count", str(options.count)] if options.count else []
+    evaluate.main(["reconstruct", str(run.path), "--steps", str(options.steps), "--device", options.device, *chosen])
 
 
 def collect(runs: list[RunFolder], results: Path) -> None:

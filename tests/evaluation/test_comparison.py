@@ -158,6 +158,15 @@ def test_a_shorter_search_than_the_papers_is_flagged(three, tmp_path):
     assert "Final losses after 50 steps: the paper's final test takes 2,000" in table([read_run(path)])
 
 
+def test_a_part_of_the_final_set_is_flagged(three, tmp_path):
+    assert "Final losses of the first" not in table(three)
+    path = make_run(tmp_path / "00007-part", final=None)
+    write_final(path, 0.01, 200, images=IMAGES[:10])
+    text = table([three[1], read_run(path)])
+    assert f"Final losses of the first 10 of {len(IMAGES)} images" in text
+    assert f"differ in images of the final test (00000-vanilla: {len(IMAGES)}; 00007-part: 10)" in text
+
+
 def test_a_final_loss_of_an_older_best_is_flagged(tmp_path):
     path = make_run(tmp_path / "run", final=None)
     write_final(path, 0.01, iteration=100)

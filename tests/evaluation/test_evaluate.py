@@ -65,6 +65,17 @@ def test_the_running_test_of_training_is_the_same_measure(trained, call):
     assert result["loss"] == pytest.approx(best["reconstruction"]["loss"], rel=1e-5)  # float32 through a checkpoint
 
 
+def test_the_first_images_of_a_set_lose_what_they_lose_in_the_whole(trained, call):
+    run = open_run(trained, "last", "cpu")
+    whole = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
+    code, out, _ = call("reconstruct", trained, "--checkpoint", "last", "--steps", SEARCH.steps, "--count", 12)
+    assert code == 0
+    assert "12 images" in out
+    first = json.loads((trained / "evaluation" / f"reconstruct-final-last-{SEARCH.steps}-first12.json").read_text())
+    assert (first["count"], whole["count"]) == (12, 40)
+    np.testing.assert_allclose(first["losses"], whole["losses"][:12], rtol=1e-5)
+
+
 def test_an_interrupted_test_goes_on_where_it_was(trained, monkeypatch):
     run = open_run(trained, "last", "cpu")
     whole = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import evaluate
 import train
 from experiments import three_models
 from tinygan.data import shapes
@@ -53,6 +54,18 @@ def test_it_goes_on_where_it_was_stopped(call, tmp_path, monkeypatch, capsys):
     comparison = json.loads((tmp_path / "results" / "comparison.json").read_text())
     assert [run["name"] for run in comparison["runs"]] == names
     assert all(run["final"]["loss"] > 0 for run in comparison["runs"])
+
+    searched = []
+    evaluate_main = evaluate.main
+    monkeypatch.setattr(evaluate, "main", lambda call: (searched.append("--count" in call), evaluate_main(call)))
+    call(f"{OPTIONS} --count 7")  # the results of the whole set hold those of a part
+    assert not any(searched)
+    call(f"{OPTIONS.replace('--steps 2', '--steps 3')} --count 7")
+    assert sum(searched) == len(three_models.MODELS)
+    searched.clear()
+    call(f"{OPTIONS.replace('--steps 2', '--steps 3')} --count 7")
+    assert not any(searched)
+    assert (tmp_path / "results" / names[0] / "reconstruct-final-best-3-first7.json").exists()
 
 
 @pytest.mark.parametrize("options", ["--iterations 5 --test-every 10", "--iterations 5 --seeds 0,x"])

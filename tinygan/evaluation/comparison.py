@@ -112,6 +112,7 @@ def _notes(runs: list[RunSummary]) -> list[str]:
         "fingerprint of the images": (runs, lambda run: run.data.get("fingerprint")),
         "code size": (runs, lambda run: run.options.get("code_size")),
         "steps of the final test": (finals, lambda run: run.final.steps),
+        "images of the final test": (finals, lambda run: run.final.count),
         "settings of the final test": (finals, lambda run: " ".join(map(str, run.final.search.values()))),
     }
     notes = []
@@ -122,6 +123,12 @@ def _notes(runs: list[RunSummary]) -> list[str]:
     shortest = min((run.final.steps for run in finals), default=FINAL_STEPS)
     if shortest < FINAL_STEPS:
         notes.append(f"Final losses after {shortest:,} steps: the paper's final test takes {FINAL_STEPS:,}.")
+    fewest = min(finals, key=lambda run: run.final.count, default=None)
+    if fewest and fewest.final.count < fewest.data.get("images", {}).get("final", 0):
+        notes.append(
+            f"Final losses of the first {fewest.final.count:,} of {fewest.data['images']['final']:,} images: "
+            "with fewer, the standard error is larger."
+        )
     for run in runs:
         if not run.final:
             notes.append(f"{run.name} has no final loss yet: any difference is that of the running loss.")

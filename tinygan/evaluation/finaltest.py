@@ -21,13 +21,19 @@ SHOWN = 50  # pairs of target and reconstruction in the picture
 
 
 def reconstruction_test(
-    run: TrainedRun, which_set: str, search: Search, batch_size: int, data_dir: str | None = None
+    run: TrainedRun,
+    which_set: str,
+    search: Search,
+    batch_size: int,
+    data_dir: str | None = None,
+    count: int | None = None,
 ) -> Path:
     """Reconstruct the run's ``running`` or ``final`` images and write the result into its ``evaluation`` folder.
 
     ``reconstruct-<set>-<checkpoint>-<steps>.json`` holds the figures of :func:`summary` and every image's loss, the PNG
     of the same name targets beside reconstructions. What is finished is kept after every batch: called again after
-    an interruption with the same settings, the test goes on where it was.
+    an interruption with the same settings, the test goes on where it was. With a ``count`` of images below the set's,
+    its first ones (the sets are in random order), the names end in ``-first<count>``.
 
     Returns:
         The path of the JSON file.
@@ -41,6 +47,7 @@ def reconstruction_test(
         raise TinyganError(
             f"{run.folder.path}: its data set of {len(images.images)} images is too small for a {which_set} test"
         )
+    whole, targets = len(targets), targets[:count]
     identity = {
         "set": which_set,
         "checkpoint": run.checkpoint,
@@ -50,7 +57,8 @@ def reconstruction_test(
         "fingerprint": run.fingerprint,
     }
     run.folder.evaluation.mkdir(exist_ok=True)
-    file = run.folder.evaluation / f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}.json"
+    first = f"-first{len(targets)}" if len(targets) < whole else ""
+    file = run.folder.evaluation / f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}{first}.json"
     partial = file.with_suffix(".unfinished.safetensors")
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 
