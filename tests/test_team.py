@@ -1,5 +1,6 @@
 """Processes side by side: they meet, they agree, and none is left behind."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -159,6 +160,23 @@ def test_a_member_that_died_between_two_runs_is_noticed(make, size):
     os.kill(team.helpers[-1].pid, signal.SIGKILL)
     with pytest.raises(TinyganError, match="ended"):
         team.run(describe, [(0,)] * size)
+
+
+def test_no_room_for_a_process_is_one_clear_line(monkeypatch, size):
+    fork, forked = os.fork, []
+
+    def fork_once():
+        if forked:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        forked.append(fork())
+        return forked[0]
+
+    if size == 2:
+        forked.append(None)
+    monkeypatch.setattr(os, "fork", fork_once)
+    with pytest.raises(TinyganError, match=r"no further process .*temporarily unavailable.*OMP_NUM_THREADS=1"):
+        Team(None, size)
+    assert not any(alive(pid) for pid in forked if pid)
 
 
 def test_closing_ends_all(size):

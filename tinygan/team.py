@@ -45,17 +45,27 @@ class Team:
     Args:
         context: what the functions of :meth:`run` get as first argument.
         size: number of members; the cores are divided among them.
+
+    Raises:
+        TinyganError: the system has no room for as many processes.
     """
 
     def __init__(self, context: Any, size: int):
         self.context, self.size = context, size
         self.helpers: list[_Helper] = []
-        if size > 1:
+        if size == 1:
+            return
+        try:
             self.meeting = Meeting(size)
             threads.use_all_cores(max(1, threads.core_count() // size))
             for member in range(1, size):
                 self.helpers.append(self._fork(member))
-            self.meeting.look_around = self._look_around
+        except OSError as error:  # no semaphores, no more processes, no memory for one
+            self.close(at_once=True)
+            raise TinyganError(
+                f"no further process can be started ({error.strerror}): set OMP_NUM_THREADS=1 to compute in one"
+            ) from error
+        self.meeting.look_around = self._look_around
 
     def __enter__(self) -> "Team":
         return self
