@@ -1,8 +1,8 @@
 """A process for each of the CPU's cores, all doing the same on their shards of a batch.
 
-Threads would share one interpreter, which hands its lock over at every array operation: measured, two threads need
-1.25 times as long for a training step as two processes (docs/design.md). So this process forks copies of itself. What
-they should see of each other lies in shared memory (:func:`tinygan.meeting.shared_zeros`), everything else was copied.
+Threads would share one interpreter, which hands its lock over at every array operation: a training step on two threads
+takes 1.2 times as long as on two processes (docs/design.md). So this process forks copies of itself. What they should
+see of each other lies in shared memory (:func:`tinygan.meeting.shared_zeros`), everything else was copied.
 """
 
 import ctypes

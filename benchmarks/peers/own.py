@@ -41,7 +41,7 @@ class Tinygan:
         self.game = Game(*players)
         self.real, self.codes = self.backend.to_device(inputs.real), self.backend.to_device(inputs.codes)
         self.schedule = workload.schedule
-        self.team = training_team(self.game, workload.batch)
+        self.team = training_team(self.game, self.real.shape)
         self.replay, self.eager = None, False
         if workload.device == "gpu":
             self.rate = self.backend.xp.full((), LEARNING_RATE, self.backend.dtype)

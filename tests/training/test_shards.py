@@ -3,15 +3,14 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import train
+from tests.liverun import start_training
 from tinygan.backend import open_backend
 from tinygan.models.dcgan import NORMS
 from tinygan.streams import stream
@@ -35,7 +34,7 @@ def processes(monkeypatch):
 def trained(options, codes, real):
     """Losses of some steps, and everything that the players hold after them."""
     game = build_game(options, open_backend("cpu", "float64"))
-    with training_team(game, len(real)) as team:
+    with training_team(game, real.shape) as team:
         losses = [
             sharded_step(team, options.schedule, real, codes[k], options.learning_rate) for k in range(len(codes))
         ]
@@ -101,27 +100,6 @@ def test_running_tests_agree_whoever_searches(tiny_options, processes):
         assert together == pytest.approx(alone, rel=1e-6)
 
 
-def start_training(out):
-    """train.py in a process of its own, on two cores; its run folder and process ids, once it trains."""
-    code = "import sys; from tinygan import threads; threads.core_count = lambda: 2; import train; "
-    code += "from tinygan.errors import run_script; sys.exit(run_script(train.main, sys.argv[1:]))"
-    arguments = ["--dataset", "shapes", "--features", "8", "--batch-size", "16", "--iterations", "100000"]
-    arguments += ["--device", "cpu", "--norm", "bn", "--log-every", "2", "--save-every", "2", "--test-every", "0"]
-    environment = os.environ | {"PYTHONPATH": str(Path(train.__file__).parent)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments, "--out", str(out)], env=environment, stderr=subprocess.PIPE, text=True
-    )
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        logs = list(out.glob("*/log.jsonl"))
-        if logs and len(logs[0].read_text().splitlines()) >= 3:
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            return process, logs[0].parent, [int(pid) for pid in children]
-        time.sleep(0.05)
-    process.kill()
-    raise AssertionError(process.communicate()[1])
-
-
 def gone(pids):
     until = time.monotonic() + 5
     while any(os.path.exists(f"/proc/{pid}") for pid in pids) and time.monotonic() < until:
@@ -130,7 +108,7 @@ def gone(pids):
 
 
 def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
-    process, folder, children = start_training(tmp_path)
+    process, folder, children = start_training(tmp_path, cores=2)
     assert len(children) == 1
     process.send_signal(signal.SIGTERM)
     error = process.communicate(timeout=30)[1]
@@ -142,7 +120,7 @@ def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
 
 
 def test_a_kill_leaves_no_process_behind_and_the_folder_free(tmp_path):
-    process, folder, children = start_training(tmp_path)
+    process, folder, children = start_training(tmp_path, cores=2)
     process.kill()
     process.communicate(timeout=30)
     assert gone(children)
@@ -151,10 +129,16 @@ def test_a_kill_leaves_no_process_behind_and_the_folder_free(tmp_path):
 
 
 def test_another_process_that_is_killed_is_one_line_and_loses_nothing(tmp_path):
-    process, folder, children = start_training(tmp_path)
+    process, folder, children = start_training(tmp_path, cores=2)
     os.kill(children[0], signal.SIGKILL)
     error = process.communicate(timeout=30)[1]
     assert process.returncode == 1
     assert "Traceback" not in error
     assert "ended (by signal 9)" in error.strip().splitlines()[-1]
     checkpoint.load(folder / "checkpoints" / "last.safetensors")
+
+
+def test_large_images_are_left_to_threads(monkeypatch):
+    monkeypatch.setattr(shards, "team_size", lambda images, device: 2)
+    assert shards.process_count((32, 32, 32, 3), "cpu") == 2
+    assert shards.process_count((32, 160, 160, 3), "cpu") == 1

@@ -6,12 +6,12 @@ import numpy as np
 
 from tinygan.backend import open_backend
 from tinygan.layers import Layer
-from tinygan.team import team_size
 from tinygan.threads import release_scratch
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, flag, show
 from tinygan.training.player import Player
 from tinygan.training.session import build_game
+from tinygan.training.shards import process_count
 from tinygan.training.step import SCHEDULES, Game
 
 MIB = 2**20
@@ -65,7 +65,7 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     a straight line through the two gives the whole, since everything else that a step keeps is per image. Of few images
     the peak may lie elsewhere in the step, where the weights are what counts; so half is at least ``FEWEST_IMAGES``.
     """
-    members = team_size(options.batch_size, "cpu")
+    members = process_count((options.batch_size, *options.image_size, 3), "cpu")
     resident = sum(
         store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), *[player.gradients] * members)
     )

@@ -44,9 +44,9 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
-        alone = self.session.team
+        alone, batch_shape = self.session.team, (self.options.batch_size, *self.options.image_size, 3)
         try:
-            with training_team(self.session.game, self.options.batch_size) as self.session.team:
+            with training_team(self.session.game, batch_shape) as self.session.team:
                 self._run()
         finally:
             self.session.team = alone

@@ -4,17 +4,28 @@ Every process runs the step of ``step.py`` on its shard. There are three places 
 whose statistics are those of the whole batch; the update, which adds up all gradients; and the losses, added up here.
 """
 
+import math
+
 import numpy as np
 
 from tinygan.backend import Array
 from tinygan.meeting import shares
 from tinygan.team import Team, team_size
-from tinygan.training.step import SCHEDULES, Game, Losses
+from tinygan.training.step import SCHEDULES, SMALL, Game, Losses
 
 
-def training_team(game: Game, batch_size: int) -> Team:
-    """The processes that train ``game``, as it is now; on a GPU, one."""
-    size = team_size(batch_size, game.generator.parameters.backend.device)
+def process_count(batch_shape: tuple[int, ...], device: str) -> int:
+    """How many processes train together on batches of images (N, H, W, 3).
+
+    Large images are left to the threads of one: its operations take so long that the interpreter's lock does not
+    matter, and what is made of the weights for each pass is held once.
+    """
+    return team_size(batch_shape[0], device) if math.prod(batch_shape) <= SMALL else 1
+
+
+def training_team(game: Game, batch_shape: tuple[int, ...]) -> Team:
+    """The processes that train ``game``, as it is now, on batches of this shape."""
+    size = process_count(batch_shape, game.generator.parameters.backend.device)
     for player in (game.generator, game.discriminator):
         player.make_room(size)
     return Team(game, size)
