@@ -38,13 +38,14 @@ class WeightNorm(Layer):
         v, accumulate = normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
         u, b = (v * self._gamma(), self.bias) if self.affine else (v, None)
         y, product_backward = self.inner.product(x, u, b)
+        direction = v if self.affine else None  # what is not needed any more is not kept
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, du = product_backward(dy, need_dx, grads is not None)  # u = γ·v
             if grads is not None:
                 accumulate(du * self._gamma() if self.affine else du, grads[self.path("w")])
                 if self.affine:
-                    grads[self.path("scale")] += sums_of_products(du, v, self.inner.output_axis)
+                    grads[self.path("scale")] += sums_of_products(du, direction, self.inner.output_axis)
                     grads[self.path("bias")] += sum_over_rows(dy)
             return dx
 

@@ -16,7 +16,7 @@ from tinygan.ops.tiles import Tiles
 from tinygan.threads import run, scratch, thread_count
 
 FEWEST_ROWS = 64  # of a task's products: fewer are slow to multiply
-FEWEST_CHANNELS = 16  # of a task that gets part of a kernel
+FEWEST_CHANNELS, MOST_CHANNELS = 16, 128  # of a task that gets part of a kernel: wide enough to multiply, no more memory
 MOST_ELEMENTS = 2**18  # of a task's images: with more, what one operation writes has left the cache before the next
 NARROW = 8  # channels; below, the plain patches are faster
 
@@ -163,6 +163,6 @@ def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:
 
 
 def parts(channels: int) -> list[slice]:
-    """The channels cut into as many parts as there are threads, but none too small."""
-    size = max(FEWEST_CHANNELS, -(-channels // thread_count()))
+    """The channels cut into as many parts as there are threads, or more, but none too small or too large."""
+    size = min(MOST_CHANNELS, max(FEWEST_CHANNELS, -(-channels // thread_count())))
     return [slice(first, first + size) for first in range(0, channels, size)]

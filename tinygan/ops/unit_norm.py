@@ -58,11 +58,12 @@ def _normalise_on_cores(w: np.ndarray, axis: int, k: float, epsilon: float) -> t
     for_each_block(shape[0], shape[1] * shape[2], scale)
 
     def accumulate(dv: np.ndarray, total: np.ndarray) -> None:
-        dv3, v3, total3 = dv.reshape(shape), v.reshape(shape), total.reshape(shape)
-        along = k * _sums_of_products(dv3, v3)[:, np.newaxis]
+        # v is not kept for this, it is w·r: a convolution that brings it into another form can let it go.
+        dv3, w3, total3 = dv.reshape(shape), w.reshape(shape), total.reshape(shape)
+        along = k * r * r * _sums_of_products(dv3, w3)[:, np.newaxis]
 
         def work(_: int, block: slice) -> None:
-            part = np.multiply(v3[block], along, out=scratch(v3[block].shape, v.dtype))
+            part = np.multiply(w3[block], along, out=scratch(w3[block].shape, w.dtype))
             np.subtract(dv3[block], part, out=part)
             np.multiply(part, r, out=part)
             total3[block] += part
