@@ -16,7 +16,7 @@ from tinygan.ops.tiles import Tiles
 from tinygan.threads import run, scratch, thread_count
 
 FEWEST_ROWS = 64  # of a task's products: fewer are slow to multiply
-FEWEST_CHANNELS, MOST_CHANNELS = 16, 128  # of a task that gets part of a kernel: wide enough to multiply, no more memory
+FEWEST_CHANNELS, MOST_CHANNELS = 16, 128  # of a task that gets part of a kernel: wide enough, no more memory
 MOST_ELEMENTS = 2**18  # of a task's images: with more, what one operation writes has left the cache before the next
 NARROW = 8  # channels; below, the plain patches are faster
 
