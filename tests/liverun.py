@@ -1,4 +1,4 @@
-"""train.py in a process of its own, to be looked at, stopped or killed while it trains."""
+"""The scripts in processes of their own: a training to be looked at, stopped or killed while it goes on."""
 
 import os
 import subprocess
@@ -37,3 +37,11 @@ def start_training(out: Path, cores: int) -> tuple[subprocess.Popen, Path, list[
         time.sleep(0.05)
     process.kill()
     raise AssertionError(process.communicate()[1])
+
+
+def run_script(name: str, *arguments: object) -> str:
+    """What the script prints; AssertionError with its error output, should it fail."""
+    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

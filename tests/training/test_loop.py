@@ -1,6 +1,7 @@
 """What the loop leaves behind, and what it watches for."""
 
 import dataclasses
+import re
 import tracemalloc
 
 import numpy as np
@@ -187,7 +188,9 @@ def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch, mo
     tracemalloc.stop()
     assert abs(per_step - used) < 0.1 * used
     assert resident == 4 * sum(3 * player.parameters.flat.size + player.buffers.flat.size for player in run.game[:2])
-    assert f"{(resident + per_step) / 2**20:.0f} MiB" in describe(options)
+    # It measures once more, and some objects of Python are counted along: a sum near a half may be rounded either way.
+    stated = int(re.search(r"memory of a training step: about (\d+) MiB", describe(options))[1])
+    assert abs(stated - (resident + per_step) / 2**20) < 0.6
 
 
 def test_the_memory_estimate_is_that_of_all_processes(tiny_options, monkeypatch):

@@ -9,8 +9,7 @@ import time
 import numpy as np
 import pytest
 
-import train
-from tests.liverun import start_training
+from tests.liverun import run_script, start_training
 from tinygan.backend import open_backend
 from tinygan.models.dcgan import NORMS
 from tinygan.streams import stream
@@ -125,7 +124,7 @@ def test_a_kill_leaves_no_process_behind_and_the_folder_free(tmp_path):
     process.communicate(timeout=30)
     assert gone(children)
     reached = checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration
-    train.main(["--resume", str(folder), "--iterations", str(reached + 1), "--device", "cpu"])
+    run_script("train.py", "--resume", folder, "--iterations", reached + 1, "--device", "cpu")
 
 
 def test_another_process_that_is_killed_is_one_line_and_loses_nothing(tmp_path):
