@@ -55,6 +55,9 @@ def main(arguments: list[str]) -> None:
             f"--iterations {options.iterations} leaves no running test: give at least {options.test_every}"
         )
 
+    if options.count is not None and options.count < 1:
+        raise UsageError(f"--count is {options.count}: the final test needs at least 1 image")
+
     runs = [trained_run(options, norm, seed) for seed in options.seeds for norm in MODELS]
     for run in runs:
         final_test(options, run)

@@ -120,6 +120,19 @@ def test_all_get_what_all_gave_in_the_order_of_ranks(make, size):
         np.testing.assert_array_equal(seen, expected)
 
 
+def test_what_all_gave_is_there_until_the_slowest_has_read_it(make, size, monkeypatch):
+    wait = meeting.Meeting.wait
+
+    def linger(self):
+        wait(self)
+        time.sleep(0.005 * self.rank)  # before it reads; the others are at the next round already
+
+    monkeypatch.setattr(meeting.Meeting, "wait", linger)
+    expected = [[(rank, number) for rank in range(size)] for number in range(10)]
+    for seen in make().run(gather, [(10,)] * size):
+        np.testing.assert_array_equal(seen, expected)
+
+
 def test_alone_everything_returns_at_once():
     meeting.wait()
     np.testing.assert_array_equal(meeting.gather(np.array([1.5, 2])), [[1.5, 2]])

@@ -68,7 +68,10 @@ def test_it_goes_on_where_it_was_stopped(call, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "results" / names[0] / "reconstruct-final-best-3-first7.json").exists()
 
 
-@pytest.mark.parametrize("options", ["--iterations 5 --test-every 10", "--iterations 5 --seeds 0,x"])
+@pytest.mark.parametrize(
+    "options",
+    ["--iterations 5 --test-every 10", "--iterations 5 --seeds 0,x", "--iterations 5 --test-every 5 --count 0"],
+)
 def test_mistakes(call, options):
-    with pytest.raises(UsageError, match=r"--iterations 5|--seeds"):
+    with pytest.raises(UsageError, match=r"--iterations 5|--seeds|--count is 0"):
         call(options)

@@ -20,7 +20,10 @@ Accumulate = Callable[[Array, Array], None]  # (dv, total): total += dw; total c
 
 
 def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Accumulate]:
-    """v, a new array of w's shape, and ``accumulate``; ``axis`` is that of the output channels."""
+    """v, a new array of w's shape, and ``accumulate``; ``axis`` is that of the output channels.
+
+    ``accumulate`` may read w again: to be called before w is updated.
+    """
     if on_gpu(w):
         return gpu.normalise(w, axis, k, epsilon)
     return _normalise_on_cores(w, axis, k, epsilon)

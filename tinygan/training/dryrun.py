@@ -65,7 +65,8 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     a straight line through the two gives the whole, since everything else that a step keeps is per image. Of few images
     the peak may lie elsewhere in the step, where the weights are what counts; so half is at least ``FEWEST_IMAGES``.
     """
-    members = process_count((options.batch_size, *options.image_size, 3), "cpu")
+    device = "gpu" if options.device == "gpu" else "cpu"
+    members = process_count((options.batch_size, *options.image_size, 3), device)
     resident = sum(
         store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), *[player.gradients] * members)
     )
