@@ -52,9 +52,8 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--batch-size",
         type=positive,
-        default=100,
         metavar="N",
-        help="images at once; for speed only (default: %(default)s)",
+        help="images at once; for speed only (default: by their size, 200 at 32×32)",
     )
 
     command = add("samples", samples, "Images of random codes: a grid, a folder of PNG files or one .npz")

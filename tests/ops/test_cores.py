@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.ops.test_patches import WINDOWS
-from tinygan.ops.cores import NARROW, PatchesOnCores, TilesOnCores, correlation_on_cores
+from tinygan.ops import cores, tiles
+from tinygan.ops.cores import NARROW, TILE_SIZES, PatchesOnCores, TilesOnCores, correlation_on_cores
 from tinygan.ops.patches import PatchCorrelation, Window
 from tinygan.ops.tiles import Tiles
 from tinygan.streams import stream
@@ -44,6 +45,10 @@ def results(form: PatchCorrelation, x, w, dy, map_bias, image_bias):
         "image": form.to_image(d, u),
         "image + b": form.to_image(d, u, image_bias),
         "kernel": form.to_kernel(a, d),
+        "map, in one": form.image_to_map(x, u),
+        "map + b, in one": form.image_to_map(x, u, map_bias),
+        "image, in one": form.map_to_image(dy, u),
+        "image + b, in one": form.map_to_image(dy, u, image_bias),
     }
 
 
@@ -60,10 +65,11 @@ def assert_same(form, plain, dtype=np.float64, tolerance=1e-13):
         np.testing.assert_array_equal(array, copy)
 
 
+@pytest.mark.parametrize("m", [1, *TILE_SIZES, 5])
 @pytest.mark.parametrize(("window", "shape"), TILED.values(), ids=TILED)
-def test_tiles_equal_patches(window, shape, threads):
+def test_tiles_equal_patches(window, shape, m, threads):
     image_shape = (*shape, 5)
-    assert_same(TilesOnCores(window, image_shape, 3), PatchCorrelation(window, image_shape, 3))
+    assert_same(TilesOnCores(window, image_shape, 3, m), PatchCorrelation(window, image_shape, 3))
 
 
 @pytest.mark.parametrize("channels", [NARROW - 1, NARROW])
@@ -74,16 +80,37 @@ def test_patches_on_cores_equal_patches(window, shape, positions, out, channels,
     assert_same(PatchesOnCores(window, shape, out), PatchCorrelation(window, shape, out))
 
 
-def test_tiles_cost_a_few_roundings():
-    # 2,048 terms of random sign: float32 rounds at 6e-8, relative to the largest result.
-    shape = (4, 8, 8, 128)
+@pytest.mark.parametrize(("m", "times"), [(2, 1.4), (3, 2), (4, 3.5)])
+def test_rounding_of_tiles(m, times):
+    """In float32 the root mean square of the error stays within that of the plain form times what tiles.py says."""
+    shape = (4, 16, 16, 128)
     plain = PatchCorrelation(SQUARE, shape, 64)
-    assert_same(TilesOnCores(SQUARE, shape, 64), plain, np.float32, tolerance=2e-6)
+    arrays = operands(plain, np.float32)
+    exact = results(plain, *(array.astype(np.float64) for array in arrays))
+    errors = [
+        {name: np.square(value - exact[name]).mean() ** 0.5 for name, value in results(form, *arrays).items()}
+        for form in (TilesOnCores(SQUARE, shape, 64, m), plain)
+    ]
+    for name, error in errors[0].items():
+        assert error < times * errors[1][name], name
+
+
+def test_shards_take_the_cache_into_account(monkeypatch, threads):
+    """Any cut gives the same: many shards, blocks of an image, and blocks that do not divide the shard."""
+    shape = (7, 16, 16, 8)
+    plain = PatchCorrelation(SQUARE, shape, 8)
+    for elements, rows, block in ((1, 1, 1), (6000, 1, 5000), (2**18, 10, 2**12)):
+        monkeypatch.setattr(cores, "MOST_ELEMENTS", elements)
+        monkeypatch.setattr(cores, "ENOUGH_ROWS", rows)
+        monkeypatch.setattr(cores, "FEWEST_ROWS", 1)
+        monkeypatch.setattr(tiles, "BLOCK", block)
+        assert_same(TilesOnCores(SQUARE, shape, 8, 4), plain)
+        assert_same(PatchesOnCores(SQUARE, shape, 8), plain)
 
 
 def test_the_same_bits_every_time(threads):
     shape = (32, 16, 16, 16)
-    form = TilesOnCores(SQUARE, shape, 16)
+    form = TilesOnCores(SQUARE, shape, 16, 4)
     arrays = operands(form, np.float32)
     first = results(form, *arrays)
     for _ in range(5):
@@ -104,23 +131,45 @@ def test_choice_of_the_form(window, channels, out, form):
     assert type(correlation_on_cores(window, (2, 16, 16, channels), out)) is form
 
 
-def test_nine_products_instead_of_sixteen():
-    # Two outputs each way from four taps: 2·2·(2·2 taps)·(2·2 pixels) = 64 products per channel pair and tile, here 36.
-    shape = (2, 8, 8, 8)
-    tiled, plain = TilesOnCores(SQUARE, shape, 8), PatchCorrelation(SQUARE, shape, 8)
+@pytest.mark.parametrize(
+    ("positions", "images", "m"),
+    [
+        (4, 16, 2),  # few tiles: a kernel at 25 points would cost more than it saves
+        (4, 100, 4),
+        (8, 16, 4),
+        (5, 32, 3),  # 2×2 tiles cover it with 3 as with 4, at 16 points instead of 25
+        (10, 32, 2),  # five tiles of 2 without waste
+        (80, 1, 4),
+    ],
+)
+def test_choice_of_the_tiles(positions, images, m):
+    form = correlation_on_cores(SQUARE, (images, 2 * positions, 2 * positions, 64), 128)
+    assert form.tiles.m == m
+
+
+@pytest.mark.parametrize("m", TILE_SIZES)
+def test_number_of_products(m):
+    # m×m outputs: m·m·(2·2 taps)·(2·2 pixels) products per channel pair and tile, here 4·(m + 1)².
+    shape = (2, 24, 24, 8)
+    tiled, plain = TilesOnCores(SQUARE, shape, 8, m), PatchCorrelation(SQUARE, shape, 8)
     x, w = operands(plain)[:2]
     products = [form.image(x).size * form.kernel(w).shape[-1] for form in (tiled, plain)]
-    assert products[0] / products[1] == 9 / 16
+    assert products[0] / products[1] == pytest.approx((m + 1) ** 2 / (2 * m) ** 2)
 
 
-@pytest.mark.parametrize("name", ["image", "map"])
-def test_tiles_adjoints(name):
+@pytest.mark.parametrize("m", TILE_SIZES)
+@pytest.mark.parametrize("name", ["image", "map", "kernel"])
+def test_tiles_adjoints(name, m):
     """Σ A(x)·t = Σ x·Aᵀ(t), and Aᵀ overwrites whatever was there."""
-    tiles = Tiles(Window((4, 4), (2, 2), (1, 2)), (7, 10))
-    (t, s), positions = tiles.grid, tiles.window.positions((7, 10))
-    shape, width = ((2, 7, 10, 3), 12) if name == "image" else ((2, *positions, 3), 3)
-    x, y = stream(0, "x").standard_normal(shape), np.empty((9, 2 * t * s, width))
-    getattr(tiles, name)(x, out=y)
+    form = Tiles(Window((4, 4), (2, 2), (1, 2)), (7, 10), m)
+    T, positions = 2 * form.grid[0] * form.grid[1], form.window.positions((7, 10))
+    shape, values = {
+        "image": ((2, 7, 10, 3), (form.points, T, 12)),
+        "map": ((2, *positions, 3), (form.points, T, 3)),
+        "kernel": ((4, 4, 3, 5), (form.points, 4, 3, 5)),
+    }[name]
+    x, y = stream(0, "x").standard_normal(shape), np.empty(values)
+    getattr(form, name)(x, out=y)
     upstream, dx = stream(0, "upstream").standard_normal(y.shape), np.full(shape, np.nan)
-    getattr(tiles, f"{name}_adjoint")(upstream, out=dx)
+    getattr(form, f"{name}_adjoint")(upstream, out=dx)
     assert float((y * upstream).sum()) == pytest.approx(float((x * dx).sum()), rel=1e-12)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from tinygan.errors import TinyganError
-from tinygan.evaluation.reconstruction import Reconstruction, Search, join, reconstruct, summary
+from tinygan.evaluation.reconstruction import Reconstruction, Search, join, reconstruct, summary, usual_batch
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
@@ -24,7 +24,7 @@ def reconstruction_test(
     run: TrainedRun,
     which_set: str,
     search: Search,
-    batch_size: int,
+    batch_size: int | None = None,
     data_dir: str | None = None,
     count: int | None = None,
 ) -> Path:
@@ -48,6 +48,7 @@ def reconstruction_test(
             f"{run.folder.path}: its data set of {len(images.images)} images is too small for a {which_set} test"
         )
     whole, targets = len(targets), targets[:count]
+    batch_size = batch_size or usual_batch(targets.shape[1:])
     identity = {
         "set": which_set,
         "checkpoint": run.checkpoint,

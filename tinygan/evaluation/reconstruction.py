@@ -4,18 +4,21 @@ For each held-out image x, min over z of ‖G(z) − x‖², searched by gradien
 is better: a generator that dropped a kind of image cannot draw it whatever its code.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygan.backend import Array, Backend
-from tinygan.layers import Layer
+from tinygan.layers import Layer, frozen
 from tinygan.meeting import shares
 from tinygan.optim import Adam, RMSProp
 from tinygan.parameters import Parameters
 from tinygan.team import Team
 
+VALUES_AT_ONCE = 200 * 32 * 32 * 3
+FEWEST_AT_ONCE = 16  # images
 OPTIMISERS = {"rmsprop": RMSProp, "adam": Adam}
 
 
@@ -49,6 +52,14 @@ class Reconstruction(NamedTuple):
     losses: np.ndarray
 
 
+def usual_batch(image_shape: tuple[int, ...]) -> int:
+    """How many images of shape (H, W, 3) to search for at once, for speed: 200 at 32×32, fewer of larger ones.
+
+    Each step brings all weights to the cores; with more images they are used for longer. Memory grows with the batch.
+    """
+    return max(FEWEST_AT_ONCE, VALUES_AT_ONCE // math.prod(image_shape))
+
+
 def search_codes(network: Layer, targets: Array, start: Array, search: Search, backend: Backend) -> Reconstruction:
     """Descend from the codes ``start`` (N, Z) towards ``targets`` (N, H, W, 3), all at once.
 
@@ -62,11 +73,12 @@ def search_codes(network: Layer, targets: Array, start: Array, search: Search, b
     gradients = codes.zeros_like()
     optimiser = OPTIMISERS[search.optimiser](codes)
     values = targets[0].size
+    generator = frozen(network)
     for _ in range(search.steps):
-        images, backward = network(codes["z"], training=False)
-        gradients["z"][...] = backward((images - targets) * (2 / values))  # grads=None: G is frozen
+        images, backward = generator(codes["z"], training=False)
+        gradients["z"][...] = backward((images - targets) * (2 / values))
         optimiser.update(codes, gradients, search.learning_rate)
-    images = network(codes["z"], training=False)[0]
+    images = generator(codes["z"], training=False)[0]
     error = images - targets
     losses = backend.to_host((error * error).sum(axis=(1, 2, 3))).astype(np.float64) / values
     return Reconstruction(backend.to_host(codes["z"]).copy(), backend.to_host(images), losses)

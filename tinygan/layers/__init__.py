@@ -6,6 +6,7 @@ from tinygan.layers.base import Layer, initialise
 from tinygan.layers.batchnorm import BatchNorm
 from tinygan.layers.border import Crop, Pad
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
+from tinygan.layers.frozen import frozen
 from tinygan.layers.linear import Linear
 from tinygan.layers.resample import AveragePool, NearestDouble
 from tinygan.layers.scaleshift import Rescale, ScaleShift
@@ -36,6 +37,7 @@ __all__ = [
     "Tanh",
     "WeightNorm",
     "WeightNormalisedAddition",
+    "frozen",
     "initialise",
     "sigmoid",
 ]

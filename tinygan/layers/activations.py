@@ -8,6 +8,8 @@
 At the bend itself x counts as above it: slope 1.
 """
 
+import numpy as np
+
 from tinygan.backend import Array, array_module, on_gpu
 from tinygan.gpu.sigmoid import sigmoid_backward, sigmoid_forward
 from tinygan.init import constant
@@ -113,8 +115,10 @@ class Tanh(Layer):
 
 
 def sigmoid(x: Array) -> Array:
-    """σ(x) = 1/(1 + e⁻ˣ) as e^min(x,0)/(1 + e^−|x|): no overflow, and full relative precision for x ≪ 0 too."""
+    """σ(x) = 1/(1 + e⁻ˣ), with full relative precision for x ≪ 0 too; where e⁻ˣ overflows, it is 0."""
     if on_gpu(x):
         return sigmoid_forward(x)
-    xp = array_module(x)
-    return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))
+    with np.errstate(over="ignore"):
+        y = np.exp(-x)
+    y += 1
+    return np.reciprocal(y, out=y)

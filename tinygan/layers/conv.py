@@ -7,7 +7,7 @@ is the input gradient of the other, and both are the same three products of :cla
 
 from tinygan.backend import Array, on_gpu
 from tinygan.gpu.correlation import CorrelationOnGpu
-from tinygan.layers.linear import BilinearBackward, Weighted
+from tinygan.layers.linear import BilinearBackward, InputGradient, Weighted
 from tinygan.ops.cores import correlation_on_cores
 from tinygan.ops.patches import PatchCorrelation, Window
 from tinygan.threads import together
@@ -46,6 +46,13 @@ class Conv2d(Weighted):
 
         return y, backward
 
+    def fixed_product(
+        self, x: Array, w: Array, b: Array | None, kernels: dict[int, Array]
+    ) -> tuple[Array, InputGradient]:
+        form = _correlation(self.window, x.shape, self.out, x)
+        kernel = _kernel(form, w, kernels)
+        return form.image_to_map(x, kernel, b), lambda dy: form.map_to_image(dy, kernel)
+
     def __repr__(self) -> str:
         return f"Conv2d {_window_text(self.window)}"
 
@@ -68,8 +75,7 @@ class ConvTranspose2d(Weighted):
 
     def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
-        N, H, W, c_in = x.shape
-        form = _correlation(self.window, (N, *self.window.image_size((H, W)), self.out), c_in, x)
+        form = self._form(x)
         with together():
             rows, kernel = form.map(x), form.kernel(w)
         y = form.to_image(rows, kernel, b)
@@ -83,6 +89,17 @@ class ConvTranspose2d(Weighted):
 
         return y, backward
 
+    def fixed_product(
+        self, x: Array, w: Array, b: Array | None, kernels: dict[int, Array]
+    ) -> tuple[Array, InputGradient]:
+        form = self._form(x)
+        kernel = _kernel(form, w, kernels)
+        return form.map_to_image(x, kernel, b), lambda dy: form.image_to_map(dy, kernel)
+
+    def _form(self, x: Array) -> PatchCorrelation:
+        N, H, W, c_in = x.shape
+        return _correlation(self.window, (N, *self.window.image_size((H, W)), self.out), c_in, x)
+
     def __repr__(self) -> str:
         return f"ConvTranspose2d {_window_text(self.window)}"
 
@@ -91,6 +108,13 @@ def _correlation(window: Window, image_shape: tuple[int, ...], out: int, like: A
     """The form of the correlation for the device of ``like``."""
     form = CorrelationOnGpu if on_gpu(like) else correlation_on_cores
     return form(window, image_shape, out)
+
+
+def _kernel(form: PatchCorrelation, w: Array, kernels: dict[int, Array]) -> Array:
+    """The form that ``w`` takes, remembered."""
+    if form.points not in kernels:
+        kernels[form.points] = form.kernel(w)
+    return kernels[form.points]
 
 
 def _pair(size: Size) -> tuple[int, int]:

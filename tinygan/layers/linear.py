@@ -9,6 +9,7 @@ from tinygan.ops.product import multiply
 from tinygan.ops.sums import sum_over_rows
 
 BilinearBackward = Callable[[Array, bool, bool], tuple[Array | None, Array | None]]
+InputGradient = Callable[[Array], Array]
 
 
 class Weighted(Layer):
@@ -43,6 +44,23 @@ class Weighted(Layer):
     def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
         """f(x, w) + b, a new array, and ``backward(dy, need_dx, need_dw) -> (dx or None, dw or None)``."""
         raise TypeError(f"{type(self).__name__} must define product")
+
+    def fixed_product(
+        self, x: Array, w: Array, b: Array | None, kernels: dict[int, Array]
+    ) -> tuple[Array, InputGradient]:
+        """f(x, w) + b and ``dy -> dx``, for a weight that stays as it is.
+
+        Args:
+            kernels: where what is made of ``w`` is kept from call to call; empty before the first.
+        """
+        y, backward = self.product(x, w, b)
+        return y, lambda dy: backward(dy, True, False)[0]
+
+    def per_output(self, values: Array) -> Array:
+        """One value per output channel, (out,), shaped to multiply ``w``."""
+        shape = [1] * len(self.parameter_specs["w"].shape)
+        shape[self.output_axis] = self.out
+        return values.reshape(shape)
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         y, product_backward = self.product(x, self.w, self.b)

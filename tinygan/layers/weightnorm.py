@@ -5,7 +5,7 @@ from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.layers.linear import Weighted
 from tinygan.ops.sums import sum_over_rows
-from tinygan.ops.unit_norm import normalise, sums_of_products
+from tinygan.ops.unit_norm import Accumulate, normalise, sums_of_products
 
 EPSILON = 1e-6  # inside the root, as in the paper's DCGAN code
 
@@ -35,15 +35,14 @@ class WeightNorm(Layer):
             self.parameter("bias", (inner.out,), constant(0.0))
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        v, accumulate = normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
-        u, b = (v * self._gamma(), self.bias) if self.affine else (v, None)
-        y, product_backward = self.inner.product(x, u, b)
+        v, accumulate = self.direction()
+        y, product_backward = self.inner.product(x, *self.weight_and_bias(v))
         direction = v if self.affine else None  # what is not needed any more is not kept
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, du = product_backward(dy, need_dx, grads is not None)  # u = γ·v
             if grads is not None:
-                accumulate(du * self._gamma() if self.affine else du, grads[self.path("w")])
+                accumulate(du * self.inner.per_output(self.scale) if self.affine else du, grads[self.path("w")])
                 if self.affine:
                     grads[self.path("scale")] += sums_of_products(du, direction, self.inner.output_axis)
                     grads[self.path("bias")] += sum_over_rows(dy)
@@ -51,9 +50,13 @@ class WeightNorm(Layer):
 
         return y, backward
 
-    def _gamma(self) -> Array:
-        """The scale γ, shaped to multiply the weight's output axis."""
-        return self.scale.reshape([-1 if axis == self.inner.output_axis else 1 for axis in range(self.w.ndim)])
+    def direction(self) -> tuple[Array, Accumulate]:
+        """v, and what takes its gradient back to w (:func:`~tinygan.ops.unit_norm.normalise`)."""
+        return normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
+
+    def weight_and_bias(self, v: Array) -> tuple[Array, Array | None]:
+        """What the inner layer computes with: γ·v and β, or v alone."""
+        return (v * self.inner.per_output(self.scale), self.bias) if self.affine else (v, None)
 
     def __repr__(self) -> str:
         return f"{'affine' if self.affine else 'strict'} weight norm of {self.inner!r}"

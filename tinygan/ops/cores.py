@@ -11,60 +11,85 @@ from itertools import product
 
 import numpy as np
 
+from tinygan.ops.blocks import along_rows, matrix
 from tinygan.ops.patches import PatchCorrelation, Window, fold, unfold
 from tinygan.ops.tiles import Tiles
 from tinygan.threads import run, scratch, thread_count
 
+Operand = Callable[[slice, slice], np.ndarray]  # the part of a or d that belongs to these images and rows
+
 FEWEST_ROWS = 64  # of a task's products: fewer are slow to multiply
+MOST_ELEMENTS = 2**18  # of a task's images: with more, what one operation writes has left the cache before the next,
+ENOUGH_ROWS = 256  # but with fewer rows each product spends more on fetching the kernel
 FEWEST_CHANNELS, MOST_CHANNELS = 16, 128  # of a task that gets part of a kernel: wide enough, no more memory
-MOST_ELEMENTS = 2**18  # of a task's images: with more, what one operation writes has left the cache before the next
+TILE_SIZES = 2, 3, 4  # in map pixels each way; larger ones round worse
+KERNEL_ROWS = 40  # of a product: they take as long as bringing the kernel to one point, and its gradient back
 NARROW = 8  # channels; below, the plain patches are faster
 
 
 def correlation_on_cores(window: Window, image_shape: tuple[int, int, int, int], out: int) -> "CorrelationOnCores":
-    """Tiles where the window allows them and both sides have channels enough for products of some width."""
-    tiles = Tiles.fits(window) and min(image_shape[3], out) >= NARROW
-    return (TilesOnCores if tiles else PatchesOnCores)(window, image_shape, out)
+    """Tiles where the window allows them and both sides have channels enough for products of some width.
+
+    Of the sizes that with the fewest rows in all products. Large tiles need fewer for large maps, but more points, to
+    each of which the kernel has to be brought.
+    """
+    if not Tiles.fits(window) or min(image_shape[3], out) < NARROW:
+        return PatchesOnCores(window, image_shape, out)
+    forms = [TilesOnCores(window, image_shape, out, m) for m in TILE_SIZES]
+    return min(forms, key=lambda form: form.points * (form.tile_count + KERNEL_ROWS))
 
 
 class CorrelationOnCores(PatchCorrelation):
-    """What both forms share: products by shards of the batch."""
+    """What both forms share: products by shards of the batch. Operands (..., rows, columns)."""
 
     rows_per_image: int  # of the operands a and d
 
     def for_each_shard(self, work: Callable[[slice, slice], None]) -> None:
         """Run ``work(images, rows)`` for all shards of the batch; rows are those of a and d."""
         N, rows = self.image_shape[0], self.rows_per_image
-        images = min(-(-N // thread_count()), MOST_ELEMENTS // math.prod(self.image_shape[1:]))
-        images = max(1, images, -(-FEWEST_ROWS // rows))
+        images = max(MOST_ELEMENTS // math.prod(self.image_shape[1:]), -(-ENOUGH_ROWS // rows))
+        images = max(1, min(-(-N // thread_count()), images), -(-FEWEST_ROWS // rows))
+        images = -(-N // -(-N // images))  # as many shards, but no small one at the end
         shards = [(first, min(N, first + images)) for first in range(0, N, images)]
         run(partial(work, slice(*shard), slice(shard[0] * rows, shard[1] * rows)) for shard in shards)
 
     def to_map(self, a: np.ndarray, u: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-        y = np.empty(self.map_shape, a.dtype)
+        return self._map(lambda images, rows: a[..., rows, :], u, b)
+
+    def image_to_map(self, x: np.ndarray, u: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        return self._map(lambda images, rows: self.patches(x[images]), u, b)
+
+    def to_image(self, d: np.ndarray, u: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        return self._image(lambda images, rows: d[..., rows, :], u, b)
+
+    def map_to_image(self, y: np.ndarray, u: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
+        return self._image(lambda images, rows: self.rows(y[images]), u, b)
+
+    def _map(self, operand: Operand, u: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+        y = np.empty(self.map_shape, u.dtype)
 
         def work(images: slice, rows: slice) -> None:
-            self.product_to_map(a[..., rows, :], u, out=y[images])
+            self.product_to_map(operand(images, rows), u, out=y[images])
             if b is not None:
-                y[images] += b
+                add_to_channels(y[images], b)
 
         self.for_each_shard(work)
         return y
 
-    def to_image(self, d: np.ndarray, u: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
-        x = np.empty(self.image_shape, d.dtype)
+    def _image(self, operand: Operand, u: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+        x = np.empty(self.image_shape, u.dtype)
 
         def work(images: slice, rows: slice) -> None:
-            self.product_to_image(d[..., rows, :], u, out=x[images])
+            self.product_to_image(operand(images, rows), u, out=x[images])
             if b is not None:
-                x[images] += b
+                add_to_channels(x[images], b)
 
         self.for_each_shard(work)
         return x
 
 
 class PatchesOnCores(CorrelationOnCores):
-    """The plain form; operands (rows, columns)."""
+    """The plain form."""
 
     def __init__(self, window: Window, image_shape: tuple[int, int, int, int], out: int):
         super().__init__(window, image_shape, out)
@@ -74,10 +99,18 @@ class PatchesOnCores(CorrelationOnCores):
         a = np.empty((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
 
         def work(images: slice, rows: slice) -> None:
-            a[rows] = unfold(x[images], self.window)
+            a[rows] = self.patches(x[images])
 
         self.for_each_shard(work)
         return a
+
+    def patches(self, x: np.ndarray) -> np.ndarray:
+        """Of some images: (n, H, W, C) -> (rows, kh·kw·C)."""
+        return unfold(x, self.window)
+
+    def rows(self, y: np.ndarray) -> np.ndarray:
+        """Of some maps: (n, H', W', K) -> (rows, K)."""
+        return self.map(y)
 
     def product_to_map(self, a: np.ndarray, u: np.ndarray, out: np.ndarray) -> None:
         np.matmul(a, u, out=out.reshape(-1, out.shape[-1]))
@@ -98,28 +131,46 @@ class PatchesOnCores(CorrelationOnCores):
 
 
 class TilesOnCores(CorrelationOnCores):
-    """Nine products of tiles; operands (9, rows, columns)."""
+    """Products of tiles, m×m map pixels each, at P = (m + 1)² points."""
 
-    def __init__(self, window: Window, image_shape: tuple[int, int, int, int], out: int):
+    def __init__(self, window: Window, image_shape: tuple[int, int, int, int], out: int, m: int):
         super().__init__(window, image_shape, out)
-        self.tiles = Tiles(window, self.image_shape[1:3])
+        self.tiles = Tiles(window, self.image_shape[1:3], m)
+        self.points = self.tiles.points
         self.rows_per_image = math.prod(self.tiles.grid)
 
+    @property
+    def tile_count(self) -> int:
+        """Of the whole batch."""
+        return self.image_shape[0] * self.rows_per_image
+
     def image(self, x: np.ndarray) -> np.ndarray:
-        a = np.empty((9, len(x) * self.rows_per_image, 4 * x.shape[3]), x.dtype)
+        a = np.empty((self.points, self.tile_count, 4 * x.shape[3]), x.dtype)
         self.for_each_shard(lambda images, rows: self.tiles.image(x[images], out=a[:, rows]))
         return a
 
     def map(self, y: np.ndarray) -> np.ndarray:
-        d = np.empty((9, len(y) * self.rows_per_image, y.shape[3]), y.dtype)
+        d = np.empty((self.points, self.tile_count, y.shape[3]), y.dtype)
         self.for_each_shard(lambda images, rows: self.tiles.map(y[images], out=d[:, rows]))
         return d
 
     def kernel(self, w: np.ndarray) -> np.ndarray:
-        u = np.empty((9, 4 * w.shape[2], w.shape[3]), w.dtype)
-        stack = u.reshape(9, 4, *w.shape[2:])
+        u = np.empty((self.points, 4 * w.shape[2], w.shape[3]), w.dtype)
+        stack = u.reshape(self.points, 4, *w.shape[2:])
         run(partial(self.tiles.kernel, w[:, :, part], out=stack[:, :, part]) for part in parts(w.shape[2]))
         return u
+
+    def patches(self, x: np.ndarray) -> np.ndarray:
+        """Of some images: (n, H, W, C) -> (P, rows, 4·C)."""
+        a = scratch((self.points, len(x) * self.rows_per_image, 4 * x.shape[3]), x.dtype)
+        self.tiles.image(x, out=a)
+        return a
+
+    def rows(self, y: np.ndarray) -> np.ndarray:
+        """Of some maps: (n, H', W', K) -> (P, rows, K)."""
+        d = scratch((self.points, len(y) * self.rows_per_image, y.shape[3]), y.dtype)
+        self.tiles.map(y, out=d)
+        return d
 
     def product_to_map(self, a: np.ndarray, u: np.ndarray, out: np.ndarray) -> None:
         products = np.matmul(a, u, out=scratch((*a.shape[:2], u.shape[2]), a.dtype))
@@ -134,9 +185,9 @@ class TilesOnCores(CorrelationOnCores):
 
         def work(part: slice) -> None:
             out = dw[..., part]
-            products = scratch((9, a.shape[2], out.shape[3]), a.dtype)
+            products = scratch((self.points, a.shape[2], out.shape[3]), a.dtype)
             np.matmul(a.swapaxes(1, 2), d[..., part], out=products)
-            self.tiles.kernel_adjoint(products.reshape(9, 4, *out.shape[2:]), out)
+            self.tiles.kernel_adjoint(products, out)
 
         run(partial(work, part) for part in parts(dw.shape[3]))
         return dw
@@ -160,6 +211,12 @@ def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:
         planes[i % sh, j % sw, :, :, i // sh : i // sh + rows, j // sw : j // sw + cols] += taps[i, j]
     padded = planes.transpose(3, 4, 0, 5, 1, 2).reshape(N, t * sh, s * sw, C)
     out[:] = padded[:, ph : ph + H, pw : pw + W]
+
+
+def add_to_channels(y: np.ndarray, b: np.ndarray) -> None:
+    """Add b (C,) to y (N, H, W, C), in place."""
+    rows = matrix(y)
+    rows += along_rows(b, rows)
 
 
 def parts(channels: int) -> list[slice]:

@@ -10,7 +10,7 @@ matrices:
     dw = Bᵀ(aᵀ·d)       to_kernel
 
 Here A is unfold, and B and D only change the shape. This is the plain version: it runs on every device. The fast ones,
-of the CPU (``cores.py``) and of the GPU (``gpu/correlation.py``), have the same six methods and are tested against it.
+of the CPU (``cores.py``) and of the GPU (``gpu/correlation.py``), have the same methods and are tested against it.
 """
 
 from typing import NamedTuple
@@ -85,7 +85,12 @@ class PatchCorrelation:
         window: kernel, stride, padding.
         image_shape: of the image side, (N, H, W, C).
         out: channels K of the map side.
+
+    Attributes:
+        points: how many forms of the kernel's taps u has; kernels made for the same number may be exchanged.
     """
+
+    points = 1
 
     def __init__(self, window: Window, image_shape: tuple[int, int, int, int], out: int):
         self.window, self.image_shape = window, tuple(image_shape)
@@ -117,6 +122,14 @@ class PatchCorrelation:
     def to_kernel(self, a: Array, d: Array) -> Array:
         """Bᵀ(aᵀ·d), a new array (kh, kw, C, K)."""
         return (a.T @ d).reshape(self.kernel_shape)
+
+    def image_to_map(self, x: Array, u: Array, b: Array | None = None) -> Array:
+        """to_map(image(x), u, b), where the patches are not needed again."""
+        return self.to_map(self.image(x), u, b)
+
+    def map_to_image(self, y: Array, u: Array, b: Array | None = None) -> Array:
+        """to_image(map(y), u, b), where the rows are not needed again."""
+        return self.to_image(self.map(y), u, b)
 
 
 def zero_pad(image: Array, pad: tuple[int, int]) -> Array:

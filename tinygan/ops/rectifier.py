@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygan.backend import Array, array_module, on_gpu
 from tinygan.gpu import rectifier as gpu
-from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
+from tinygan.ops.blocks import along_rows, block_count, channel_sums, column_sums, for_each_block, matrix
 from tinygan.threads import scratch
 
 
@@ -65,7 +65,7 @@ def rectify_backward_plain(
 def _rectify_on_cores(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:
     y = np.empty(x.shape, x.dtype)
     rows, out = matrix(x), matrix(y)
-    weight = np.asarray(1 - slope, x.dtype)
+    weight, shift = along_rows(np.asarray(1 - slope, x.dtype), rows), along_rows(shift, rows)
 
     def work(_: int, block: slice) -> None:
         height, below = _height_and_mask(rows[block], shift)
@@ -85,20 +85,21 @@ def _rectify_backward_on_cores(
     dx = np.empty(x.shape, x.dtype) if need_dx else None
     parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, summed in this order
     weight = np.asarray(1 - slope, x.dtype)
+    weights, shifts = along_rows(weight, rows), along_rows(shift, rows)
 
     def work(k: int, block: slice) -> None:
-        height, below = _height_and_mask(rows[block], shift)
+        height, below = _height_and_mask(rows[block], shifts)
         dy_below = _where(below, dy_rows[block])
         if need_slope:
             parts[0, k] = column_sums(np.multiply(dy_below, height, out=scratch(height.shape, x.dtype)))
         if need_shift:
             parts[1, k] = column_sums(dy_below)
         if need_dx:
-            np.multiply(dy_below, weight, out=dy_below)
+            np.multiply(dy_below, weights, out=dy_below)
             np.subtract(dy_rows[block], dy_below, out=matrix(dx)[block])
 
     for_each_block(*rows.shape, work)
-    da, db = parts.sum(axis=1)
+    da, db = (channel_sums(part, x.shape[-1]) for part in parts)
     return Gradients(dx, da if need_slope else None, weight * db if need_shift else None)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygan.backend import Array, on_gpu
 from tinygan.gpu import standardise as gpu
-from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
+from tinygan.ops.blocks import along_rows, block_count, channel_sums, column_sums, for_each_block, matrix
 from tinygan.ops.sums import sum_over_rows, sum_over_rows_plain
 from tinygan.threads import scratch
 
@@ -18,7 +18,7 @@ def moments(x: Array) -> tuple[Array, Array]:
         return gpu.moments(x)
     M = x.size // x.shape[-1]
     mean = sum_over_rows(x) / M
-    return mean, _sums_of_squares(matrix(x), mean) / M
+    return mean, _sums_of_squares(x, mean) / M
 
 
 def moments_plain(x: Array) -> tuple[Array, Array]:
@@ -33,7 +33,8 @@ def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> 
     """y = scale·(x − mean)·r + shift, a new array."""
     if on_gpu(x):
         return gpu.standardise(x, mean, r, scale, shift)
-    y, rows, factor = np.empty(x.shape, x.dtype), matrix(x), r * scale
+    y, rows = np.empty(x.shape, x.dtype), matrix(x)
+    mean, factor, shift = (along_rows(values, rows) for values in (mean, r * scale, shift))
 
     def work(_: int, block: slice) -> None:
         part = matrix(y)[block]
@@ -55,6 +56,7 @@ def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array,
     if on_gpu(x):
         return gpu.standardise_sums(x, dy, mean, r)
     rows, dy_rows = matrix(x), matrix(dy)
+    mean = along_rows(mean, rows)
     parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
 
     def work(k: int, block: slice) -> None:
@@ -63,7 +65,7 @@ def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array,
         parts[k] = column_sums(part)
 
     for_each_block(*rows.shape, work)
-    return sum_over_rows(dy), parts.sum(axis=0) * r
+    return sum_over_rows(dy), channel_sums(parts, x.shape[-1]) * r
 
 
 def standardise_sums_plain(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
@@ -76,6 +78,7 @@ def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c
     if on_gpu(x):
         return gpu.standardise_backward(x, dy, mean, a, b, c)
     dx, rows, dy_rows = np.empty(x.shape, x.dtype), matrix(x), matrix(dy)
+    mean, a, b, c = (along_rows(values, rows) for values in (mean, a, b, c))
 
     def work(_: int, block: slice) -> None:
         part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, x.dtype))
@@ -93,14 +96,16 @@ def standardise_backward_plain(x: Array, dy: Array, mean: Array, a: Array, b: Ar
     return a * dy - b * (x - mean) - c
 
 
-def _sums_of_squares(rows: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def _sums_of_squares(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Σ (x − mean)² per channel."""
-    parts = np.empty((block_count(*rows.shape), rows.shape[1]), rows.dtype)
+    rows = matrix(x)
+    mean = along_rows(mean, rows)
+    parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
 
     def work(k: int, block: slice) -> None:
-        part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, rows.dtype))
+        part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, x.dtype))
         part *= part
         parts[k] = column_sums(part)
 
     for_each_block(*rows.shape, work)
-    return parts.sum(axis=0)
+    return channel_sums(parts, x.shape[-1])

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygan.backend import Array, on_gpu
 from tinygan.gpu import sums as gpu
-from tinygan.ops.blocks import block_count, column_sums, for_each_block, matrix
+from tinygan.ops.blocks import block_count, channel_sums, column_sums, for_each_block, matrix
 
 
 def sum_over_rows(x: Array) -> Array:
@@ -18,7 +18,7 @@ def sum_over_rows(x: Array) -> Array:
         parts[k] = column_sums(rows[block])
 
     for_each_block(*rows.shape, work)
-    return parts.sum(axis=0)
+    return channel_sums(parts, x.shape[-1])
 
 
 def sum_over_rows_plain(x: Array) -> Array:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.errors import NonFiniteError, Stopped
-from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary
+from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary, usual_batch
 from tinygan.images import save_grid
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
@@ -22,7 +22,6 @@ from tinygan.training.shards import training_team
 from tinygan.training.status import Status
 
 GRID_COUNT = 100  # images in a grid of the running test
-TEST_BATCH = 100  # images searched for at once: chosen for speed, the figures do not depend on it
 
 
 class Trainer:
@@ -143,7 +142,7 @@ class Trainer:
             self.options.code_size,
             Search(),
             self.backend,
-            TEST_BATCH,
+            usual_batch(self.test_images.shape[1:]),
             team=self.session.team,
         )
         result = join(list(batches))

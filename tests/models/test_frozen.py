@@ -1,0 +1,82 @@
+"""Frozen networks: the same map and input gradient as the network in evaluation mode, prepared once."""
+
+import numpy as np
+import pytest
+
+from tests.layers.cases import CASES, prepare, smooth_input
+from tinygan.backend import open_backend
+from tinygan.layers import BatchNorm, WeightNorm, frozen, initialise
+from tinygan.models import dcgan, resnet
+from tinygan.models.dcgan import NORMS
+from tinygan.ops.tiles import Tiles
+from tinygan.streams import stream
+
+SIZE, CODE = (16, 24), 5
+BUILD = {
+    "dcgan G": lambda norm: dcgan.generator(SIZE, CODE, 16, norm),
+    "dcgan D": lambda norm: dcgan.discriminator(SIZE, 16, norm),
+    "resnet G": lambda norm: resnet.generator(SIZE, CODE, (8, 16), (1, 1), norm),
+    "resnet D": lambda norm: resnet.discriminator(SIZE, (8, 16), (1, 1), norm),
+}
+
+
+def trained(which: str, norm: str):
+    """A network, its parameters and an input, in float64: with running statistics, and no weight where it started."""
+    network = BUILD[which](norm)
+    parameters, buffers = initialise(network, stream(0, "frozen"), open_backend("cpu", "float64"))
+    parameters.flat[:] += 0.1 * stream(1, "frozen").standard_normal(parameters.flat.shape)
+    x = stream(2, "frozen").standard_normal((6, CODE) if which.endswith("G") else (6, *SIZE, 3))
+    for _ in range(30):
+        network(x, training=True)
+    return network, parameters, buffers, x
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("which", BUILD)
+def test_the_same_map_and_input_gradient(which, norm):
+    network, parameters, buffers, x = trained(which, norm)
+    before = parameters.flat.copy(), buffers.flat.copy()
+    y, backward = network(x)
+    dy = stream(3, "frozen").standard_normal(y.shape)
+    twin = frozen(network)
+    for _ in range(2):
+        twin_y, twin_backward = twin(x)
+        np.testing.assert_allclose(twin_y, y, rtol=1e-10, atol=1e-12)
+        dx = backward(dy)
+        np.testing.assert_allclose(twin_backward(dy), dx, rtol=1e-9, atol=1e-12 * np.abs(dx).max())
+        assert twin_backward(dy, need_dx=False) is None
+    np.testing.assert_array_equal(before[0], parameters.flat)
+    np.testing.assert_array_equal(before[1], buffers.flat)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_layer(name):
+    layer, x = CASES[name].build(), smooth_input(CASES[name].shape)
+    prepare(layer)
+    y, backward = layer(x)
+    twin_y, twin_backward = frozen(layer)(x)
+    dy = stream(3, "frozen").standard_normal(y.shape)
+    np.testing.assert_allclose(twin_y, y, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(twin_backward(dy), backward(dy), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("norm", ["bn", "wn"])
+def test_nothing_is_left_to_normalise(norm):
+    """But batch norm that does not follow a weighted layer directly: G's first, behind the change of shape."""
+    for which in BUILD:
+        network, *_ = trained(which, norm)
+        left = [layer for layer in frozen(network).walk() if isinstance(layer, BatchNorm | WeightNorm)]
+        assert left == [layer for layer in network.walk() if layer.name == "linear_norm"]
+
+
+def test_a_kernel_is_prepared_once(monkeypatch):
+    network, _, _, x = trained("dcgan G", "wn")
+    assert list(network.children)[2:] == ["linear_act", "up1", "up1_act", "up0", "sigmoid"]
+    made = []
+    kernel = Tiles.kernel
+    monkeypatch.setattr(Tiles, "kernel", lambda self, w, out: (made.append(w.shape), kernel(self, w, out)))
+    twin = frozen(network)
+    for _ in range(3):
+        y, backward = twin(x)
+        backward(y)
+    assert made == [network.children["up1"].w.shape]  # up0's three channels are left to patches

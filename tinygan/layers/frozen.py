@@ -1,0 +1,80 @@
+"""A network whose weights stay as they are: for searching codes, where thousands of passes use the same weights.
+
+What depends on weights alone is then done once. Weight norm has nothing left to do: its layer is the inner one with
+the weight γ·w/‖w‖. Batch norm with its running statistics is a line a·y + b per channel, and goes into the weights of
+the layer before it. A kernel is brought only once into the form that its products take (``ops/patches.py``).
+"""
+
+from copy import copy
+from functools import singledispatch
+
+from tinygan.backend import Array, array_module
+from tinygan.layers.addition import Addition
+from tinygan.layers.base import Backward, Gradients, Layer
+from tinygan.layers.batchnorm import EPSILON, BatchNorm
+from tinygan.layers.linear import Weighted
+from tinygan.layers.sequential import Sequential
+from tinygan.layers.weightnorm import WeightNorm
+
+
+class Frozen(Layer):
+    """y = f(x, w) + b with the weighted layer's f and given arrays w and b; has no parameters, and dx only."""
+
+    def __init__(self, layer: Weighted, w: Array, b: Array | None):
+        super().__init__()
+        self.layer, self.w, self.b = layer, w, b
+        self._kernels: dict[int, Array] = {}
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        y, input_gradient = self.layer.fixed_product(x, self.w, self.b, self._kernels)
+
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            return input_gradient(dy) if need_dx else None
+
+        return y, backward
+
+    def followed_by(self, a: Array, b: Array) -> "Frozen":
+        """a·y + b as one layer; a and b (out,)."""
+        return Frozen(self.layer, self.w * self.layer.per_output(a), b if self.b is None else a * self.b + b)
+
+
+@singledispatch
+def frozen(layer: Layer) -> Layer:
+    """The same map in evaluation mode, for input gradients only, as long as no weight of ``layer`` changes.
+
+    Layers without anything to prepare are returned as they are.
+    """
+    return layer
+
+
+@frozen.register
+def _(layer: Weighted) -> Layer:
+    return Frozen(layer, layer.w, layer.b)
+
+
+@frozen.register
+def _(layer: WeightNorm) -> Layer:
+    v, _ = layer.direction()
+    return Frozen(layer.inner, *layer.weight_and_bias(v))
+
+
+@frozen.register
+def _(layer: Addition) -> Layer:
+    twin = copy(layer)
+    twin.residual, twin.shortcut = frozen(layer.residual), frozen(layer.shortcut)
+    twin.children = {"residual": twin.residual, "shortcut": twin.shortcut}
+    return twin
+
+
+@frozen.register
+def _(layer: Sequential) -> Layer:
+    layers: dict[str, Layer] = {}
+    last = ""
+    for name, child in layer.children.items():
+        if isinstance(child, BatchNorm) and isinstance(layers.get(last), Frozen):
+            a = child.scale / array_module(child.scale).sqrt(child.running_var + EPSILON)
+            layers[last] = layers[last].followed_by(a, child.shift - a * child.running_mean)
+        else:
+            layers[name] = frozen(child)
+            last = name
+    return Sequential(layers)
