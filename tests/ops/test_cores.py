@@ -1,17 +1,27 @@
 """The correlation on the CPU's cores against its plain form: both forms, any geometry, any number of threads."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from tests.ops.test_patches import WINDOWS
 from tinygan.ops import cores, tiles
-from tinygan.ops.cores import NARROW, TILE_SIZES, PatchesOnCores, TilesOnCores, correlation_on_cores
+from tinygan.ops.cores import (
+    FEWEST_CHANNELS,
+    MOST_CHANNELS,
+    NARROW,
+    PatchesOnCores,
+    TilesOnCores,
+    correlation_on_cores,
+)
 from tinygan.ops.patches import PatchCorrelation, Window
 from tinygan.ops.tiles import Tiles
 from tinygan.streams import stream
 from tinygan.threads import thread_count, use_all_cores
 
 SQUARE = Window((4, 4), (2, 2), (1, 1))
+THREE = Window((3, 3), (1, 1), (1, 1))
 TILED = {
     "even": (SQUARE, (5, 8, 12)),
     "odd-positions": (SQUARE, (3, 10, 6)),
@@ -21,6 +31,14 @@ TILED = {
     "pad-2": (Window((4, 4), (2, 2), (2, 2)), (3, 6, 10)),
     "no-pad": (Window((4, 4), (2, 2), (0, 0)), (2, 9, 11)),
     "many-images": (SQUARE, (70, 4, 4)),
+    "3x3": (THREE, (3, 8, 12)),
+    "3x3-odd-sides": (THREE, (2, 7, 5)),
+    "3x3-one-pixel": (THREE, (2, 1, 1)),
+    "3x3-no-pad": (Window((3, 3), (1, 1), (0, 0)), (2, 6, 9)),
+    "3x3-pad-2x1": (Window((3, 3), (1, 1), (2, 1)), (2, 5, 4)),
+    "2x2": (Window((2, 2), (1, 1), (0, 1)), (2, 5, 4)),
+    "6x6-stride-2": (Window((6, 6), (2, 2), (2, 2)), (2, 12, 9)),
+    "6x6-stride-3": (Window((6, 6), (3, 3), (1, 1)), (2, 13, 17)),
 }
 
 
@@ -65,7 +83,7 @@ def assert_same(form, plain, dtype=np.float64, tolerance=1e-13):
         np.testing.assert_array_equal(array, copy)
 
 
-@pytest.mark.parametrize("m", [1, *TILE_SIZES, 5])
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(("window", "shape"), TILED.values(), ids=TILED)
 def test_tiles_equal_patches(window, shape, m, threads):
     image_shape = (*shape, 5)
@@ -80,16 +98,17 @@ def test_patches_on_cores_equal_patches(window, shape, positions, out, channels,
     assert_same(PatchesOnCores(window, shape, out), PatchCorrelation(window, shape, out))
 
 
-@pytest.mark.parametrize(("m", "times"), [(2, 1.4), (3, 2), (4, 3.5)])
-def test_rounding_of_tiles(m, times):
+@pytest.mark.parametrize(("window", "m", "times"), [(SQUARE, 2, 1.4), (SQUARE, 3, 2), (SQUARE, 4, 3.5),
+                                                    (THREE, 2, 2), (THREE, 3, 3.5)])  # fmt: skip
+def test_rounding_of_tiles(window, m, times):
     """In float32 the root mean square of the error stays within that of the plain form times what tiles.py says."""
     shape = (4, 16, 16, 128)
-    plain = PatchCorrelation(SQUARE, shape, 64)
+    plain = PatchCorrelation(window, shape, 64)
     arrays = operands(plain, np.float32)
     exact = results(plain, *(array.astype(np.float64) for array in arrays))
     errors = [
         {name: np.square(value - exact[name]).mean() ** 0.5 for name, value in results(form, *arrays).items()}
-        for form in (TilesOnCores(SQUARE, shape, 64, m), plain)
+        for form in (TilesOnCores(window, shape, 64, m), plain)
     ]
     for name, error in errors[0].items():
         assert error < times * errors[1][name], name
@@ -108,6 +127,15 @@ def test_shards_take_the_cache_into_account(monkeypatch, threads):
         assert_same(PatchesOnCores(SQUARE, shape, 8), plain)
 
 
+@pytest.mark.parametrize("form", [partial(TilesOnCores, m=2), partial(TilesOnCores, m=4), PatchesOnCores])
+def test_kernels_in_parts(form, threads):
+    shape = (2, 8, 8, FEWEST_CHANNELS * 2 + 3)
+    out = MOST_CHANNELS + 5
+    assert_same(form(SQUARE, shape, out), PatchCorrelation(SQUARE, shape, out))
+    shape = (2, 8, 8, MOST_CHANNELS + 5)
+    assert_same(form(SQUARE, shape, 3), PatchCorrelation(SQUARE, shape, 3))
+
+
 def test_the_same_bits_every_time(threads):
     shape = (32, 16, 16, 16)
     form = TilesOnCores(SQUARE, shape, 16, 4)
@@ -123,8 +151,10 @@ def test_the_same_bits_every_time(threads):
     [
         (SQUARE, 64, 128, TilesOnCores),
         (SQUARE, 3, 64, PatchesOnCores),  # an image's three channels make no product worth having
-        (Window((3, 3), (1, 1), (1, 1)), 64, 64, PatchesOnCores),
+        (THREE, 64, 64, TilesOnCores),
+        (Window((1, 1), (1, 1), (0, 0)), 64, 64, PatchesOnCores),
         (Window((4, 4), (1, 1), (0, 0)), 64, 64, PatchesOnCores),
+        (Window((4, 3), (1, 1), (0, 0)), 64, 64, PatchesOnCores),
     ],
 )
 def test_choice_of_the_form(window, channels, out, form):
@@ -147,26 +177,26 @@ def test_choice_of_the_tiles(positions, images, m):
     assert form.tiles.m == m
 
 
-@pytest.mark.parametrize("m", TILE_SIZES)
-def test_number_of_products(m):
-    # m×m outputs: m·m·(2·2 taps)·(2·2 pixels) products per channel pair and tile, here 4·(m + 1)².
+@pytest.mark.parametrize(("window", "m", "share"), [(SQUARE, 2, 9 / 16), (SQUARE, 4, 25 / 64), (THREE, 2, 16 / 36)])
+def test_number_of_products(window, m, share):
     shape = (2, 24, 24, 8)
-    tiled, plain = TilesOnCores(SQUARE, shape, 8, m), PatchCorrelation(SQUARE, shape, 8)
+    tiled, plain = TilesOnCores(window, shape, 8, m), PatchCorrelation(window, shape, 8)
     x, w = operands(plain)[:2]
     products = [form.image(x).size * form.kernel(w).shape[-1] for form in (tiled, plain)]
-    assert products[0] / products[1] == pytest.approx((m + 1) ** 2 / (2 * m) ** 2)
+    assert products[0] / products[1] == pytest.approx(share)
 
 
-@pytest.mark.parametrize("m", TILE_SIZES)
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("window", [Window((4, 4), (2, 2), (1, 2)), Window((3, 3), (1, 1), (1, 0))])
 @pytest.mark.parametrize("name", ["image", "map", "kernel"])
-def test_tiles_adjoints(name, m):
+def test_tiles_adjoints(name, window, m):
     """Σ A(x)·t = Σ x·Aᵀ(t), and Aᵀ overwrites whatever was there."""
-    form = Tiles(Window((4, 4), (2, 2), (1, 2)), (7, 10), m)
-    T, positions = 2 * form.grid[0] * form.grid[1], form.window.positions((7, 10))
+    form = Tiles(window, (7, 10), m)
+    T, pixels = 2 * form.grid[0] * form.grid[1], window.stride[0] ** 2
     shape, values = {
-        "image": ((2, 7, 10, 3), (form.points, T, 12)),
-        "map": ((2, *positions, 3), (form.points, T, 3)),
-        "kernel": ((4, 4, 3, 5), (form.points, 4, 3, 5)),
+        "image": ((2, 7, 10, 3), (form.points, T, pixels * 3)),
+        "map": ((2, *window.positions((7, 10)), 3), (form.points, T, 3)),
+        "kernel": ((*window.kernel, 3, 5), (form.points, pixels, 3, 5)),
     }[name]
     x, y = stream(0, "x").standard_normal(shape), np.empty(values)
     getattr(form, name)(x, out=y)

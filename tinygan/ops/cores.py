@@ -22,21 +22,22 @@ FEWEST_ROWS = 64  # of a task's products: fewer are slow to multiply
 MOST_ELEMENTS = 2**18  # of a task's images: with more, what one operation writes has left the cache before the next,
 ENOUGH_ROWS = 256  # but with fewer rows each product spends more on fetching the kernel
 FEWEST_CHANNELS, MOST_CHANNELS = 16, 128  # of a task that gets part of a kernel: wide enough, no more memory
-TILE_SIZES = 2, 3, 4  # in map pixels each way; larger ones round worse
+POINTS = 3, 4, 5  # each way, of tiles to choose from; with more rounding is worse
 KERNEL_ROWS = 40  # of a product: they take as long as bringing the kernel to one point, and its gradient back
 NARROW = 8  # channels; below, the plain patches are faster
 
 
 def correlation_on_cores(window: Window, image_shape: tuple[int, int, int, int], out: int) -> "CorrelationOnCores":
-    """Tiles where the window allows them and both sides have channels enough for products of some width.
+    """The form with the fewest rows in all products; the plain one where there are few channels.
 
-    Of the sizes that with the fewest rows in all products. Large tiles need fewer for large maps, but more points, to
-    each of which the kernel has to be brought.
+    Large tiles need fewer products for large maps, but more points, to each of which the kernel has to be brought.
     """
+    plain = PatchesOnCores(window, image_shape, out)
     if not Tiles.fits(window) or min(image_shape[3], out) < NARROW:
-        return PatchesOnCores(window, image_shape, out)
-    forms = [TilesOnCores(window, image_shape, out, m) for m in TILE_SIZES]
-    return min(forms, key=lambda form: form.points * (form.tile_count + KERNEL_ROWS))
+        return plain
+    r = window.kernel[0] // window.stride[0]
+    tiled = [TilesOnCores(window, image_shape, out, n - r + 1) for n in POINTS if n > r]
+    return min(tiled, key=lambda form: form.points * (form.tile_count + KERNEL_ROWS))
 
 
 class CorrelationOnCores(PatchCorrelation):
@@ -131,12 +132,13 @@ class PatchesOnCores(CorrelationOnCores):
 
 
 class TilesOnCores(CorrelationOnCores):
-    """Products of tiles, m×m map pixels each, at P = (m + 1)² points."""
+    """Products of tiles, m×m map pixels each, at P points; s is the stride."""
 
     def __init__(self, window: Window, image_shape: tuple[int, int, int, int], out: int, m: int):
         super().__init__(window, image_shape, out)
         self.tiles = Tiles(window, self.image_shape[1:3], m)
         self.points = self.tiles.points
+        self.inner = math.prod(window.stride) * image_shape[3]  # s²·C, the inner axis of the products
         self.rows_per_image = math.prod(self.tiles.grid)
 
     @property
@@ -145,7 +147,7 @@ class TilesOnCores(CorrelationOnCores):
         return self.image_shape[0] * self.rows_per_image
 
     def image(self, x: np.ndarray) -> np.ndarray:
-        a = np.empty((self.points, self.tile_count, 4 * x.shape[3]), x.dtype)
+        a = np.empty((self.points, self.tile_count, self.inner), x.dtype)
         self.for_each_shard(lambda images, rows: self.tiles.image(x[images], out=a[:, rows]))
         return a
 
@@ -155,14 +157,14 @@ class TilesOnCores(CorrelationOnCores):
         return d
 
     def kernel(self, w: np.ndarray) -> np.ndarray:
-        u = np.empty((self.points, 4 * w.shape[2], w.shape[3]), w.dtype)
-        stack = u.reshape(self.points, 4, *w.shape[2:])
+        u = np.empty((self.points, self.inner, w.shape[3]), w.dtype)
+        stack = u.reshape(self.points, -1, *w.shape[2:])
         run(partial(self.tiles.kernel, w[:, :, part], out=stack[:, :, part]) for part in parts(w.shape[2]))
         return u
 
     def patches(self, x: np.ndarray) -> np.ndarray:
-        """Of some images: (n, H, W, C) -> (P, rows, 4·C)."""
-        a = scratch((self.points, len(x) * self.rows_per_image, 4 * x.shape[3]), x.dtype)
+        """Of some images: (n, H, W, C) -> (P, rows, s²·C)."""
+        a = scratch((self.points, len(x) * self.rows_per_image, self.inner), x.dtype)
         self.tiles.image(x, out=a)
         return a
 
@@ -187,7 +189,7 @@ class TilesOnCores(CorrelationOnCores):
             out = dw[..., part]
             products = scratch((self.points, a.shape[2], out.shape[3]), a.dtype)
             np.matmul(a.swapaxes(1, 2), d[..., part], out=products)
-            self.tiles.kernel_adjoint(products, out)
+            self.tiles.kernel_adjoint(products.reshape(self.points, -1, *out.shape[2:]), out)
 
         run(partial(work, part) for part in parts(dw.shape[3]))
         return dw
