@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan.backend import open_backend
-from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary
+from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary, usual_batch
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
 from tinygan.streams import stream
@@ -117,3 +117,10 @@ def test_the_summary_is_what_it_says():
     assert figures["std"] == pytest.approx(result.losses.std(), rel=1e-12)
     assert figures["psnr"] == pytest.approx(-10 * np.log10(result.losses.mean()), rel=1e-12)
     assert figures["z2"] == pytest.approx((result.codes**2).sum(axis=1).mean() / CODE, rel=1e-12)
+
+
+def test_usual_batch():
+    assert usual_batch((32, 32, 3), "cpu") == 200
+    assert usual_batch((64, 64, 3), "cpu") == 50
+    assert usual_batch((160, 160, 3), "cpu") == 16
+    assert usual_batch((160, 160, 3), "gpu") == 40

@@ -14,6 +14,7 @@ from tinygan.ops.cores import (
     PatchesOnCores,
     TilesOnCores,
     correlation_on_cores,
+    forms_of_larger_batches,
 )
 from tinygan.ops.patches import PatchCorrelation, Window
 from tinygan.ops.tiles import Tiles
@@ -175,6 +176,15 @@ def test_choice_of_the_form(window, channels, out, form):
 def test_choice_of_the_tiles(positions, images, m):
     form = correlation_on_cores(SQUARE, (images, 2 * positions, 2 * positions, 64), 128)
     assert form.tiles.m == m
+
+
+def test_a_part_of_a_batch_in_the_form_of_the_whole():
+    def m():
+        return correlation_on_cores(SQUARE, (16, 8, 8, 64), 128).tiles.m
+
+    with forms_of_larger_batches(100 / 16):
+        assert m() == 4
+    assert m() == 2
 
 
 @pytest.mark.parametrize(("window", "m", "share"), [(SQUARE, 2, 9 / 16), (SQUARE, 4, 25 / 64), (THREE, 2, 16 / 36)])

@@ -48,7 +48,7 @@ def reconstruction_test(
             f"{run.folder.path}: its data set of {len(images.images)} images is too small for a {which_set} test"
         )
     whole, targets = len(targets), targets[:count]
-    batch_size = batch_size or usual_batch(targets.shape[1:])
+    batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)
     identity = {
         "set": which_set,
         "checkpoint": run.checkpoint,

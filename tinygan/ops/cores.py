@@ -5,7 +5,8 @@ own channels instead. So no two tasks add to the same place, and nothing is summ
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 
@@ -26,6 +27,8 @@ POINTS = 3, 4, 5  # each way, of tiles to choose from; with more rounding is wor
 KERNEL_ROWS = 40  # of a product: they take as long as bringing the kernel to one point, and its gradient back
 NARROW = 8  # channels; below, the plain patches are faster
 
+_batch_scale = 1.0  # see forms_of_larger_batches
+
 
 def correlation_on_cores(window: Window, image_shape: tuple[int, int, int, int], out: int) -> "CorrelationOnCores":
     """The form with the fewest rows in all products; the plain one where there are few channels.
@@ -37,7 +40,21 @@ def correlation_on_cores(window: Window, image_shape: tuple[int, int, int, int],
         return plain
     r = window.kernel[0] // window.stride[0]
     tiled = [TilesOnCores(window, image_shape, out, n - r + 1) for n in POINTS if n > r]
-    return min(tiled, key=lambda form: form.points * (form.tile_count + KERNEL_ROWS))
+    return min(tiled, key=lambda form: form.points * (form.tile_count * _batch_scale + KERNEL_ROWS))
+
+
+@contextmanager
+def forms_of_larger_batches(scale: float) -> Iterator[None]:
+    """Within it, batches take the forms that batches ``scale`` times as large would.
+
+    For measuring with a part of a batch what the whole would need.
+    """
+    global _batch_scale
+    _batch_scale = scale
+    try:
+        yield
+    finally:
+        _batch_scale = 1.0
 
 
 class CorrelationOnCores(PatchCorrelation):

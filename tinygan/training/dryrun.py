@@ -4,9 +4,10 @@ import tracemalloc
 
 import numpy as np
 
+from tinygan import threads
 from tinygan.backend import open_backend
 from tinygan.layers import Layer
-from tinygan.threads import release_scratch
+from tinygan.ops.cores import forms_of_larger_batches
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, flag, show
 from tinygan.training.player import Player
@@ -15,7 +16,7 @@ from tinygan.training.shards import process_count
 from tinygan.training.step import SCHEDULES, Game
 
 MIB = 2**20
-FEWEST_IMAGES = 8
+FEWEST_IMAGES = 12
 
 
 def describe(options: Options) -> str:
@@ -61,21 +62,26 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
 
     Where processes share the batch, that is of all together: each has gradients of its own, and takes what a step with
-    its shard takes. Steps with half of the shard and with three quarters of that are run and their allocations traced;
-    a straight line through the two gives the whole, since everything else that a step keeps is per image. Of few images
-    the peak may lie elsewhere in the step, where the weights are what counts; so half is at least ``FEWEST_IMAGES``.
+    its shard takes. Steps with half of the shard and with three quarters of that are run, in the forms that the whole
+    takes, and their allocations traced; a straight line through the two gives the whole, since everything else that a
+    step keeps is per image. Of few images the peak may lie elsewhere in the step, where the weights are what counts; so
+    half is at least ``FEWEST_IMAGES``.
     """
     device = "gpu" if options.device == "gpu" else "cpu"
     members = process_count((options.batch_size, *options.image_size, 3), device)
     resident = sum(
         store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), *[player.gradients] * members)
     )
+    threads.use_all_cores(max(1, threads.core_count() // members))  # as each member will, for each has scratch memory
     shard = -(-options.batch_size // members)
     if shard <= FEWEST_IMAGES:
         return resident, members * _peak(options, game, shard)
     half = max(FEWEST_IMAGES, -(-shard // 2))
     fewer = half * 3 // 4
-    at_half, at_fewer = _peak(options, game, half), _peak(options, game, fewer)
+    with forms_of_larger_batches(shard / half):
+        at_half = _peak(options, game, half)
+    with forms_of_larger_batches(shard / fewer):
+        at_fewer = _peak(options, game, fewer)
     return resident, members * (at_half + (shard - half) * (at_half - at_fewer) / (half - fewer))
 
 
@@ -85,7 +91,7 @@ def _peak(options: Options, game: Game, images: int) -> int:
     dtype = game.generator.parameters.flat.dtype
     real = np.full((images, *options.image_size, 3), 0.5, dtype)
     codes = latent_codes(options, 1, schedule.code_batches)[:, :images].astype(dtype)
-    release_scratch()  # so that it counts
+    threads.release_scratch()  # so that it counts
     tracemalloc.start()
     try:
         schedule.step(game, real, codes, 0.0)

@@ -142,7 +142,7 @@ class Trainer:
             self.options.code_size,
             Search(),
             self.backend,
-            usual_batch(self.test_images.shape[1:]),
+            usual_batch(self.test_images.shape[1:], self.backend.device),
             team=self.session.team,
         )
         result = join(list(batches))
