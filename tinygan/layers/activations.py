@@ -119,6 +119,4 @@ def sigmoid(x: Array) -> Array:
     if on_gpu(x):
         return sigmoid_forward(x)
     with np.errstate(over="ignore"):
-        y = np.exp(-x)
-    y += 1
-    return np.reciprocal(y, out=y)
+        return 1 / (1 + np.exp(-x))

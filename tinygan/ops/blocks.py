@@ -13,8 +13,6 @@ FEW = 2**19  # elements; for fewer, waking the other threads takes longer than t
 
 WIDE = 128  # columns of rows that need not be longer
 
-WIDE = 128  # columns of rows that need not be longer
-
 
 def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> None:
     """``work(k, block)`` for the :func:`block_count` blocks k = 0, 1, … of the rows of a (rows, columns) matrix."""
