@@ -10,7 +10,6 @@ from tinygan.threads import run
 
 BLOCK = 2**18  # elements; smaller blocks fit a core's cache better, but the threads then wait for the interpreter
 FEW = 2**19  # elements; for fewer, waking the other threads takes longer than they save
-
 WIDE = 128  # columns of rows that need not be longer
 
 
