@@ -7,6 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from tinygan import threads
 from tinygan.backend import open_backend
 from tinygan.data.split import split
 from tinygan.errors import NonFiniteError, UsageError
@@ -17,6 +18,8 @@ from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
 from tinygan.training.loop import Trainer, learning_rate
 from tinygan.training.losslog import LossLog
+from tinygan.training.options import Options
+from tinygan.training.session import build_game
 from tinygan.training.status import Status
 from tinygan.training.step import Losses
 
@@ -202,3 +205,27 @@ def test_the_memory_estimate_is_that_of_all_processes(tiny_options, monkeypatch)
     _, half_step = step_memory(dataclasses.replace(options, batch_size=16), game)
     monkeypatch.setattr(dryrun, "process_count", lambda batch_shape, device: 2)
     assert step_memory(options, game) == (resident + gradients, pytest.approx(2 * half_step, rel=0.01))
+
+
+@pytest.mark.parametrize(("norm", "batch"), [("bn", 16), ("bn", 32), ("wn", 32)])
+def test_the_memory_estimate_knows_the_forms_of_the_whole_batch(norm, batch, monkeypatch):
+    """At these sizes half of the batch would take another form of the convolutions than the whole."""
+    options = Options(norm=norm, batch_size=batch, schedule="shared", device="cpu")
+    game = build_game(options, open_backend("cpu"))
+    monkeypatch.setattr(dryrun, "process_count", lambda batch_shape, device: 1)
+    _, estimate = step_memory(options, game)
+    monkeypatch.setattr(dryrun, "FEWEST_IMAGES", batch)  # the whole step is run
+    _, measured = step_memory(options, game)
+    assert estimate == pytest.approx(measured, rel=0.1)
+
+
+def test_the_memory_is_measured_on_a_members_threads(tiny_options, monkeypatch):
+    options, seen = tiny_options(), []
+    game = session.start(options, ["test"]).game
+    before = threads.thread_count()
+    monkeypatch.setattr(threads, "core_count", lambda: 6)
+    monkeypatch.setattr(dryrun, "process_count", lambda batch_shape, device: 2)
+    monkeypatch.setattr(dryrun, "_peak", lambda options, game, images: seen.append(threads.thread_count()) or 0)
+    step_memory(options, game)
+    assert set(seen) == {3}
+    assert threads.thread_count() == before

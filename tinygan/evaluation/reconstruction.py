@@ -56,7 +56,7 @@ def usual_batch(image_shape: tuple[int, ...], device: str) -> int:
     """How many images of shape (H, W, 3) to search for at once, for speed: 200 at 32×32, fewer of larger ones.
 
     Each step brings all weights to the cores; with more images they are used for longer. A GPU takes five times as
-    many, to have more to do than to be told. Memory grows with the batch.
+    many, to have more to do than to be told (a guess: none was at hand). Memory grows with the batch.
     """
     return max(FEWEST_AT_ONCE, VALUES_AT_ONCE[device] // math.prod(image_shape))
 

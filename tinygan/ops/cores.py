@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygan.ops.blocks import along_rows, matrix
 from tinygan.ops.patches import PatchCorrelation, Window, fold, unfold
-from tinygan.ops.tiles import Tiles
+from tinygan.ops.tiles import Tiles, kernel_cells
 from tinygan.threads import run, scratch, thread_count
 
 Operand = Callable[[slice, slice], np.ndarray]  # the part of a or d that belongs to these images and rows
@@ -35,10 +35,9 @@ def correlation_on_cores(window: Window, image_shape: tuple[int, int, int, int],
 
     Large tiles need fewer products for large maps, but more points, to each of which the kernel has to be brought.
     """
-    plain = PatchesOnCores(window, image_shape, out)
     if not Tiles.fits(window) or min(image_shape[3], out) < NARROW:
-        return plain
-    r = window.kernel[0] // window.stride[0]
+        return PatchesOnCores(window, image_shape, out)
+    r = kernel_cells(window)
     tiled = [TilesOnCores(window, image_shape, out, n - r + 1) for n in POINTS if n > r]
     return min(tiled, key=lambda form: form.points * (form.tile_count * _batch_scale + KERNEL_ROWS))
 

@@ -73,6 +73,11 @@ def transforms(m: int, r: int, dtype: np.dtype) -> Transforms:
     return Transforms(*(np.kron(matrix, matrix).astype(dtype) for matrix in one_dimension))
 
 
+def kernel_cells(window: Window) -> int:
+    """r, the cells of a square kernel each way: its taps over its stride."""
+    return window.kernel[0] // window.stride[0]
+
+
 class Tiles(NamedTuple):
     """The maps of one window on images of one size; the names are those of ``PatchCorrelation``.
 
@@ -93,12 +98,12 @@ class Tiles(NamedTuple):
     def fits(window: Window) -> bool:
         """Whether the window is one that this form can do: square, and of 2×2 or 3×3 cells."""
         (kh, kw), (sh, sw), _ = window
-        return kh == kw and sh == sw and kh in (2 * sh, 3 * sh)
+        return kh == kw and sh == sw and kh % sh == 0 and kernel_cells(window) in (2, 3)
 
     @property
     def r(self) -> int:
         """Cells of the kernel each way."""
-        return self.window.kernel[0] // self.window.stride[0]
+        return kernel_cells(self.window)
 
     @property
     def points(self) -> int:

@@ -72,17 +72,26 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     resident = sum(
         store.flat.nbytes for player in game[:2] for store in (*player.stores().values(), *[player.gradients] * members)
     )
-    threads.use_all_cores(max(1, threads.core_count() // members))  # as each member will, for each has scratch memory
     shard = -(-options.batch_size // members)
+    before = threads.thread_count()
+    threads.use_all_cores(max(1, threads.core_count() // members))  # each member's; every thread has scratch memory
+    try:
+        return resident, members * _shard_memory(options, game, shard)
+    finally:
+        threads.use_all_cores(before)
+
+
+def _shard_memory(options: Options, game: Game, shard: int) -> float:
+    """Bytes that a step with ``shard`` images takes: measured if they are few, else by the line."""
     if shard <= FEWEST_IMAGES:
-        return resident, members * _peak(options, game, shard)
+        return _peak(options, game, shard)
     half = max(FEWEST_IMAGES, -(-shard // 2))
     fewer = half * 3 // 4
     with forms_of_larger_batches(shard / half):
         at_half = _peak(options, game, half)
     with forms_of_larger_batches(shard / fewer):
         at_fewer = _peak(options, game, fewer)
-    return resident, members * (at_half + (shard - half) * (at_half - at_fewer) / (half - fewer))
+    return at_half + (shard - half) * (at_half - at_fewer) / (half - fewer)
 
 
 def _peak(options: Options, game: Game, images: int) -> int:
