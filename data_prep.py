@@ -11,7 +11,7 @@ from pathlib import Path
 from tinygan.cli import OneLineParser, parse_size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
 from tinygan.errors import UsageError, run_script
-from tinygan.threads import allowed_cores
+from tinygan.runtime.threads import allowed_cores
 
 SOURCES = {
     "cifar10": "the archive, or the folder that it or its batches lie in (default: found in --out or downloaded)",
@@ -84,10 +84,10 @@ def add_options(command: argparse.ArgumentParser, dataset: str) -> None:
 
 def pack(options: argparse.Namespace) -> None:
     """Prepare the set and say what was made."""
-    from tinygan.data.describe import describe
-    from tinygan.data.finish import Wishes
-    from tinygan.data.prepare import prepare
-    from tinygan.data.sources.choose import choose
+    from tinygan.dataprep.describe import describe
+    from tinygan.dataprep.finish import PackOptions
+    from tinygan.dataprep.prepare import prepare
+    from tinygan.dataprep.sources.choose import choose
     from tinygan.training.options import Options
 
     for size, name in ((options.image_size, "--image-size"), (options.crop_size, "--crop-size")):
@@ -101,7 +101,7 @@ def pack(options: argparse.Namespace) -> None:
         raise UsageError("--seed, --running-test and --final-test must not be negative")
     if not 0 <= options.max_skipped <= 100:
         raise UsageError(f"--max-skipped is {options.max_skipped:g}: it is a percentage, 0 to 100")
-    wishes = Wishes(
+    wishes = PackOptions(
         options.command,
         options.image_size,
         options.crop_size,
@@ -121,8 +121,8 @@ def pack(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Describe a packed set, and verify it if wanted."""
-    from tinygan.data.describe import describe, verify
     from tinygan.data.packed import open_packed, read_description
+    from tinygan.dataprep.describe import describe, verify
 
     images = open_packed(options.folder)
     print(describe(options.folder, read_description(options.folder)))

@@ -85,8 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
 def reconstruct(options: argparse.Namespace) -> None:
     """Run the reconstruction test and print its figures."""
     from tinygan.evaluation.finaltest import reconstruction_test
-    from tinygan.evaluation.reconstruction import Search
     from tinygan.evaluation.trained import open_run
+    from tinygan.reconstruction import Search
 
     run = open_run(options.run, options.checkpoint, options.device)
     search = Search(options.steps, options.learning_rate, options.optimiser, options.restarts)
@@ -112,8 +112,8 @@ def samples(options: argparse.Namespace) -> None:
 def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
     from tinygan.evaluation import pictures
-    from tinygan.evaluation.reconstruction import Search, join, reconstruct
     from tinygan.evaluation.trained import open_run
+    from tinygan.reconstruction import Search, join, reconstruct
 
     run = open_run(options.run, options.checkpoint, options.device)
     print(pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))
@@ -179,8 +179,8 @@ def compare(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """Write the page."""
-    from tinygan.evaluation.report import write_report
     from tinygan.evaluation.runsummary import read_run
+    from tinygan.report import write_report
 
     write_report([read_run(path) for path in options.run], options.out)
     print(options.out)

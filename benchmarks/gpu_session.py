@@ -19,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from tinygan.backend import why_no_gpu
+from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.models.dcgan import NORMS
 

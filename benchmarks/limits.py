@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.workload import Workload
 from tinygan.layers import Conv2d, ConvTranspose2d, Layer, WeightNorm, initialise
-from tinygan.layers.linear import Weighted
+from tinygan.layers.linear import BilinearLayer
 
 OPTIMISER_SWEEPS = 6  # of a network's parameters: weight and average read and written, gradient read and cleared
 
@@ -44,11 +44,11 @@ def layers(workload: Workload) -> tuple[list[Product], list[Product]]:
 def _products(network: Layer, x: np.ndarray, batch: int) -> list[Product]:
     """What the weighted layers of ``network`` multiply when it is called on x."""
     weighted = [layer.inner if isinstance(layer, WeightNorm) else layer for layer in network.walk()]
-    weighted = [layer for layer in weighted if isinstance(layer, Weighted)]
+    weighted = [layer for layer in weighted if isinstance(layer, BilinearLayer)]
     found = []
 
-    def watch(layer: Weighted) -> None:
-        product = layer.product
+    def watch(layer: BilinearLayer) -> None:
+        product = layer.apply_weight
 
         def watched(x, w, b=None):
             y, backward = product(x, w, b)
@@ -58,7 +58,7 @@ def _products(network: Layer, x: np.ndarray, batch: int) -> list[Product]:
             found.append(Product(2 * batch * positions * w.size, batch * x.size, batch * y.size, w.size))
             return y, backward
 
-        layer.product = watched
+        layer.apply_weight = watched
 
     for layer in weighted:
         watch(layer)

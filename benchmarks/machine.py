@@ -15,9 +15,9 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
-from tinygan.backend import PRECISIONS, open_backend
+from tinygan.device import PRECISIONS, open_backend
 from tinygan.errors import TinyganError
-from tinygan.threads import allowed_cores
+from tinygan.runtime.threads import allowed_cores
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}

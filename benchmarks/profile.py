@@ -18,8 +18,8 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.pairing import steps_per_turn, warm_up
 from benchmarks.peers import TINYGAN
 from benchmarks.workload import Workload
-from tinygan.backend import why_no_gpu
 from tinygan.cli import OneLineParser
+from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import DEVICES, Array, Backend, open_backend
+from tinygan.array import Array
 from tinygan.data.devicebatches import open_source
 from tinygan.data.packed import open_packed
 from tinygan.data.split import split
+from tinygan.device import DEVICES, Backend, open_backend
 from tinygan.errors import run_script
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.options import Options
 from tinygan.training.session import build_game
@@ -55,7 +56,7 @@ def stand_ins(folder: Path) -> list[tuple[str, np.ndarray]]:
     made = []
     for side, count in SIDES.items():
         path = folder / f"{side}.npy"
-        np.save(path, stream(0, "pixels").integers(0, 256, (count, side, side, 3), np.uint8))
+        np.save(path, rng_for(0, "pixels").integers(0, 256, (count, side, side, 3), np.uint8))
         made.append((f"{side}x{side}", np.load(path, mmap_mode="r").view(np.ndarray)))
     return made
 

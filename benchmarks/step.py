@@ -22,8 +22,8 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PEERS, TINYGAN
 from benchmarks.report import table
 from benchmarks.workload import Workload
-from tinygan.backend import PRECISIONS, why_no_gpu
 from tinygan.cli import OneLineParser
+from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.backend import PRECISIONS, Backend
+from tinygan.device import PRECISIONS, Backend
 from tinygan.errors import UsageError
 from tinygan.layers import initialise
 from tinygan.models import dcgan, resnet
 from tinygan.models.norms import NORMS
 from tinygan.models.pyramid import default_levels
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training.step import SCHEDULES
 
 DEVICES = ("cpu", "gpu")
@@ -74,10 +74,10 @@ class Workload:
         stores = [
             {name: np.array(view) for name, view in store.items()}
             for network, purpose in ((G, "initial generator"), (D, "initial discriminator"))
-            for store in initialise(network, stream(0, purpose), host)
+            for store in initialise(network, rng_for(0, purpose), host)
         ]
-        real = stream(0, "benchmark images").integers(0, 256, (self.batch, self.size, self.size, 3)) / 255
-        codes = stream(0, "benchmark codes").standard_normal(
+        real = rng_for(0, "benchmark images").integers(0, 256, (self.batch, self.size, self.size, 3)) / 255
+        codes = rng_for(0, "benchmark codes").standard_normal(
             (SCHEDULES[self.schedule].code_batches, self.batch, self.code_size)
         )
         return Inputs(stores[0], stores[2], stores[1], stores[3], real.astype(host.dtype), codes.astype(host.dtype))

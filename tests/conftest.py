@@ -3,7 +3,7 @@
 import pytest
 
 from tests import fakecupy
-from tinygan.backend import why_no_gpu
+from tinygan.device import why_no_gpu
 
 _skipped = []
 

@@ -180,5 +180,5 @@ def install(monkeypatch):
     module.stand_in = types.SimpleNamespace(device=device, cublas=fakecuda.Cublas(device))
     monkeypatch.setitem(sys.modules, "cupy", module)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=np.empty))
-    monkeypatch.setattr("tinygan.gpu.cublas.load_library", lambda: module.stand_in.cublas)
+    monkeypatch.setattr("tinygan.ops.cuda.cublas.load_library", lambda: module.stand_in.cublas)
     return module

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 CODE = """
 import sys
-from tinygan import threads
+from tinygan.runtime import threads
 threads.core_count = lambda: {cores}
 import train
 from tinygan.errors import run_script

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import smooth_input
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.gradcheck import STEP, away_from, check_gradients, directional_derivative, randomise
 from tinygan.init import constant, uniform
 from tinygan.layers import BatchNorm, Conv2d, Layer, LeakyReLU, Linear, Sequential, initialise
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 
 class Parabola(Layer):
@@ -71,7 +71,7 @@ FAULTS = {
 
 
 def rows() -> np.ndarray:
-    return stream(0, "rows").standard_normal((5, 3))
+    return rng_for(0, "rows").standard_normal((5, 3))
 
 
 def test_right_layer_passes_with_an_error_far_below_the_tolerance():
@@ -159,8 +159,8 @@ def test_directional_derivative_and_what_it_leaves_behind():
 
 
 def test_randomised_parameters_are_away_from_0_and_1_and_of_both_signs():
-    parameters, _ = initialise(Linear(30, 40), stream(0, "init"), open_backend("cpu", "float64"))
-    randomise(parameters, stream(0, "random"))
+    parameters, _ = initialise(Linear(30, 40), rng_for(0, "init"), open_backend("cpu", "float64"))
+    randomise(parameters, rng_for(0, "random"))
     size = np.abs(parameters.flat)
     assert size.min() >= 0.3
     assert size.max() <= 1.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan.losses import ADVERSARIAL_LOSSES, binary_cross_entropy, least_squares, mean_squared_error
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 LOGITS = np.array([-4.5, -0.3, 0.0, 1.7, 5.2])
 STEP = 1e-5
@@ -96,7 +96,7 @@ def test_precision_is_kept_and_logits_are_left_alone(loss, target):
 
 
 def test_mean_squared_error():
-    rng = stream(0, "mse")
+    rng = rng_for(0, "mse")
     y, target = rng.standard_normal((2, 2, 3, 5, 3))
     value, gradient = mean_squared_error(y, target)
     # 90 rounded terms

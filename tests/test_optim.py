@@ -5,24 +5,24 @@ import math
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.optim import Adam, RMSProp
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 SHAPES = {"w": (2, 3), "b": (3,)}
 
 
 def weights(precision: str = "float64") -> Parameters:
     parameters = Parameters(SHAPES, open_backend("cpu", precision))
-    parameters.flat[:] = stream(0, "weights").standard_normal(9)
+    parameters.flat[:] = rng_for(0, "weights").standard_normal(9)
     return parameters
 
 
 def gradients(step: int, precision: str = "float64") -> Parameters:
     """Random gradients of very different sizes, 1e-8 to 10, one of them zero."""
     grads = Parameters(SHAPES, open_backend("cpu", precision))
-    rng = stream(0, "gradients", step)
+    rng = rng_for(0, "gradients", step)
     grads.flat[:] = rng.standard_normal(9) * 10.0 ** rng.integers(-8, 2, 9)
     grads.flat[step % 9] = 0.0
     return grads

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.parameters import Parameters
 
 SHAPES = {"b.w": (2, 3), "a": (4,), "logit": (), "none": (0, 3)}

@@ -162,7 +162,7 @@ def test_an_out_folder_that_cannot_be_written(run, tmp_path):
 
 
 def test_no_gpu(run, monkeypatch):
-    monkeypatch.setattr("tinygan.backend.why_no_gpu", lambda: "CuPy is not installed: run pip")
+    monkeypatch.setattr("tinygan.device.why_no_gpu", lambda: "CuPy is not installed: run pip")
     assert_one_line(run(*TINY, "--device", "gpu"), 1, "--device gpu", "CuPy is not installed", "--device cpu")
 
 

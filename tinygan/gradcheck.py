@@ -3,7 +3,7 @@
 For your own layer, a test is three lines::
 
     layer = MyLayer(channels=5)
-    x = stream(0, "x").standard_normal((2, 7, 3, 5))
+    x = rng_for(0, "x").standard_normal((2, 7, 3, 5))
     check_gradients(layer, x)
 
 The layer is initialised in float64 with random parameters (not the usual ones and zeros, which hide mistakes). With a
@@ -25,10 +25,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers.base import Layer, initialise
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 STEP = 1e-5
 TOLERANCE = 1e-7
@@ -46,7 +46,7 @@ def check_gradients(
     Raises:
         AssertionError: naming the gradient or the promise that does not hold.
     """
-    rng = stream(seed, "gradcheck")
+    rng = rng_for(seed, "gradcheck")
     parameters, buffers = initialise(layer, rng, open_backend("cpu", "float64"))
     randomise(parameters, rng)
     running, untouched = buffers.flat.copy(), snapshot(x=x, parameters=parameters.flat)

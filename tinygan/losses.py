@@ -5,9 +5,9 @@ is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661
 where they could round to 0 or 1.
 """
 
-from tinygan.backend import Array, array_module, on_gpu
-from tinygan.gpu import losses as gpu
+from tinygan.array import Array, array_module, on_gpu
 from tinygan.layers.activations import sigmoid
+from tinygan.ops.cuda import losses as gpu
 
 
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:

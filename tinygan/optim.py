@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tinygan.backend import Array, array_module, on_gpu
-from tinygan.gpu.rmsprop import rmsprop
-from tinygan.ops.blocks import for_each_block
+from tinygan.array import Array, array_module, on_gpu
+from tinygan.ops.cpu.blocks import for_each_block
+from tinygan.ops.cuda.rmsprop import rmsprop
 from tinygan.parameters import Parameters
-from tinygan.threads import scratch
+from tinygan.runtime.threads import scratch
 
 
 class RMSProp:

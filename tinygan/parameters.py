@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tinygan.backend import Array, Backend
+from tinygan.array import Array
+from tinygan.device import Backend
 
 
 class Parameters(dict):

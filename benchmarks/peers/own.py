@@ -4,13 +4,13 @@ import numpy as np
 
 import tinygan
 from benchmarks.workload import LEARNING_RATE, Inputs, Workload
-from tinygan import meeting
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.errors import TinyganError
-from tinygan.gpu.graph import Replay
-from tinygan.streams import stream
+from tinygan.rng import rng_for
+from tinygan.runtime import collectives
+from tinygan.runtime.graph import Replay
 from tinygan.training.player import Player
-from tinygan.training.shards import sharded_step, training_team
+from tinygan.training.shards import sharded_step, training_workers
 from tinygan.training.step import Game
 
 
@@ -20,7 +20,7 @@ class WatchedPlayer(Player):
     watched = False
 
     def update(self, learning_rate: float) -> None:
-        meeting.wait()
+        collectives.barrier()
         if self.watched:
             shards = [gradients.to_host() for gradients in self.all_gradients]
             self.seen = {name: sum(shard[name] for shard in shards) for name in self.gradients}
@@ -34,14 +34,14 @@ class Tinygan:
         self.backend = open_backend(workload.device, workload.precision)
         players = []
         for network, values, buffers in zip(workload.networks(), inputs[:2], inputs[2:4], strict=True):
-            player = WatchedPlayer(network, stream(0, "overwritten"), self.backend)
+            player = WatchedPlayer(network, rng_for(0, "overwritten"), self.backend)
             player.parameters.load(values)
             player.buffers.load(buffers)
             players.append(player)
         self.game = Game(*players)
         self.real, self.codes = self.backend.to_device(inputs.real), self.backend.to_device(inputs.codes)
         self.schedule = workload.schedule
-        self.team = training_team(self.game, self.real.shape)
+        self.workers = training_workers(self.game, self.real.shape)
         self.replay, self.eager = None, False
         if workload.device == "gpu":
             self.rate = self.backend.xp.full((), LEARNING_RATE, self.backend.dtype)
@@ -52,7 +52,7 @@ class Tinygan:
 
     def _step(self) -> None:
         rate = LEARNING_RATE if self.replay is None else self.rate
-        self.losses = sharded_step(self.team, self.schedule, self.real, self.codes, rate)
+        self.losses = sharded_step(self.workers, self.schedule, self.real, self.codes, rate)
 
     @staticmethod
     def _refuse(obstacle: str) -> None:
@@ -83,7 +83,7 @@ class Tinygan:
         }
 
     def other_processes(self) -> list[int]:
-        return [helper.pid for helper in self.team.helpers]
+        return [helper.pid for helper in self.workers.helpers]
 
     def allocated(self) -> int:
         return self.backend.xp.get_default_memory_pool().total_bytes() + self.replay.pool.total_bytes()

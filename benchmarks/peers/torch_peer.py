@@ -13,7 +13,7 @@ from benchmarks.peers import Unavailable
 from benchmarks.workload import LEARNING_RATE, Inputs, Workload
 from tests.oracle.make_pytorch_oracle import DCGAN, entropy, tensors
 from tests.oracle.make_resnet_oracle import RESNET
-from tinygan.backend import PRECISIONS
+from tinygan.device import PRECISIONS
 
 WARM_UP_BEFORE_CAPTURE = 11  # as the notes on CUDA graphs advise for work that autotunes
 

@@ -17,12 +17,12 @@ from PIL import Image
 
 from tests.data.conftest import encoded, picture, write_pictures
 from tinygan.data import decode
-from tinygan.data.finish import Wishes
 from tinygan.data.packed import open_packed
-from tinygan.data.prepare import prepare
-from tinygan.data.sources import choose
-from tinygan.data.sources.choose import choose as source_of
-from tinygan.data.sources.files import FolderSource
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources import choose
+from tinygan.dataprep.sources.choose import choose as source_of
+from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import TinyganError
 
 SIZE = (8, 8)
@@ -89,7 +89,7 @@ def photos(tmp_path):
 def pack(source, tmp_path, max_skipped=0.3, **wishes):
     """Prepare with one process; returns the description and the opened set, after looking for stray files."""
     before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "out")}
-    said = prepare(source, Wishes("folder", SIZE, max_skipped=max_skipped, **wishes), tmp_path / "out", 1)
+    said = prepare(source, PackOptions("folder", SIZE, max_skipped=max_skipped, **wishes), tmp_path / "out", 1)
     after = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "out")}
     assert after == before, "something was written outside --out"
     return said, open_packed(tmp_path / "out")
@@ -117,7 +117,7 @@ def test_skipped_and_listed(photos, tmp_path, kind):
     assert re.search(why, reason)
     assert np.array_equal(images.images, [np.asarray(picture(k)) for k in (0, 1, 3)])
     with pytest.raises(TinyganError, match=rf"more than 0 of 4 images cannot be used, the first: {ODD}: "):
-        prepare(FolderSource(photos), Wishes("folder", SIZE), tmp_path / "other", 1)
+        prepare(FolderSource(photos), PackOptions("folder", SIZE), tmp_path / "other", 1)
 
 
 def test_a_file_of_many_bytes_is_skipped(photos, tmp_path, monkeypatch):
@@ -174,15 +174,15 @@ def test_an_unreadable_file_and_an_unreadable_folder(open_folder):
     photos = write_pictures(open_folder / "photos", 4)
     (photos / ODD).chmod(0)
     with as_somebody():
-        said = prepare(FolderSource(photos), Wishes("folder", SIZE, max_skipped=0.3), open_folder / "out", 1)
+        said = prepare(FolderSource(photos), PackOptions("folder", SIZE, max_skipped=0.3), open_folder / "out", 1)
     assert said["skipped"] == [[ODD, "Permission denied"]]
     (photos / "locked").mkdir(mode=0)
     with as_somebody(), pytest.raises(TinyganError, match=r"cannot read the folder .*locked \(Permission denied\)"):
-        prepare(FolderSource(photos), Wishes("folder", SIZE), open_folder / "out2", 1)
+        prepare(FolderSource(photos), PackOptions("folder", SIZE), open_folder / "out2", 1)
     (photos / "locked").rmdir()
     (open_folder / "closed").mkdir(mode=0)
     with as_somebody(), pytest.raises(TinyganError, match=r"--out .*out3 cannot be made \(Permission denied\)"):
-        prepare(FolderSource(photos), Wishes("folder", SIZE), open_folder / "closed" / "out3", 1)
+        prepare(FolderSource(photos), PackOptions("folder", SIZE), open_folder / "closed" / "out3", 1)
 
 
 def test_other_files_are_counted(photos, tmp_path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
 from tinygan.data.batches import BatchSource
 from tinygan.data.devicebatches import ResidentSource, StreamedSource, open_source
+from tinygan.device import open_backend
 
 ARGUMENTS = (np.arange(0, 40, 2), 6, 3)  # indices, batch size, seed
 

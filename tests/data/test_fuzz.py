@@ -17,14 +17,14 @@ from PIL import Image
 from tests.data.conftest import encoded, lsun_database, picture, write_pictures
 from tinygan.data import cifar10_batches
 from tinygan.data.decode import decode, quiet_decoders, reason
-from tinygan.data.describe import describe, verify
-from tinygan.data.finish import Wishes
 from tinygan.data.packed import open_packed, read_description
-from tinygan.data.partition import read_partition
-from tinygan.data.prepare import prepare
-from tinygan.data.sources.files import FolderSource
-from tinygan.data.sources.lsun import LmdbSource
-from tinygan.data.sources.zipped import ZipSource
+from tinygan.dataprep.describe import describe, verify
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.partition import read_partition
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources.files import FolderSource
+from tinygan.dataprep.sources.lsun import LmdbSource
+from tinygan.dataprep.sources.zipped import ZipSource
 from tinygan.errors import TinyganError
 
 SIZE = (8, 8)
@@ -155,7 +155,7 @@ def test_archives(rounds, tmp_path):
 def test_packed_sets_and_partitions(rounds, tmp_path):
     for name in "ab":
         write_pictures(tmp_path / "photos" / name, 20)
-    prepare(FolderSource(tmp_path / "photos"), Wishes("folder", SIZE), tmp_path / "set", 1)
+    prepare(FolderSource(tmp_path / "photos"), PackOptions("folder", SIZE), tmp_path / "set", 1)
     for name in ("dataset.json", "images.npy", "labels.npy", "names.txt", "train.npy"):
         content = (tmp_path / "set" / name).read_bytes()
 
@@ -193,6 +193,6 @@ def test_databases(rounds, tmp_path):
         file.write_bytes(content)
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         try:
-            prepare(LmdbSource(tmp_path / "db"), Wishes("lsun", SIZE, max_skipped=1.0), tmp_path / "out", 1)
+            prepare(LmdbSource(tmp_path / "db"), PackOptions("lsun", SIZE, max_skipped=1.0), tmp_path / "out", 1)
         except TinyganError as error:
             check_line(str(error))

@@ -7,17 +7,17 @@ import pytest
 
 from tests.data.conftest import encoded, lsun_database, picture, write_pictures
 from tinygan.data.decode import decode
-from tinygan.data.finish import Wishes
 from tinygan.data.packed import open_packed
-from tinygan.data.prepare import prepare
-from tinygan.data.sources import lsun
-from tinygan.data.sources.choose import choose
-from tinygan.data.sources.files import FolderSource
-from tinygan.data.sources.lsun import LmdbSource
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources import lsun
+from tinygan.dataprep.sources.choose import choose
+from tinygan.dataprep.sources.files import FolderSource
+from tinygan.dataprep.sources.lsun import LmdbSource
 from tinygan.errors import TinyganError
 
 SIZE = (8, 8)
-WISHES = Wishes("lsun", SIZE)
+WISHES = PackOptions("lsun", SIZE)
 
 
 def values(count):
@@ -81,7 +81,7 @@ def test_a_damaged_database_is_refused(database, tmp_path, content, message):
 
 def test_a_value_that_is_no_image_is_skipped_by_its_key(tmp_path):
     keys = lsun_database(tmp_path / "db", [*values(9), b"no image"])
-    said = prepare(LmdbSource(tmp_path / "db"), Wishes("lsun", SIZE, max_skipped=0.1), tmp_path / "out", 1)
+    said = prepare(LmdbSource(tmp_path / "db"), PackOptions("lsun", SIZE, max_skipped=0.1), tmp_path / "out", 1)
     assert said["skipped"] == [[keys[9].decode(), "no readable JPEG, PNG, WebP or BMP"]]
 
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.data.conftest import write_pictures
 from tinygan import data
-from tinygan.data.describe import describe, verify
-from tinygan.data.finish import Wishes
 from tinygan.data.packed import header, is_packed, open_packed, read_description
-from tinygan.data.prepare import prepare
-from tinygan.data.sources.files import FolderSource
 from tinygan.data.split import split
+from tinygan.dataprep.describe import describe, verify
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import TinyganError, UsageError
 
 SIZE = (8, 6)
@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     home = tmp_path_factory.mktemp("packed")
     write_pictures(home / "photos" / "a", 25)
     write_pictures(home / "photos" / "b", 35, ".bmp")
-    prepare(FolderSource(home / "photos"), Wishes("folder", SIZE), home / "set", processes=1)
+    prepare(FolderSource(home / "photos"), PackOptions("folder", SIZE), home / "set", processes=1)
     return home
 
 

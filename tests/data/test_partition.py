@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import picture
-from tinygan.data.describe import describe
-from tinygan.data.finish import Wishes
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import open_packed
-from tinygan.data.partition import read_partition
-from tinygan.data.prepare import prepare
-from tinygan.data.sources.files import FolderSource
 from tinygan.data.split import split
 from tinygan.data.storedsplit import split_from_json, split_to_json
+from tinygan.dataprep.describe import describe
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.partition import read_partition
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import TinyganError, UsageError
 
 CODES = [0] * 20 + [1] * 6 + [2] * 7
@@ -38,7 +38,7 @@ def partition(tmp_path):
 
 
 def test_all_of_the_official_training_set_and_nothing_else_trains(faces, partition, tmp_path):
-    wishes = Wishes("celeba", (8, 8), running=4, final=5, partition=partition)
+    wishes = PackOptions("celeba", (8, 8), running=4, final=5, partition=partition)
     said = prepare(FolderSource(faces, False), wishes, tmp_path / "out", 1)
     parts = open_packed(tmp_path / "out").split
     assert sorted(parts.train) == list(range(20))
@@ -48,13 +48,13 @@ def test_all_of_the_official_training_set_and_nothing_else_trains(faces, partiti
     assert said["split"]["partition"] == "list_eval_partition.txt"
     assert "not used: 4 images of the official validation and test sets" in describe(tmp_path / "out", said)
     assert said["fingerprint"] != said["pixels"]  # a run on it is not one on the usual split
-    usual = prepare(FolderSource(faces, False), Wishes("celeba", (8, 8)), tmp_path / "usual", 1)
+    usual = prepare(FolderSource(faces, False), PackOptions("celeba", (8, 8)), tmp_path / "usual", 1)
     assert usual["fingerprint"] == usual["pixels"] == said["pixels"]
 
 
 def test_skipped_images_do_not_shift_the_partition(faces, partition, tmp_path):
     (faces / "img_align_celeba" / NAMES[3]).write_bytes(b"broken")
-    wishes = Wishes("celeba", (8, 8), partition=partition, max_skipped=0.1)
+    wishes = PackOptions("celeba", (8, 8), partition=partition, max_skipped=0.1)
     prepare(FolderSource(faces, False), wishes, tmp_path / "out", 1)
     parts = open_packed(tmp_path / "out").split
     assert sorted(parts.train) == list(range(19))

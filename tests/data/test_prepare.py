@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import picture, write_pictures
-from tinygan.data import prepare as module
-from tinygan.data import workers
-from tinygan.data.finish import Wishes
 from tinygan.data.packed import open_packed
-from tinygan.data.prepare import prepare
-from tinygan.data.sources.files import FolderSource
-from tinygan.data.unfinished import Unfinished
+from tinygan.dataprep import prepare as module
+from tinygan.dataprep import workers
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.partial import PartialPack
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import Stopped, TinyganError, UsageError
 
 ROOT = Path(__file__).parent.parent.parent
 SIZE = (8, 8)
-WISHES = Wishes("folder", SIZE)
+WISHES = PackOptions("folder", SIZE)
 FILES = ("images.npy", "dataset.json", "names.txt", "preview.png", "train.npy")
 
 
@@ -57,7 +57,7 @@ def test_any_number_of_processes_gives_the_same_bytes(photos, whole, tmp_path):
 
 @pytest.mark.parametrize("stop_at", [1, 3])
 def test_a_stop_keeps_what_is_finished_and_the_same_call_goes_on(photos, whole, tmp_path, monkeypatch, stop_at, capsys):
-    append, out = Unfinished.append, tmp_path / "out"
+    append, out = PartialPack.append, tmp_path / "out"
     decoded = []
 
     def stop(self, images, *others):
@@ -66,7 +66,7 @@ def test_a_stop_keeps_what_is_finished_and_the_same_call_goes_on(photos, whole, 
         if len(decoded) == stop_at:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(Unfinished, "append", stop)
+    monkeypatch.setattr(PartialPack, "append", stop)
     with pytest.raises(Stopped, match=rf"stopped by SIGINT: {4 * stop_at} of 22 images are finished .*again") as caught:
         prepare(FolderSource(photos), WISHES, out, 1)
     assert caught.value.exit_code == 130
@@ -95,23 +95,23 @@ def test_a_crash_anywhere_loses_nothing_that_the_journal_knows(photos, whole, tm
     program = f"""
 import os, sys
 from pathlib import Path
-from tinygan.data import prepare, workers
-from tinygan.data.finish import Wishes
-from tinygan.data.sources.files import FolderSource
-from tinygan.data.unfinished import Unfinished
-import tinygan.data.finish as finish
+from tinygan.dataprep import prepare, workers
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.sources.files import FolderSource
+from tinygan.dataprep.partial import PartialPack
+import tinygan.dataprep.finish as finish
 workers.BLOCK_ITEMS, prepare.SAVE_SECONDS = 4, 0.0
-kept, calls = getattr(Unfinished, "{name}"), []
+kept, calls = getattr(PartialPack, "{name}"), []
 def crash(self, *arguments):
     if len(calls) == {calls}:
         os._exit(9)
     calls.append(1)
     return kept(self, *arguments)
-setattr(Unfinished, "{name}", crash)
+setattr(PartialPack, "{name}", crash)
 if "{name}" == "remove":
     write = finish.write_atomically
     finish.write_atomically = lambda path, content: os._exit(9) if path.name == "dataset.json" else write(path, content)
-prepare.prepare(FolderSource(Path({str(photos)!r})), Wishes("folder", (8, 8)), Path({str(out)!r}), 1)
+prepare.prepare(FolderSource(Path({str(photos)!r})), PackOptions("folder", (8, 8)), Path({str(out)!r}), 1)
 """
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 9
     with pytest.raises(TinyganError, match="not finished"):
@@ -124,8 +124,8 @@ def test_workers_end_with_the_process_that_was_killed(photos, tmp_path):
     program = f"""
 from pathlib import Path
 from tests.data.test_prepare import WISHES, Slow
-from tinygan.data import workers
-from tinygan.data.prepare import prepare
+from tinygan.dataprep import workers
+from tinygan.dataprep.prepare import prepare
 workers.BLOCK_ITEMS = 4
 prepare(Slow(Path({str(photos)!r})), WISHES, Path({str(tmp_path / "out")!r}), 2)
 """
@@ -181,7 +181,7 @@ class Slow(FolderSource):
 def test_a_full_disk_half_way(photos, whole, tmp_path):
     # A limit on the size of a file is the same refusal to the writer as a full disk, and needs no disk.
     program = (
-        "import resource, runpy, sys; from tinygan.data import workers; workers.BLOCK_ITEMS = 4; "
+        "import resource, runpy, sys; from tinygan.dataprep import workers; workers.BLOCK_ITEMS = 4; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)); sys.argv = sys.argv[1:]; "
         "runpy.run_path('data_prep.py', run_name='__main__')"
     )
@@ -198,7 +198,7 @@ def test_a_full_disk_half_way(photos, whole, tmp_path):
 
 def test_a_disk_that_is_too_small_is_refused_before_the_first_image(photos, tmp_path):
     with pytest.raises(TinyganError, match=r"22 images need \d+.\d GB and .* GB are free"):
-        prepare(FolderSource(photos), Wishes("folder", (10**7, 10**7)), tmp_path / "out", 1)
+        prepare(FolderSource(photos), PackOptions("folder", (10**7, 10**7)), tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
 
 
@@ -239,7 +239,7 @@ def test_another_job_does_not_touch_what_is_unfinished(photos, whole, tmp_path, 
     out = tmp_path / "out"
     stopped(photos, out, monkeypatch)
     with pytest.raises(TinyganError, match="unfinished preparation with another --crop-size"):
-        prepare(FolderSource(photos), Wishes("folder", SIZE, (4, 4)), out, 1)
+        prepare(FolderSource(photos), PackOptions("folder", SIZE, (4, 4)), out, 1)
     picture(99).save(photos / "new.png")
     with pytest.raises(TinyganError, match="unfinished preparation with another source"):
         prepare(FolderSource(photos), WISHES, out, 1)
@@ -250,7 +250,7 @@ def test_another_job_does_not_touch_what_is_unfinished(photos, whole, tmp_path, 
 
 
 def test_one_process_at_a_time(photos, tmp_path):
-    first = Unfinished(tmp_path / "out", SIZE)
+    first = PartialPack(tmp_path / "out", SIZE)
     with pytest.raises(TinyganError, match="is being prepared by another process"):
         prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
     first.close()
@@ -261,10 +261,10 @@ def test_too_many_unusable_images_and_a_higher_limit(photos, tmp_path):
     for k in (3, 9):
         (photos / f"{k:03d}.png").write_bytes(b"broken")
     out = tmp_path / "out"
-    one = Wishes("folder", SIZE, max_skipped=0.05)
+    one = PackOptions("folder", SIZE, max_skipped=0.05)
     with pytest.raises(TinyganError, match=r"more than 1 of 22 .*the first: 003.png: no readable JPEG.*--max-skipped"):
         prepare(FolderSource(photos), one, out, 1)
-    said = prepare(FolderSource(photos), Wishes("folder", SIZE, max_skipped=0.1), out, 1)
+    said = prepare(FolderSource(photos), PackOptions("folder", SIZE, max_skipped=0.1), out, 1)
     assert said["skipped"] == [[f"{k:03d}.png", "no readable JPEG, PNG, WebP or BMP"] for k in (3, 9)]
     expected = [np.asarray(picture(k)) for k in range(22) if k not in (3, 9)]
     assert np.array_equal(open_packed(out).images, expected)
@@ -273,10 +273,10 @@ def test_too_many_unusable_images_and_a_higher_limit(photos, tmp_path):
 
 def test_nothing_is_left_of_a_preparation_without_an_image(photos, tmp_path):
     with pytest.raises(TinyganError, match=r"the crop of 9x9 .* does not fit into an image of 8x8"):
-        prepare(FolderSource(photos), Wishes("folder", SIZE, (9, 9)), tmp_path / "out", 1)
+        prepare(FolderSource(photos), PackOptions("folder", SIZE, (9, 9)), tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
     with pytest.raises(TinyganError, match="not one image could be used"):
-        prepare(FolderSource(photos), Wishes("folder", SIZE, (9, 9), max_skipped=1.0), tmp_path / "out", 1)
+        prepare(FolderSource(photos), PackOptions("folder", SIZE, (9, 9), max_skipped=1.0), tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
 
 

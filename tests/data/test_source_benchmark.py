@@ -4,16 +4,16 @@ import re
 
 from benchmarks import source
 from tests.data.conftest import write_pictures
-from tinygan.data.finish import Wishes
-from tinygan.data.prepare import prepare
-from tinygan.data.sources.files import FolderSource
+from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep.prepare import prepare
+from tinygan.dataprep.sources.files import FolderSource
 
 
 def test_it_prints_a_line_for_each_set(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(source, "SIDES", {16: 40})
     monkeypatch.setattr(source, "SECONDS", 0.01)
     source.main(["--device", "cpu", "--batch-size", "2", "--steps", "1"])
-    prepare(FolderSource(write_pictures(tmp_path / "photos", 20)), Wishes("folder", (16, 16)), tmp_path / "set", 1)
+    prepare(FolderSource(write_pictures(tmp_path / "photos", 20)), PackOptions("folder", (16, 16)), tmp_path / "set", 1)
     source.main(["--device", "cpu", "--batch-size", "2", "--steps", "1", "--data-dir", str(tmp_path / "set")])
     lines = [line for line in capsys.readouterr().out.splitlines() if "source" in line]
     assert [line.split(":")[0] for line in lines] == ["16x16", "set"]

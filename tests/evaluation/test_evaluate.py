@@ -14,8 +14,8 @@ from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures
 from tinygan.evaluation import trained as trained_module
 from tinygan.evaluation.finaltest import reconstruction_test
-from tinygan.evaluation.reconstruction import Search
 from tinygan.evaluation.trained import TrainedRun, open_run
+from tinygan.reconstruction import Search
 from tinygan.training.options import Options
 
 SEARCH = Search(steps=5)
@@ -189,7 +189,7 @@ def test_a_run_trained_with_tf32_can_be_looked_at_without_a_gpu(trained, monkeyp
         trained_module.checkpoint, "load", lambda path: dataclasses.replace(load(path), options=changed)
     )
     monkeypatch.setattr(trained_module, "why_no_gpu", lambda: "there is none")
-    monkeypatch.setattr("tinygan.backend.why_no_gpu", lambda: "there is none")
+    monkeypatch.setattr("tinygan.device.why_no_gpu", lambda: "there is none")
     for device in ("auto", "cpu"):
         assert open_run(trained, "best", device).backend.dtype == np.float32
 

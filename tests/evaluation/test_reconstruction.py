@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
-from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary, usual_batch
+from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
-from tinygan.streams import stream
+from tinygan.reconstruction import Search, join, reconstruct, summary, usual_batch
+from tinygan.rng import rng_for
 
 SIZE, CODE = (12, 16), 6
 
@@ -15,23 +15,23 @@ SIZE, CODE = (12, 16), 6
 def make_generator(norm, precision="float64"):
     network = generator(SIZE, CODE, features=4, norm=norm)
     backend = open_backend("cpu", precision)
-    parameters, _ = initialise(network, stream(0, "test generator"), backend)
+    parameters, _ = initialise(network, rng_for(0, "test generator"), backend)
     # As after training: weights that make images differ, and statistics of batch norm that are neither 0 nor 1.
-    rng = stream(1, "test generator")
+    rng = rng_for(1, "test generator")
     parameters.flat[:] += 0.1 * rng.standard_normal(parameters.flat.shape)
     network(rng.standard_normal((32, CODE)).astype(precision), training=True)
     return network, backend
 
 
 def random_targets(count):
-    return stream(2, "test targets").integers(0, 256, (count, *SIZE, 3)).astype(np.uint8)
+    return rng_for(2, "test targets").integers(0, 256, (count, *SIZE, 3)).astype(np.uint8)
 
 
 def search_all(norm, targets, search, batch_size, precision="float64"):
     network, backend = make_generator(norm, precision)
 
     def random_codes(restart):
-        return stream(3, "test restarts", restart).standard_normal((len(targets), CODE))
+        return rng_for(3, "test restarts", restart).standard_normal((len(targets), CODE))
 
     return join(list(reconstruct(network, targets, CODE, search, backend, batch_size, random_codes)))
 
@@ -81,7 +81,7 @@ def test_any_batches_give_the_same_losses(norm, precision):
 
 def test_an_image_of_the_generator_is_found_again():
     network, backend = make_generator("wn")
-    codes = 0.5 * stream(4, "known codes").standard_normal((5, CODE))
+    codes = 0.5 * rng_for(4, "known codes").standard_normal((5, CODE))
     targets = np.rint(network(codes)[0] * 255).astype(np.uint8)
     start, few, many = (
         join(list(reconstruct(network, targets, CODE, Search(steps), backend, 5))).losses.mean()
@@ -95,7 +95,7 @@ def test_an_image_of_the_generator_is_found_again():
 def test_restarts_never_make_an_image_worse(optimiser):
     network, _ = make_generator("wn")
     # Far from code 0, and too few steps to get there: some random start is nearer.
-    targets = np.rint(network(2 * stream(5, "far codes").standard_normal((6, CODE)))[0] * 255).astype(np.uint8)
+    targets = np.rint(network(2 * rng_for(5, "far codes").standard_normal((6, CODE)))[0] * 255).astype(np.uint8)
     once = search_all("wn", targets, Search(3, 0.05, optimiser), 4)
     again = search_all("wn", targets, Search(3, 0.05, optimiser, restarts=6), 4)
     assert (again.losses <= once.losses).all()

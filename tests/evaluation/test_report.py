@@ -14,10 +14,10 @@ from PIL import Image
 
 from tests.evaluation.test_comparison import make_run
 from tinygan.errors import TinyganError
-from tinygan.evaluation.report import write_report
-from tinygan.evaluation.report.axes import Axis
-from tinygan.evaluation.report.series import evenly, thin
 from tinygan.evaluation.runsummary import read_run
+from tinygan.report import write_report
+from tinygan.report.axes import Axis
+from tinygan.report.series import evenly, thin
 
 VOID = {"meta", "img", "input", "br", "link"}
 HOSTILE = "<script>alert(1)<"  # no slash: it has to be a folder's name

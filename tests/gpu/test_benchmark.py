@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import Workload
-from tinygan.gpu import graph
+from tinygan.runtime import graph
 
 
 @pytest.mark.parametrize("schedule", ["shared", "alternating"])

@@ -11,9 +11,9 @@ import pytest
 from tests.training.conftest import tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError
-from tinygan.evaluation.reconstruction import Search
-from tinygan.gpu import graph
 from tinygan.models.dcgan import NORMS
+from tinygan.reconstruction import Search
+from tinygan.runtime import graph
 from tinygan.training import checkpoint, feed, loop, session
 from tinygan.training import options as training_options
 from tinygan.training.iteration import eager_iteration

@@ -5,7 +5,7 @@ import pytest
 
 from tests.gpu.test_kernels import random
 from tests.ops.test_patches import WINDOWS
-from tinygan.gpu.correlation import CorrelationOnGpu
+from tinygan.ops.cuda.correlate import CorrelationOnGpu
 from tinygan.ops.patches import PatchCorrelation
 
 

@@ -5,10 +5,11 @@ import contextlib
 import numpy as np
 import pytest
 
-from tinygan.gpu import graph, products
-from tinygan.gpu.graph import Replay
-from tinygan.gpu.inputs import SLOTS, Inputs
-from tinygan.gpu.sums import sum_over_rows
+from tinygan.ops.cuda import matmul as products
+from tinygan.ops.cuda.sums import sum_over_rows
+from tinygan.runtime import graph
+from tinygan.runtime.graph import Replay
+from tinygan.runtime.graph_inputs import SLOTS, Inputs
 
 
 @pytest.fixture

@@ -4,16 +4,35 @@ import numpy as np
 import pytest
 
 from tests.ops.test_patches import WINDOWS
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.errors import TinyganError
-from tinygan.gpu import batch, launch, losses, patches, rectifier, rmsprop, sigmoid, standardise, sums, unit_norm
 from tinygan.gradcheck import randomise
 from tinygan.layers import BatchNorm, PReLU, Sigmoid, TPReLU, TReLU, initialise
 from tinygan.losses import ADVERSARIAL_LOSSES
+from tinygan.ops.cuda import (
+    batch_norm as standardise,
+)
+from tinygan.ops.cuda import (
+    gather as batch,
+)
+from tinygan.ops.cuda import (
+    launch,
+    losses,
+    patches,
+    rmsprop,
+    sigmoid,
+    sums,
+)
+from tinygan.ops.cuda import (
+    rectify as rectifier,
+)
+from tinygan.ops.cuda import (
+    weight_norm as unit_norm,
+)
 from tinygan.ops.patches import fold, unfold
 from tinygan.optim import RMSProp, rmsprop_plain
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 # One row, one channel, three channels, more than one block, more than one block of channels, three levels of sums.
 SHAPES = [(1, 5), (7, 1), (2, 5, 3, 3), (2, 3, 5, 64), (3, 300), (2, 37, 31, 3)]
@@ -22,13 +41,13 @@ every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 
 def random(shape, purpose, dtype):
     """Values that both precisions hold exactly, so that the reference in float64 has the same input."""
-    return stream(0, purpose).standard_normal(shape).astype(np.float32).astype(dtype)
+    return rng_for(0, purpose).standard_normal(shape).astype(np.float32).astype(dtype)
 
 
 def reference(layer):
     """``layer`` in float64 with random parameters."""
-    parameters, buffers = initialise(layer, stream(0, "layer"), open_backend("cpu", "float64"))
-    randomise(parameters, stream(0, "parameters"))
+    parameters, buffers = initialise(layer, rng_for(0, "layer"), open_backend("cpu", "float64"))
+    randomise(parameters, rng_for(0, "parameters"))
     parameters.flat[:] = parameters.flat.astype(np.float32)
     return parameters, buffers
 
@@ -186,7 +205,7 @@ def test_rmsprop(xp, dtype, close):
 
 
 def test_gather_images(xp, dtype):
-    images = stream(0, "bytes").integers(0, 256, (11, 5, 7, 3)).astype(np.uint8)
+    images = rng_for(0, "bytes").integers(0, 256, (11, 5, 7, 3)).astype(np.uint8)
     places = np.array([[10, 0, 0, 0], [0, 2, 3, 1], [3, 1, 0, 0], [3, 1, 0, 1]], np.int64)
     ours = batch.gather_images(xp.asarray(images), xp.asarray(places), (3, 4), dtype)
     windows = [images[row, top : top + 3, left : left + 4] for row, top, left, _ in places]

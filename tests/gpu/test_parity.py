@@ -5,11 +5,11 @@ import pytest
 
 from tests.layers.cases import CASES, every_layer, smooth_input
 from tests.training.conftest import TINY_RESNET
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.gradcheck import randomise
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training.options import MODELS, Options
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES
@@ -36,13 +36,13 @@ def layer_results(case, device: str, precision: str) -> dict:
     """Output and all gradients of a layer on ``device``, on the host."""
     backend = open_backend(device, precision)
     layer = case.build()
-    parameters, buffers = initialise(layer, stream(0, "gpu test"), backend)
+    parameters, buffers = initialise(layer, rng_for(0, "gpu test"), backend)
     host = open_backend("cpu", precision)
-    values, _ = initialise(case.build(), stream(0, "gpu test"), host)
-    randomise(values, stream(0, "gpu test parameters"))
+    values, _ = initialise(case.build(), rng_for(0, "gpu test"), host)
+    randomise(values, rng_for(0, "gpu test parameters"))
     parameters.load(values)
     y, backward = layer(backend.to_device(smooth_input(case.shape)), case.training)
-    upstream = stream(0, "upstream").standard_normal(y.shape)
+    upstream = rng_for(0, "upstream").standard_normal(y.shape)
     grads = parameters.zeros_like()
     dx = backward(backend.to_device(upstream), grads)
     results = {"y": y, "dx": dx, **{f"d {name}": grad for name, grad in grads.items()}, **buffers}
@@ -60,7 +60,7 @@ def step_results(options: Options, device: str) -> dict:
     """Losses and everything that one step from the same start leaves behind, on the host."""
     backend = open_backend(device, options.precision)
     game = build_game(options, backend)
-    rng = stream(0, "gpu test")
+    rng = rng_for(0, "gpu test")
     schedule = SCHEDULES[options.schedule]
     real = backend.to_device(rng.random((options.batch_size, *options.image_size, 3)))
     codes = backend.to_device(rng.standard_normal((schedule.code_batches, options.batch_size, options.code_size)))

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from tinygan.errors import TinyganError
-from tinygan.gpu import cublas, products
-from tinygan.streams import stream
+from tinygan.ops.cuda import cublas
+from tinygan.ops.cuda import matmul as products
+from tinygan.rng import rng_for
 
 SIZES = [(3, 5, 7), (1, 5, 7), (3, 1, 7), (3, 5, 1), (1, 1, 1), (64, 300, 33)]
 TRANSPOSES = list(itertools.product([False, True], repeat=2))
 
 
 def matrix(rows, columns, purpose, dtype):
-    return stream(0, purpose).standard_normal((rows, columns)).astype(np.float32).astype(dtype)
+    return rng_for(0, purpose).standard_normal((rows, columns)).astype(np.float32).astype(dtype)
 
 
 @pytest.mark.parametrize("accumulate", [False, True], ids=["new", "accumulate"])

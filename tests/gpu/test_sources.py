@@ -6,10 +6,10 @@ from importlib import resources
 import pytest
 
 from tests.gpu import emulator, nvrtc
-from tinygan.gpu import launch
+from tinygan.ops.cuda import launch
 
 SOURCES = sorted(
-    file.name.removesuffix(".cu") for file in resources.files("tinygan.gpu").iterdir() if ".cu" in file.name
+    file.name.removesuffix(".cu") for file in resources.files("tinygan.ops.cuda").iterdir() if ".cu" in file.name
 )
 SOURCES.remove("prelude.cuh")
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.gradcheck import randomise
 from tinygan.init import uniform
 from tinygan.layers import (
@@ -36,7 +36,7 @@ from tinygan.layers import (
     initialise,
 )
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 
 class Case(NamedTuple):
@@ -147,21 +147,21 @@ def smooth_input(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     ``randomise`` draws shifts from ±[0.3, 1], so no value is within 0.05 of a kink, at 0 or at a shift, and for every
     kink there are values on both sides.
     """
-    rng = stream(seed, "test input")
+    rng = rng_for(seed, "test input")
     size = np.where(rng.random(shape) < 0.5, rng.uniform(0.05, 0.25, shape), rng.uniform(1.05, 2.0, shape))
     return size * rng.choice([-1.0, 1.0], shape)
 
 
 def prepare(layer: Layer, precision: str = "float64", seed: int = 0) -> Parameters:
     """Create ``layer``'s arrays and give every parameter a random value ±[0.3, 1]; the same in either precision."""
-    parameters, _ = initialise(layer, stream(seed, "test layer"), open_backend("cpu", precision))
-    randomise(parameters, stream(seed, "test parameters"))
+    parameters, _ = initialise(layer, rng_for(seed, "test layer"), open_backend("cpu", precision))
+    randomise(parameters, rng_for(seed, "test parameters"))
     return parameters
 
 
 def upstream(y: np.ndarray, seed: int = 0) -> np.ndarray:
     """A random upstream gradient for the output ``y``, in its precision."""
-    return stream(seed, "upstream").standard_normal(y.shape).astype(y.dtype)
+    return rng_for(seed, "upstream").standard_normal(y.shape).astype(y.dtype)
 
 
 def outputs(layer: Layer, parameters: Parameters, x: np.ndarray, training: bool) -> dict[str, np.ndarray]:

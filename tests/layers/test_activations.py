@@ -7,7 +7,7 @@ from tests.layers.cases import prepare, smooth_input
 from tinygan.gradcheck import away_from, check_gradients
 from tinygan.layers import Layer, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, TPReLU, TReLU
 from tinygan.layers.activations import LEAKY_SLOPE
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 SLOPE = np.array([0.3, -0.6, 0.9])
 SHIFT = np.array([-0.7, 0.4, 1.2])
@@ -35,7 +35,7 @@ def with_values(layer: Layer) -> tuple[Layer, dict[str, np.ndarray]]:
 @every_rectifier
 def test_value_is_the_two_lines(build, slope, shift):
     layer, _ = with_values(build())
-    x = 2 * stream(0, "x").standard_normal((50, 3))
+    x = 2 * rng_for(0, "x").standard_normal((50, 3))
     above = x >= shift
     assert above.any()
     assert not above.all()
@@ -64,7 +64,7 @@ def test_one_step_below_the_kink_is_below(build, slope, shift):
 
 
 def test_kink_at_a_parameter_is_avoided_by_away_from():
-    x = away_from(stream(0, "x").standard_normal((4, 7, 5, 3)), 0.0)
+    x = away_from(rng_for(0, "x").standard_normal((4, 7, 5, 3)), 0.0)
     assert np.abs(x).min() >= 1e-2
     assert check_gradients(PReLU(3), x) < 1e-8  # far above rounding, far below any mistake
 
@@ -100,7 +100,7 @@ def test_slope_outside_its_range_still_has_a_gradient():
     layer, grads = with_values(TPReLU(3))
     layer.slope[...] = [-0.5, 1.5, 2.0]
     y, backward = layer(smooth_input((20, 3)))
-    backward(stream(0, "dy").standard_normal(y.shape), grads)
+    backward(rng_for(0, "dy").standard_normal(y.shape), grads)
     assert np.abs(grads["slope"]).min() > 0.1
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from tests.layers.cases import both_halve, conv_and_identity, prepare, smooth_input, upstream
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import Addition, WeightNormalisedAddition, initialise
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 
 def test_value_is_the_weighted_sum():
@@ -38,7 +38,7 @@ def test_only_the_ratio_of_the_weights_counts():
 def test_it_starts_as_the_shortcut_exactly():
     for precision in ("float32", "float64"):
         layer = WeightNormalisedAddition(*conv_and_identity(), 3)
-        parameters, _ = initialise(layer, stream(0, "init"), open_backend("cpu", precision))
+        parameters, _ = initialise(layer, rng_for(0, "init"), open_backend("cpu", precision))
         np.testing.assert_array_equal(parameters["w"], [[0, 0, 0], [1, 1, 1]])
         x = smooth_input((2, 5, 3, 3)).astype(precision)
         y, backward = layer(x)

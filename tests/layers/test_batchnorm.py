@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import outputs, prepare, smooth_input, tracked_batch_norm, upstream
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import BatchNorm, initialise
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 shapes = pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3, 3), (1, 3, 5, 3)], ids=["rows", "images", "one-image"])
 
@@ -46,7 +46,7 @@ def test_running_statistics_follow_the_unbiased_ones(shape):
 
 def test_running_statistics_are_updated_in_their_own_memory():
     layer = BatchNorm(3)
-    _, buffers = initialise(layer, stream(0, "init"), open_backend("cpu", "float64"))
+    _, buffers = initialise(layer, rng_for(0, "init"), open_backend("cpu", "float64"))
     x = smooth_input((5, 3))
     layer(x, training=True)
     np.testing.assert_allclose(buffers["running_mean"], 0.1 * x.mean(axis=0), rtol=1e-13)  # as above

@@ -6,7 +6,7 @@ from scipy.signal import correlate
 
 from tests.layers.cases import prepare, smooth_input
 from tinygan.layers import Conv2d, ConvTranspose2d
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 # kernel, stride, pad, all (vertical, horizontal), and a map (H, W): the input of conv, any size of ConvTranspose2d
 GEOMETRIES = {
@@ -76,7 +76,7 @@ def test_conv_transpose_equals_loops(kernel, stride, pad, size, batch):
 @every_geometry
 def test_loops_are_the_adjoint_of_scipys_convolution(kernel, stride, pad, size):
     """<conv(a), b> = <a, convT(b)> for the two oracles themselves, on an image that the windows fill."""
-    rng = stream(0, "adjoint")
+    rng = rng_for(0, "adjoint")
     positions = tuple((side + 2 * p - k) // s + 1 for side, k, s, p in zip(size, kernel, stride, pad, strict=True))
     image = tuple((n - 1) * s + k - 2 * p for n, k, s, p in zip(positions, kernel, stride, pad, strict=True))
     a, b = rng.standard_normal((2, *image, 3)), rng.standard_normal((2, *positions, 2))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import (
     BatchNorm,
     Conv2d,
@@ -20,11 +20,11 @@ from tinygan.layers import (
 from tinygan.models import resnet
 from tinygan.models.dcgan import NORMS, discriminator, generator
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 
 def start(layer: Layer, precision: str = "float64", seed: int = 0) -> tuple[Parameters, Parameters]:
-    return initialise(layer, stream(seed, "init"), open_backend("cpu", precision))
+    return initialise(layer, rng_for(seed, "init"), open_backend("cpu", precision))
 
 
 def assert_uniform(values: np.ndarray, bound: float) -> None:

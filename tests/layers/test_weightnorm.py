@@ -24,7 +24,7 @@ def norms(layer: WeightNorm, k: float) -> np.ndarray:
 
 def per_channel(layer: WeightNorm, array: np.ndarray) -> np.ndarray:
     """Sum of a weight-shaped array over everything but its output channel."""
-    return np.moveaxis(array, layer.inner.output_axis, 0).reshape(layer.inner.out, -1).sum(axis=1)
+    return np.moveaxis(array, layer.inner.output_axis, 0).reshape(layer.inner.out_channels, -1).sum(axis=1)
 
 
 @every_inner
@@ -33,7 +33,7 @@ def test_output_is_the_formula(build, shape, k, affine):
     layer = WeightNorm(build(), affine, epsilon=0.5)
     parameters = prepare(layer)
     x = smooth_input(shape)
-    expected = layer.inner.product(x, parameters["w"])[0] / norms(layer, k)
+    expected = layer.inner.apply_weight(x, parameters["w"])[0] / norms(layer, k)
     if affine:
         expected = parameters["scale"] * expected + parameters["bias"]
     # Dividing the weight or the output differs by roundings only; sums of up to 48 terms.
@@ -55,7 +55,7 @@ def test_gradient_is_orthogonal_to_the_weight_up_to_epsilon(build, shape, k, eps
 
     gamma = parameters["scale"] if affine else 1.0
     n = norms(layer, k)
-    plain = layer.inner.product(x, parameters["w"])[1](dy, False, True)[1]  # Σ plain·w = n/γ · Σ dv·v
+    plain = layer.inner.apply_weight(x, parameters["w"])[1](dy, False, True)[1]  # Σ plain·w = n/γ · Σ dv·v
     dv_v = gamma * per_channel(layer, plain * parameters["w"]) / n
     actual = per_channel(layer, parameters["w"] * grads["w"])
     # Rounding of a sum of 48 products, relative to what the projection removed.

@@ -7,9 +7,9 @@ import pytest
 
 from tests.layers.cases import prepare, upstream
 from tinygan.layers import BatchNorm, Layer, PReLU, Sequential, TPReLU, WeightNorm
-from tinygan.layers.linear import Weighted
+from tinygan.layers.linear import BilinearLayer
 from tinygan.models.dcgan import NORMS, discriminator, generator
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 every_norm = pytest.mark.parametrize("norm", NORMS)
 
@@ -57,8 +57,8 @@ def test_parameter_counts(built, expected):
 @pytest.mark.parametrize("norm", ["none", "bn"])
 def test_plain_and_batch_norm_structure(norm):
     G, D = generator((16, 16), 5, 4, norm), discriminator((16, 16), 4, norm)
-    assert arrays_of(G, "b") == layers_of(G, Weighted) == ["linear", "up1", "up0"]
-    assert arrays_of(D, "b") == layers_of(D, Weighted) == ["down0", "down1", "last"]
+    assert arrays_of(G, "b") == layers_of(G, BilinearLayer) == ["linear", "up1", "up0"]
+    assert arrays_of(D, "b") == layers_of(D, BilinearLayer) == ["down0", "down1", "last"]
     assert layers_of(G, WeightNorm) == layers_of(D, WeightNorm) == []
     assert layers_of(G, PReLU) == ["linear_act", "up1_act"]
     assert layers_of(D, PReLU) == ["down0_act", "down1_act"]
@@ -96,7 +96,7 @@ def test_weight_norm_structure(norm):
 def test_sizes_forward_and_backward(norm, H, W, levels):
     G, D = generator((H, W), 3, 2, norm, levels), discriminator((H, W), 2, norm, levels)
     G_grads, D_grads = prepare(G, "float32").zeros_like(), prepare(D, "float32").zeros_like()
-    codes = stream(0, "codes").standard_normal((2, 3)).astype(np.float32)
+    codes = rng_for(0, "codes").standard_normal((2, 3)).astype(np.float32)
     images, G_backward = G(codes, training=True)
     assert images.shape == (2, H, W, 3)
     assert images.min() >= 0
@@ -115,7 +115,7 @@ def test_one_image(norm):
     G, D = generator((12, 18), 3, 2, norm), discriminator((12, 18), 2, norm)
     prepare(G)
     prepare(D)
-    images = G(stream(0, "codes").standard_normal((1, 3)), training=True)[0]
+    images = G(rng_for(0, "codes").standard_normal((1, 3)), training=True)[0]
     assert images.shape == (1, 12, 18, 3)
     assert D(images, training=True)[0].shape == (1,)
 
@@ -125,7 +125,7 @@ def test_evaluation_does_not_depend_on_the_batch(norm):
     G, D = generator((12, 18), 5, 4, norm), discriminator((12, 18), 4, norm)
     prepare(G)
     prepare(D)
-    codes = stream(0, "codes").standard_normal((4, 5))
+    codes = rng_for(0, "codes").standard_normal((4, 5))
     D(G(codes, training=True)[0], training=True)  # gives batch norm something to remember
     images = G(codes)[0]
     logits = D(images)[0]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import CASES, prepare, smooth_input
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import BatchNorm, WeightNorm, frozen, initialise
 from tinygan.models import dcgan, resnet
 from tinygan.models.dcgan import NORMS
-from tinygan.ops.tiles import Tiles
-from tinygan.streams import stream
+from tinygan.ops.cpu.tiles import Tiles
+from tinygan.rng import rng_for
 
 SIZE, CODE = (16, 24), 5
 BUILD = {
@@ -23,9 +23,9 @@ BUILD = {
 def trained(which: str, norm: str):
     """A network, its parameters and an input, in float64: with running statistics, and no weight where it started."""
     network = BUILD[which](norm)
-    parameters, buffers = initialise(network, stream(0, "frozen"), open_backend("cpu", "float64"))
-    parameters.flat[:] += 0.1 * stream(1, "frozen").standard_normal(parameters.flat.shape)
-    x = stream(2, "frozen").standard_normal((6, CODE) if which.endswith("G") else (6, *SIZE, 3))
+    parameters, buffers = initialise(network, rng_for(0, "frozen"), open_backend("cpu", "float64"))
+    parameters.flat[:] += 0.1 * rng_for(1, "frozen").standard_normal(parameters.flat.shape)
+    x = rng_for(2, "frozen").standard_normal((6, CODE) if which.endswith("G") else (6, *SIZE, 3))
     for _ in range(30):
         network(x, training=True)
     return network, parameters, buffers, x
@@ -37,7 +37,7 @@ def test_the_same_map_and_input_gradient(which, norm):
     network, parameters, buffers, x = trained(which, norm)
     before = parameters.flat.copy(), buffers.flat.copy()
     y, backward = network(x)
-    dy = stream(3, "frozen").standard_normal(y.shape)
+    dy = rng_for(3, "frozen").standard_normal(y.shape)
     twin = frozen(network)
     for _ in range(2):
         twin_y, twin_backward = twin(x)
@@ -55,7 +55,7 @@ def test_every_layer(name):
     prepare(layer)
     y, backward = layer(x)
     twin_y, twin_backward = frozen(layer)(x)
-    dy = stream(3, "frozen").standard_normal(y.shape)
+    dy = rng_for(3, "frozen").standard_normal(y.shape)
     np.testing.assert_allclose(twin_y, y, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(twin_backward(dy), backward(dy), rtol=1e-11, atol=1e-13)
 

@@ -15,7 +15,7 @@ from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models import dcgan, resnet
 from tinygan.models.norms import NORMS
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 SIZE, CODE, BATCH = (12, 18), 5, 3  # 18: the rule of the extra padding, on one axis only
 LEVELS = [3, 4], [1, 2]  # the ResNet's channels and blocks: some blocks keep size and channels
@@ -65,7 +65,7 @@ def assert_gradient(name: str, value: np.ndarray, gradient: np.ndarray, loss: Ca
     Units near a kink are few but there are thousands of units, so a direction may cross one; another is drawn then.
     """
     for attempt in range(ATTEMPTS):
-        direction = stream(attempt, name).standard_normal(value.shape)
+        direction = rng_for(attempt, name).standard_normal(value.shape)
         patterns = set()
 
         def value_of_loss(patterns: set = patterns) -> float:
@@ -92,7 +92,7 @@ def assert_gradient(name: str, value: np.ndarray, gradient: np.ndarray, loss: Ca
 @pytest.mark.parametrize("target", [0, 1], ids=["generated", "real"])
 def test_discriminator(model, norm, loss, target):
     D, parameters = network(model, "D", norm)
-    images = stream(0, "images").random((BATCH, *SIZE, 3))
+    images = rng_for(0, "images").random((BATCH, *SIZE, 3))
     grads = parameters.zeros_like()
     logits, backward = D(images, training=True)
     dimages = backward(loss(logits, target)[1], grads)
@@ -111,7 +111,7 @@ def test_discriminator(model, norm, loss, target):
 @both_losses
 def test_generator_through_frozen_discriminator(model, norm, loss):
     (G, parameters), (D, D_parameters) = network(model, "G", norm), network(model, "D", norm, seed=1)
-    codes = stream(0, "codes").standard_normal((BATCH, CODE))
+    codes = rng_for(0, "codes").standard_normal((BATCH, CODE))
     before = D_parameters.flat.copy()
     grads = parameters.zeros_like()
     images, G_backward = G(codes, training=True)
@@ -133,9 +133,9 @@ def test_generator_through_frozen_discriminator(model, norm, loss):
 def test_each_pass_fills_its_own_gradients_only(model, norm):
     (G, G_parameters), (D, D_parameters) = network(model, "G", norm), network(model, "D", norm, seed=1)
     G_grads, D_grads = G_parameters.zeros_like(), D_parameters.zeros_like()
-    images, G_backward = G(stream(0, "codes").standard_normal((BATCH, CODE)), training=True)
+    images, G_backward = G(rng_for(0, "codes").standard_normal((BATCH, CODE)), training=True)
     D_backward = D(images, training=True)[1]
-    dlogits = stream(0, "upstream").standard_normal(BATCH)
+    dlogits = rng_for(0, "upstream").standard_normal(BATCH)
 
     D_backward(dlogits, D_grads, need_dx=False)
     np.testing.assert_array_equal(G_grads.flat, 0)

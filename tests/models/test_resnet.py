@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import prepare, upstream
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.errors import UsageError
 from tinygan.layers import (
     Addition,
@@ -23,7 +23,7 @@ from tinygan.layers import (
 from tinygan.models.blocks import DownBlock, UpBlock
 from tinygan.models.norms import NORMS
 from tinygan.models.resnet import discriminator, generator
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training.player import Player
 
 FACES = [64, 128, 256, 384, 512]
@@ -47,7 +47,7 @@ def test_parameter_counts_of_the_face_networks(blocks, of_D, of_G):
 def test_the_layers_that_the_paper_counts_are_those_of_the_residual_path(blocks, layers):
     levels = [2] * 5, [blocks] * 5
     for network in (generator((32, 32), 3, *levels, "wn"), discriminator((32, 32), *levels, "wn")):
-        initialise(network, stream(0, "init"))
+        initialise(network, rng_for(0, "init"))
         assert len([name for name in names(network, WeightNorm) if ".shortcut." not in name]) == layers
 
 
@@ -66,7 +66,7 @@ def test_the_layers_that_the_paper_counts_are_those_of_the_residual_path(blocks,
 def test_sizes_forward_and_backward(norm, H, W, features, blocks):
     G, D = generator((H, W), 3, features, blocks, norm), discriminator((H, W), features, blocks, norm)
     G_grads, D_grads = prepare(G, "float32").zeros_like(), prepare(D, "float32").zeros_like()
-    codes = stream(0, "codes").standard_normal((2, 3)).astype(np.float32)
+    codes = rng_for(0, "codes").standard_normal((2, 3)).astype(np.float32)
     images, G_backward = G(codes, training=True)
     assert images.shape == (2, H, W, 3)
     assert images.min() >= 0
@@ -93,8 +93,8 @@ def test_sizes_forward_and_backward(norm, H, W, features, blocks):
     ids=["down", "down-same-channels", "down-same-size", "up", "up-same-size", "up-last"],
 )
 def test_a_block_starts_as_its_shortcut_and_one_update_moves_the_residual_weight(block, shape):
-    player = Player(block(), stream(0, "init"), open_backend("cpu", "float64"))
-    x = stream(0, "x").standard_normal(shape)
+    player = Player(block(), rng_for(0, "init"), open_backend("cpu", "float64"))
+    x = rng_for(0, "x").standard_normal(shape)
     addition = player.network.children["sum"]
     expected = addition.shortcut(x)[0]
     after = player.network.children.get("act", player.network.children.get("scale_shift"))
@@ -136,7 +136,7 @@ def small(norm: str) -> tuple[Sequential, Sequential]:
     """G and D with two levels, the inner one of two blocks; every array named."""
     networks = generator((16, 16), 5, [4, 6], [1, 2], norm), discriminator((16, 16), [4, 6], [1, 2], norm)
     for network in networks:
-        initialise(network, stream(0, "init"))
+        initialise(network, rng_for(0, "init"))
     return networks
 
 
@@ -225,7 +225,7 @@ def test_evaluation_does_not_depend_on_the_batch(norm):
     G, D = generator((12, 18), 5, [3, 4], [1, 2], norm), discriminator((12, 18), [3, 4], [1, 2], norm)
     prepare(G)
     prepare(D)
-    codes = stream(0, "codes").standard_normal((4, 5))
+    codes = rng_for(0, "codes").standard_normal((4, 5))
     D(G(codes, training=True)[0], training=True)  # gives batch norm something to remember
     images = G(codes)[0]
     logits = D(images)[0]

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygan.ops import blocks
-from tinygan.ops.product import multiply
-from tinygan.ops.rectifier import rectify, rectify_backward, rectify_backward_plain, rectify_plain
-from tinygan.ops.standardise import (
+from tinygan.ops.cpu import blocks
+from tinygan.ops.cpu.batch_norm import (
     moments,
     moments_plain,
     standardise,
@@ -16,12 +14,14 @@ from tinygan.ops.standardise import (
     standardise_sums,
     standardise_sums_plain,
 )
-from tinygan.ops.sums import sum_over_rows, sum_over_rows_plain
-from tinygan.ops.unit_norm import normalise, normalise_plain, sums_of_products
+from tinygan.ops.cpu.matmul import multiply
+from tinygan.ops.cpu.rectify import rectify, rectify_backward, rectify_backward_plain, rectify_plain
+from tinygan.ops.cpu.sums import sum_over_rows, sum_over_rows_plain
+from tinygan.ops.cpu.weight_norm import normalise, normalise_plain, sums_of_products
 from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
-from tinygan.threads import thread_count, use_all_cores
+from tinygan.rng import rng_for
+from tinygan.runtime.threads import thread_count, use_all_cores
 
 SHAPES = [(1, 1), (7, 3), (5, 4, 6, 3), (2, 3, 130)]
 
@@ -38,7 +38,7 @@ def small_blocks_on_threads(request, monkeypatch):
 
 
 def random(*shape: int, purpose: str = "x") -> np.ndarray:
-    return stream(0, purpose).standard_normal(shape)
+    return rng_for(0, purpose).standard_normal(shape)
 
 
 def assert_same(actual, expected):
@@ -56,7 +56,7 @@ def assert_same(actual, expected):
 def test_rectifier(shape, slope, shift):
     C = shape[-1]
     x, dy = random(*shape), random(*shape, purpose="dy")
-    slope = 0.2 if slope == "number" else stream(0, "slope").random(C)
+    slope = 0.2 if slope == "number" else rng_for(0, "slope").random(C)
     shift = 0.0 if shift == "number" else random(C, purpose="shift")
     x.flat[0] = shift if np.ndim(shift) == 0 else shift[0]  # one value right at the bend: above it
     assert_same(rectify(x, slope, shift), rectify_plain(x, slope, shift))
@@ -120,7 +120,7 @@ def test_products(sizes):
 
 
 def test_rmsprop():
-    from tinygan.backend import open_backend
+    from tinygan.device import open_backend
 
     parameters = Parameters({"w": (7, 11)}, open_backend("cpu", "float64"))
     grads, optimiser = parameters.zeros_like(), RMSProp(parameters)

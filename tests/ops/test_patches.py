@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinygan.ops.patches import Window, fold, unfold
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 # window, image (N, H, W, C), positions (H', W') counted by hand
 WINDOWS = {
@@ -22,7 +22,7 @@ every_window = pytest.mark.parametrize(("window", "shape", "positions"), WINDOWS
 
 
 def random(shape: tuple[int, ...], purpose: str) -> np.ndarray:
-    return stream(0, purpose).standard_normal(shape)
+    return rng_for(0, purpose).standard_normal(shape)
 
 
 def unfold_by_loops(image: np.ndarray, window: Window, positions: tuple[int, int]) -> np.ndarray:

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import Sequential
 from tinygan.layers.base import Backward
 from tinygan.losses import binary_cross_entropy
 from tinygan.models import dcgan, resnet
 from tinygan.parameters import Parameters
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training.player import Player
 
 # Relative to the largest element of each array. Sums of thousands of products round to some 1e-14 (float64) or 1e-5
@@ -32,7 +32,7 @@ def players(values: dict[str, np.ndarray], norm: str, precision: str) -> tuple[P
         networks = dcgan.generator(size, code_size, features, norm), dcgan.discriminator(size, features, norm)
     result = []
     for which, network in zip("GD", networks, strict=True):
-        player = Player(network, stream(0, "overwritten"), open_backend("cpu", precision))
+        player = Player(network, rng_for(0, "overwritten"), open_backend("cpu", precision))
         player.parameters.load(part(values, f"{which}."))
         player.buffers.load(part(values, f"{which}_buffers."))
         result.append(player)

@@ -7,11 +7,11 @@ import pytest
 
 from tests.oracle.compare import part
 from tests.oracle.test_pytorch_oracle import stored
-from tinygan.backend import open_backend
-from tinygan.evaluation.reconstruction import Search, join, reconstruct
+from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
-from tinygan.streams import stream
+from tinygan.reconstruction import Search, join, reconstruct
+from tinygan.rng import rng_for
 
 IMAGES = 5
 
@@ -23,7 +23,7 @@ def test_the_losses_are_those_of_pytorch(norm, precision, steps):
     values = stored(norm)
     size, code_size = values["reals"].shape[2:4], values["codes"].shape[-1]
     network, backend = generator(size, code_size, 4, norm), open_backend("cpu", precision)
-    parameters, buffers = initialise(network, stream(0, "overwritten"), backend)
+    parameters, buffers = initialise(network, rng_for(0, "overwritten"), backend)
     parameters.load(part(values, "G."))
     buffers.load(part(values, "G_buffers."))
     targets = values["reals"].reshape(-1, *values["reals"].shape[2:])[:IMAGES]

@@ -5,7 +5,7 @@ import pytest
 
 from tinygan import data
 from tinygan.data.imageset import ImageSet
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training.options import Options
 
 # In place of the DCGAN: two levels, G's inner one of two blocks, so that G and D differ.
@@ -17,7 +17,7 @@ def tiny_data(monkeypatch):
     """Every data set is 48 random images of the wanted size."""
 
     def load(dataset, data_dir, size, crop):
-        images = stream(0, "test images").integers(0, 256, (48, *size, 3)).astype(np.uint8)
+        images = rng_for(0, "test images").integers(0, 256, (48, *size, 3)).astype(np.uint8)
         return ImageSet(dataset, images, None, "random images")
 
     monkeypatch.setattr(data, "load", load)

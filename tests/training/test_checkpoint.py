@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.errors import NonFiniteError, TinyganError
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Progress

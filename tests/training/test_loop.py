@@ -7,12 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tinygan import threads
-from tinygan.backend import open_backend
 from tinygan.data.split import split
+from tinygan.device import open_backend
 from tinygan.errors import NonFiniteError, UsageError
-from tinygan.streams import stream
-from tinygan.threads import release_scratch
+from tinygan.rng import rng_for
+from tinygan.runtime import threads
+from tinygan.runtime.threads import release_scratch
 from tinygan.training import checkpoint, dryrun, loop, session
 from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
@@ -111,7 +111,7 @@ def test_what_an_iteration_is_fed(tiny_options):
     assert abs(many.mean()) < 0.0152
     assert abs(many.var() - 1) < 0.0214
     assert preview_codes(options).shape == (100, 5)
-    images = stream(0, "bytes").integers(0, 256, (2, 3, 4, 3)).astype(np.uint8)
+    images = rng_for(0, "bytes").integers(0, 256, (2, 3, 4, 3)).astype(np.uint8)
     real = to_unit_range(images, open_backend("cpu"))
     assert real.dtype == np.float32
     np.testing.assert_array_equal(np.rint(real * 255), images)

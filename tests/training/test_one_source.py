@@ -8,10 +8,10 @@ import pytest
 import train
 from tests.gpu import emulator
 from tests.training.conftest import TINY_RESNET
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.gpu import products
 from tinygan.models.norms import NORMS
+from tinygan.ops.cuda import matmul as products
 from tinygan.training import checkpoint
 from tinygan.training.options import Options, flag, show
 

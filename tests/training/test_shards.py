@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from tests.liverun import run_script, start_training
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.models.dcgan import NORMS
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training import checkpoint, session, shards
 from tinygan.training import options as training_options
 from tinygan.training.loop import Trainer
 from tinygan.training.session import build_game
-from tinygan.training.shards import sharded_step, training_team
+from tinygan.training.shards import sharded_step, training_workers
 from tinygan.training.step import SCHEDULES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -27,15 +27,15 @@ STEPS = 3
 @pytest.fixture
 def processes(monkeypatch):
     """A function that has every batch shared among so many."""
-    return lambda count: monkeypatch.setattr(shards, "team_size", lambda images, device: count)
+    return lambda count: monkeypatch.setattr(shards, "worker_count", lambda images, device: count)
 
 
 def trained(options, codes, real):
     """Losses of some steps, and everything that the players hold after them."""
     game = build_game(options, open_backend("cpu", "float64"))
-    with training_team(game, real.shape) as team:
+    with training_workers(game, real.shape) as workers:
         losses = [
-            sharded_step(team, options.schedule, real, codes[k], options.learning_rate) for k in range(len(codes))
+            sharded_step(workers, options.schedule, real, codes[k], options.learning_rate) for k in range(len(codes))
         ]
     stores = [store.flat for player in game[:2] for store in player.stores().values()]
     gradients = [store.flat for player in game[:2] for store in player.all_gradients]
@@ -48,7 +48,7 @@ def trained(options, codes, real):
 def test_shards_of_a_batch_learn_what_the_batch_does(tiny_options, processes, norm, schedule, count):
     """7 images do not divide evenly. In float64, so that only a wrong formula could show."""
     options = tiny_options(norm=norm, schedule=schedule, precision="float64", code_size=5)
-    rng = stream(1, "shards test")
+    rng = rng_for(1, "shards test")
     real = rng.random((7, *options.image_size, 3))
     codes = rng.standard_normal((STEPS, SCHEDULES[schedule].code_batches, 7, 5))
     processes(1)
@@ -138,6 +138,6 @@ def test_another_process_that_is_killed_is_one_line_and_loses_nothing(tmp_path):
 
 
 def test_large_images_are_left_to_threads(monkeypatch):
-    monkeypatch.setattr(shards, "team_size", lambda images, device: 2)
+    monkeypatch.setattr(shards, "worker_count", lambda images, device: 2)
     assert shards.process_count((32, 32, 32, 3), "cpu") == 2
     assert shards.process_count((32, 160, 160, 3), "cpu") == 1

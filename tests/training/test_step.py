@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import BatchNorm
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.dcgan import NORMS
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training import step
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES, alternating_step, shared_step
@@ -21,7 +21,7 @@ def make(tiny_options):
 
     def build(norm, loss="bce"):
         options = tiny_options(norm=norm, loss=loss, precision="float64")
-        rng = stream(1, "step test")
+        rng = rng_for(1, "step test")
         real = rng.random((7, *options.image_size, 3))
         return build_game(options, open_backend("cpu", "float64")), real, rng.standard_normal((2, 7, options.code_size))
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.data.transform import Size, centre
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 AUGMENTATIONS = ("flip", "crop")
 
@@ -82,7 +82,7 @@ class BatchSource:
         rows = np.concatenate([self._epoch(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)])
         corners = np.broadcast_to(centre(self.images.shape[1:3], self.size), (self.batch_size, 2))
         # All are drawn, used or not: mirroring does not change where the windows are.
-        chance = stream(self.seed, "augmentation", iteration).random((self.batch_size, 3))
+        chance = rng_for(self.seed, "augmentation", iteration).random((self.batch_size, 3))
         if "crop" in self.augment:
             places = np.subtract(self.images.shape[1:3], self.size) + 1
             corners = (chance[:, 1:] * places).astype(np.int64)
@@ -100,5 +100,5 @@ class BatchSource:
 
     def _epoch(self, epoch: int) -> np.ndarray:
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, stream(self.seed, "order", int(epoch)).permutation(self.indices)
+            self._order = epoch, rng_for(self.seed, "order", int(epoch)).permutation(self.indices)
         return self._order[1]

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.backend import Array, Backend
+from tinygan.array import Array
 from tinygan.data.batches import BatchSource
+from tinygan.device import Backend
 
 SHARE = 0.5  # of the free memory that the set may take: the networks come later
 UPLOAD_BYTES = 64 << 20

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 RUNNING_TEST_IMAGES = 200  # the paper's two sizes
 FINAL_TEST_IMAGES = 2000
@@ -56,7 +56,7 @@ def split(
         raise ValueError(f"cannot split {count} images")
     # Sorting raw words instead of Generator.permutation: NumPy promises that a bit generator's words never change,
     # but not how a permutation is made of them, and this one must be the same in ten years.
-    words = stream(seed, "split").bit_generator.random_raw(count)
+    words = rng_for(seed, "split").bit_generator.random_raw(count)
     order = np.argsort(words, kind="stable").astype(np.int64)
     if partition is not None:
         of = [order[partition[order] == code] for code in range(3)]

@@ -10,12 +10,12 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from tinygan.errors import TinyganError
-from tinygan.evaluation.reconstruction import Reconstruction, Search, join, reconstruct, summary, usual_batch
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
-from tinygan.streams import stream
-from tinygan.team import Team, team_size
+from tinygan.reconstruction import Reconstruction, Search, join, reconstruct, summary, usual_batch
+from tinygan.rng import rng_for
+from tinygan.runtime.workers import WorkerGroup, worker_count
 
 SHOWN = 50  # pairs of target and reconstruction in the picture
 
@@ -64,13 +64,13 @@ def reconstruction_test(
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 
     with (
-        Team(run.game, team_size(batch_size, run.backend.device)) as team,
+        WorkerGroup(run.game, worker_count(batch_size, run.backend.device)) as workers,
         tqdm(total=len(targets), initial=len(losses), unit="image", desc=f"{which_set} test", disable=None) as bar,
     ):
         while len(losses) < len(targets):
             started = time.monotonic()
             rows = slice(len(losses), len(losses) + batch_size)
-            found = _search(run, targets, rows, search, team)
+            found = _search(run, targets, rows, search, workers)
             codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
             seconds += time.monotonic() - started
             metadata = {"identity": json.dumps(identity), "seconds": repr(seconds)}
@@ -87,15 +87,17 @@ def reconstruction_test(
     return file
 
 
-def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search, team: Team) -> Reconstruction:
+def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search, workers: WorkerGroup) -> Reconstruction:
     """One batch; random starts are drawn for the whole set, so that they do not depend on the batches."""
     shape = len(targets), run.options.code_size
 
     def random_codes(restart: int) -> np.ndarray:
-        return stream(0, "restart codes", restart).standard_normal(shape)[rows]
+        return rng_for(0, "restart codes", restart).standard_normal(shape)[rows]
 
     batch = targets[rows]
-    batches = reconstruct(run.generator, batch, shape[1], search, run.backend, max(1, len(batch)), random_codes, team)
+    batches = reconstruct(
+        run.generator, batch, shape[1], search, run.backend, max(1, len(batch)), random_codes, workers
+    )
     return join(list(batches))
 
 

@@ -10,7 +10,7 @@ from tinygan.errors import TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import grid, save_grid
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 WALK_STEPS = 10  # images from one end to the other
 WALK_ROWS = 8
@@ -71,7 +71,7 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool) -> Path
 
 def random_ends(run: TrainedRun, seed: int) -> np.ndarray:
     """Random codes to walk between, (R + 1, Z)."""
-    return stream(seed, "walk codes").standard_normal((WALK_ROWS + 1, run.options.code_size))
+    return rng_for(seed, "walk codes").standard_normal((WALK_ROWS + 1, run.options.code_size))
 
 
 def arc(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:

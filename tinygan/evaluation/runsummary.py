@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.errors import TinyganError
-from tinygan.evaluation.reconstruction import Search
+from tinygan.reconstruction import Search
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Losses
 

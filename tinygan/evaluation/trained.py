@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.backend import Backend, open_backend, why_no_gpu
 from tinygan.data.imageset import ImageSet
+from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError
 from tinygan.images import to_uint8
 from tinygan.layers import Layer
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 from tinygan.training import checkpoint
 from tinygan.training.options import Options
 from tinygan.training.runfolder import RunFolder
@@ -67,7 +67,7 @@ class TrainedRun:
     def samples(self, count: int, seed: int) -> Iterator[np.ndarray]:
         """``count`` images of random codes in batches; image k depends on (seed, k) only, not on ``count``."""
         for first in range(0, count, SAMPLE_BATCH):
-            codes = stream(seed, "sample codes", first).standard_normal((SAMPLE_BATCH, self.options.code_size))
+            codes = rng_for(seed, "sample codes", first).standard_normal((SAMPLE_BATCH, self.options.code_size))
             yield self.generate(codes)[: count - first]
 
 

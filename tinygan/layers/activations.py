@@ -10,11 +10,11 @@ At the bend itself x counts as above it: slope 1.
 
 import numpy as np
 
-from tinygan.backend import Array, array_module, on_gpu
-from tinygan.gpu.sigmoid import sigmoid_backward, sigmoid_forward
+from tinygan.array import Array, array_module, on_gpu
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.rectifier import rectify, rectify_backward
+from tinygan.ops.cpu.rectify import rectify, rectify_backward
+from tinygan.ops.cuda.sigmoid import sigmoid_backward, sigmoid_forward
 
 INITIAL_SLOPE = 0.25
 LEAKY_SLOPE = 0.2

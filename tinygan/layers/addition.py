@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tinygan.backend import Array, array_module
+from tinygan.array import Array, array_module
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.sums import sum_over_rows
-from tinygan.ops.unit_norm import normalise
+from tinygan.ops.cpu.sums import sum_over_rows
+from tinygan.ops.cpu.weight_norm import normalise
 
 # Inside the root: where both weights are 0 the sum is divided by 1e-8, as in the paper's ResNet code; beside weights of
 # size 1 it is rounded away, so that a block that starts as its shortcut is exactly that.

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.backend import Array, Backend, open_backend
+from tinygan.array import Array
+from tinygan.device import Backend, open_backend
 from tinygan.init import Initialiser
 from tinygan.parameters import Parameters
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tinygan import meeting
-from tinygan.backend import Array, array_module
+from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.standardise import moments, standardise, standardise_backward, standardise_sums
+from tinygan.ops.cpu.batch_norm import moments, standardise, standardise_backward, standardise_sums
+from tinygan.runtime import collectives
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
@@ -70,7 +70,7 @@ class BatchNorm(Layer):
 
         Of several processes one sees to it, for all.
         """
-        if meeting.rank():
+        if collectives.rank():
             return
         for running, batch in ((self.running_mean, mean), (self.running_var, var)):
             running += MOMENTUM * (batch - running)
@@ -84,9 +84,9 @@ def _of_all_shards(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
 
     With mₖ, vₖ, Mₖ of shard k: mean = Σ Mₖ·mₖ/M, var = Σ Mₖ·(vₖ + (mₖ − mean)²)/M, M = Σ Mₖ.
     """
-    if meeting.size() == 1:
+    if collectives.size() == 1:
         return mean, var, M
-    given = meeting.gather(np.concatenate([mean, var, [M]]))
+    given = collectives.all_gather(np.concatenate([mean, var, [M]]))
     means, variances = np.split(given[:, :-1], 2, axis=1)
     counts = given[:, -1]
     M = counts.sum()
@@ -96,7 +96,7 @@ def _of_all_shards(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
 
 def _sums_of_all_shards(*sums: Array) -> list[Array]:
     """Each array summed over all processes."""
-    if meeting.size() == 1:
+    if collectives.size() == 1:
         return list(sums)
-    whole = meeting.gather(np.concatenate(sums)).sum(axis=0).astype(sums[0].dtype)
+    whole = collectives.all_gather(np.concatenate(sums)).sum(axis=0).astype(sums[0].dtype)
     return np.split(whole, len(sums))

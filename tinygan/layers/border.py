@@ -1,6 +1,6 @@
 """Add and take away a border of pixels: each is the adjoint of the other."""
 
-from tinygan.backend import Array
+from tinygan.array import Array
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.ops.patches import zero_pad
 

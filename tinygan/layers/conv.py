@@ -5,17 +5,17 @@ transposed convolution is the adjoint of that map with the same kernel array, y 
 is the input gradient of the other, and both are the same three products of :class:`PatchCorrelation`.
 """
 
-from tinygan.backend import Array, on_gpu
-from tinygan.gpu.correlation import CorrelationOnGpu
-from tinygan.layers.linear import BilinearBackward, InputGradient, Weighted
-from tinygan.ops.cores import correlation_on_cores
+from tinygan.array import Array, on_gpu
+from tinygan.layers.linear import BilinearBackward, BilinearLayer, InputGradient
+from tinygan.ops.cpu.correlate import correlation_on_cores
+from tinygan.ops.cuda.correlate import CorrelationOnGpu
 from tinygan.ops.patches import PatchCorrelation, Window
-from tinygan.threads import together
+from tinygan.runtime.threads import batched_tasks
 
 Size = int | tuple[int, int]
 
 
-class Conv2d(Weighted):
+class Conv2d(BilinearLayer):
     """Cross-correlation with a kernel, as every deep-learning library calls convolution.
 
     y[n,i,j,o] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,o] + b[o] over u, v, c, with
@@ -30,26 +30,26 @@ class Conv2d(Weighted):
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
 
-    def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. Kept for it: the patches U(x)."""
-        form = _correlation(self.window, x.shape, self.out, x)
-        with together():
+        form = _correlation(self.window, x.shape, self.out_channels, x)
+        with batched_tasks():
             patches, kernel = form.image(x), form.kernel(w)
         y = form.to_map(patches, kernel, b)
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
             rows = form.map(dy)
-            with together():
+            with batched_tasks():
                 dx = form.to_image(rows, kernel) if need_dx else None
                 dw = form.to_kernel(patches, rows) if need_dw else None
             return dx, dw
 
         return y, backward
 
-    def fixed_product(
+    def apply_frozen_weight(
         self, x: Array, w: Array, b: Array | None, kernels: dict[int, Array]
     ) -> tuple[Array, InputGradient]:
-        form = _correlation(self.window, x.shape, self.out, x)
+        form = _correlation(self.window, x.shape, self.out_channels, x)
         kernel = _kernel(form, w, kernels)
         return form.image_to_map(x, kernel, b), lambda dy: form.map_to_image(dy, kernel)
 
@@ -57,7 +57,7 @@ class Conv2d(Weighted):
         return f"Conv2d {_window_text(self.window)}"
 
 
-class ConvTranspose2d(Weighted):
+class ConvTranspose2d(BilinearLayer):
     """The adjoint of a convolution: every input pixel paints its kernel, scaled, into the output.
 
     y[n, i·stride + u − pad, j·stride + v − pad, o] = Σ x[n,i,j,c]·w[u,v,o,c] + b[o] over all i, u, j, v, c that meet
@@ -71,25 +71,25 @@ class ConvTranspose2d(Weighted):
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_out, c_in), output_axis=2, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
         # With stride s an output pixel meets one in s² of the taps (notes A3).
-        self.norm_factor = 1.0 / (self.window.stride[0] * self.window.stride[1])
+        self.tap_share = 1.0 / (self.window.stride[0] * self.window.stride[1])
 
-    def product(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, BilinearBackward]:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         form = self._form(x)
-        with together():
+        with batched_tasks():
             rows, kernel = form.map(x), form.kernel(w)
         y = form.to_image(rows, kernel, b)
 
         def backward(dy: Array, need_dx: bool, need_dw: bool) -> tuple[Array | None, Array | None]:
             patches = form.image(dy)
-            with together():
+            with batched_tasks():
                 dx = form.to_map(patches, kernel) if need_dx else None
                 dw = form.to_kernel(patches, rows) if need_dw else None
             return dx, dw
 
         return y, backward
 
-    def fixed_product(
+    def apply_frozen_weight(
         self, x: Array, w: Array, b: Array | None, kernels: dict[int, Array]
     ) -> tuple[Array, InputGradient]:
         form = self._form(x)
@@ -98,7 +98,7 @@ class ConvTranspose2d(Weighted):
 
     def _form(self, x: Array) -> PatchCorrelation:
         N, H, W, c_in = x.shape
-        return _correlation(self.window, (N, *self.window.image_size((H, W)), self.out), c_in, x)
+        return _correlation(self.window, (N, *self.window.image_size((H, W)), self.out_channels), c_in, x)
 
     def __repr__(self) -> str:
         return f"ConvTranspose2d {_window_text(self.window)}"

@@ -8,11 +8,11 @@ the layer before it. A kernel is brought only once into the form that its produc
 from copy import copy
 from functools import singledispatch
 
-from tinygan.backend import Array, array_module
+from tinygan.array import Array, array_module
 from tinygan.layers.addition import Addition
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.layers.batchnorm import EPSILON, BatchNorm
-from tinygan.layers.linear import Weighted
+from tinygan.layers.linear import BilinearLayer
 from tinygan.layers.sequential import Sequential
 from tinygan.layers.weightnorm import WeightNorm
 
@@ -20,13 +20,13 @@ from tinygan.layers.weightnorm import WeightNorm
 class Frozen(Layer):
     """y = f(x, w) + b with the weighted layer's f and given arrays w and b; has no parameters, and dx only."""
 
-    def __init__(self, layer: Weighted, w: Array, b: Array | None):
+    def __init__(self, layer: BilinearLayer, w: Array, b: Array | None):
         super().__init__()
         self.layer, self.w, self.b = layer, w, b
         self._kernels: dict[int, Array] = {}
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        y, input_gradient = self.layer.fixed_product(x, self.w, self.b, self._kernels)
+        y, input_gradient = self.layer.apply_frozen_weight(x, self.w, self.b, self._kernels)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             return input_gradient(dy) if need_dx else None
@@ -35,7 +35,7 @@ class Frozen(Layer):
 
     def followed_by(self, a: Array, b: Array) -> "Frozen":
         """a·y + b as one layer; a and b (out,)."""
-        return Frozen(self.layer, self.w * self.layer.per_output(a), b if self.b is None else a * self.b + b)
+        return Frozen(self.layer, self.w * self.layer.per_channel(a), b if self.b is None else a * self.b + b)
 
 
 @singledispatch
@@ -48,7 +48,7 @@ def frozen(layer: Layer) -> Layer:
 
 
 @frozen.register
-def _(layer: Weighted) -> Layer:
+def _(layer: BilinearLayer) -> Layer:
     return Frozen(layer, layer.w, layer.b)
 
 

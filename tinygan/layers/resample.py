@@ -3,7 +3,7 @@
 Both are written with the same two maps: the sum of every 2×2 block, and a 2×2 block of every pixel.
 """
 
-from tinygan.backend import Array, array_module
+from tinygan.array import Array, array_module
 from tinygan.layers.base import Backward, Gradients, Layer
 
 

@@ -1,9 +1,9 @@
 """A line through every value: one learned per channel, or one fixed for all."""
 
-from tinygan.backend import Array
+from tinygan.array import Array
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.sums import sum_over_rows
+from tinygan.ops.cpu.sums import sum_over_rows
 
 
 class ScaleShift(Layer):

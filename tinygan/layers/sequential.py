@@ -1,6 +1,6 @@
 """Layers in a row, and the change of shape between them."""
 
-from tinygan.backend import Array
+from tinygan.array import Array
 from tinygan.layers.base import Backward, Gradients, Layer
 
 

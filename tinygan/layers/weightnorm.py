@@ -1,11 +1,11 @@
 """Weight normalisation: every output unit sees a weight vector of length one (paper, section on WN; notes A3)."""
 
-from tinygan.backend import Array
+from tinygan.array import Array
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.layers.linear import Weighted
-from tinygan.ops.sums import sum_over_rows
-from tinygan.ops.unit_norm import Accumulate, normalise, sums_of_products
+from tinygan.layers.linear import BilinearLayer
+from tinygan.ops.cpu.sums import sum_over_rows
+from tinygan.ops.cpu.weight_norm import Accumulate, normalise, sums_of_products
 
 EPSILON = 1e-6  # inside the root, as in the paper's DCGAN code
 
@@ -23,7 +23,7 @@ class WeightNorm(Layer):
     Source: paper, definition of the strict and affine layers; notes A1, A3.
     """
 
-    def __init__(self, inner: Weighted, affine: bool = False, epsilon: float = EPSILON):
+    def __init__(self, inner: BilinearLayer, affine: bool = False, epsilon: float = EPSILON):
         super().__init__()
         self.inner = inner
         self.affine = affine
@@ -31,18 +31,18 @@ class WeightNorm(Layer):
         shape, init = inner.parameter_specs["w"]
         self.parameter("w", shape, init)
         if affine:
-            self.parameter("scale", (inner.out,), constant(1.0))
-            self.parameter("bias", (inner.out,), constant(0.0))
+            self.parameter("scale", (inner.out_channels,), constant(1.0))
+            self.parameter("bias", (inner.out_channels,), constant(0.0))
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         v, accumulate = self.direction()
-        y, product_backward = self.inner.product(x, *self.weight_and_bias(v))
+        y, product_backward = self.inner.apply_weight(x, *self.weight_and_bias(v))
         direction = v if self.affine else None  # what is not needed any more is not kept
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, du = product_backward(dy, need_dx, grads is not None)  # u = γ·v
             if grads is not None:
-                accumulate(du * self.inner.per_output(self.scale) if self.affine else du, grads[self.path("w")])
+                accumulate(du * self.inner.per_channel(self.scale) if self.affine else du, grads[self.path("w")])
                 if self.affine:
                     grads[self.path("scale")] += sums_of_products(du, direction, self.inner.output_axis)
                     grads[self.path("bias")] += sum_over_rows(dy)
@@ -51,12 +51,12 @@ class WeightNorm(Layer):
         return y, backward
 
     def direction(self) -> tuple[Array, Accumulate]:
-        """v, and what takes its gradient back to w (:func:`~tinygan.ops.unit_norm.normalise`)."""
-        return normalise(self.w, self.inner.output_axis, self.inner.norm_factor, self.epsilon)
+        """v, and what takes its gradient back to w (:func:`~tinygan.ops.cpu.weight_norm.normalise`)."""
+        return normalise(self.w, self.inner.output_axis, self.inner.tap_share, self.epsilon)
 
     def weight_and_bias(self, v: Array) -> tuple[Array, Array | None]:
         """What the inner layer computes with: γ·v and β, or v alone."""
-        return (v * self.inner.per_output(self.scale), self.bias) if self.affine else (v, None)
+        return (v * self.inner.per_channel(self.scale), self.bias) if self.affine else (v, None)
 
     def __repr__(self) -> str:
         return f"{'affine' if self.affine else 'strict'} weight norm of {self.inner!r}"

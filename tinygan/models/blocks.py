@@ -15,7 +15,7 @@ from tinygan.layers import (
     ScaleShift,
     Sequential,
 )
-from tinygan.layers.linear import Weighted
+from tinygan.layers.linear import BilinearLayer
 from tinygan.models.norms import activation, addition, batch_norm, weighted
 
 Extra = tuple[int, int]  # padding beyond 1, (vertical, horizontal) pixels
@@ -121,9 +121,9 @@ class UpBlock(Sequential):
         return self.text
 
 
-def _layer(name: str, layer: Weighted, norm: str, has_batch_norm: bool = True) -> dict[str, Layer]:
+def _layer(name: str, layer: BilinearLayer, norm: str, has_batch_norm: bool = True) -> dict[str, Layer]:
     """``layer`` under ``norm``, and batch norm behind it in ``bn``, by their names."""
-    return {name: weighted(layer, norm)} | (batch_norm(name, layer.out, norm) if has_batch_norm else {})
+    return {name: weighted(layer, norm)} | (batch_norm(name, layer.out_channels, norm) if has_batch_norm else {})
 
 
 def _pad(extra: Extra) -> tuple[int, int]:

@@ -10,13 +10,13 @@ The networks say where the exceptions are: layers without batch norm, and affine
 
 from tinygan.errors import UsageError
 from tinygan.layers import Addition, BatchNorm, Layer, PReLU, TPReLU, WeightNorm, WeightNormalisedAddition
-from tinygan.layers.linear import Weighted
+from tinygan.layers.linear import BilinearLayer
 
 NORMS = ("none", "bn", "wn", "wn-affine")
 FIRST_LAYER_FACTOR = 0.01  # initial bound of G's first layer under weight norm, relative to the others (notes A3)
 
 
-def weighted(layer: Weighted, norm: str, affine: bool = False) -> Layer:
+def weighted(layer: BilinearLayer, norm: str, affine: bool = False) -> Layer:
     """``layer`` as it is, or under weight norm: strict or affine in ``wn``, always affine in ``wn-affine``.
 
     Raises:

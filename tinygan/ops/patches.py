@@ -15,7 +15,7 @@ of the CPU (``cores.py``) and of the GPU (``gpu/correlation.py``), have the same
 
 from typing import NamedTuple
 
-from tinygan.backend import Array, array_module
+from tinygan.array import Array, array_module
 
 
 class Window(NamedTuple):

@@ -4,10 +4,10 @@ import tracemalloc
 
 import numpy as np
 
-from tinygan import threads
-from tinygan.backend import open_backend
+from tinygan.device import open_backend
 from tinygan.layers import Layer
-from tinygan.ops.cores import forms_of_larger_batches
+from tinygan.ops.cpu.correlate import forms_of_larger_batches
+from tinygan.runtime import threads
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, flag, show
 from tinygan.training.player import Player

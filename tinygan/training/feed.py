@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tinygan.backend import Array, Backend
-from tinygan.streams import stream
+from tinygan.array import Array
+from tinygan.device import Backend
+from tinygan.rng import rng_for
 from tinygan.training.options import Options
 
 PREVIEW_COUNT = 100
@@ -11,14 +12,14 @@ PREVIEW_COUNT = 100
 
 def latent_codes(options: Options, iteration: int, batches: int) -> np.ndarray:
     """Standard normal codes of iteration 1, 2, …, (batches, N, Z)."""
-    return stream(options.seed, "latent codes", iteration).standard_normal(
+    return rng_for(options.seed, "latent codes", iteration).standard_normal(
         (batches, options.batch_size, options.code_size)
     )
 
 
 def preview_codes(options: Options) -> np.ndarray:
     """The codes of the sample grids, (100, Z): the same for the whole run."""
-    return stream(options.seed, "preview codes").standard_normal((PREVIEW_COUNT, options.code_size))
+    return rng_for(options.seed, "preview codes").standard_normal((PREVIEW_COUNT, options.code_size))
 
 
 def to_unit_range(images: np.ndarray, backend: Backend) -> Array:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.data.devicebatches import ResidentSource
-from tinygan.gpu.batch import gather_images
-from tinygan.gpu.graph import Replay
-from tinygan.gpu.inputs import Inputs
-from tinygan.gpu.losses import record_losses
+from tinygan.ops.cuda.gather import gather_images
+from tinygan.ops.cuda.losses import record_losses
+from tinygan.runtime.graph import Replay
+from tinygan.runtime.graph_inputs import Inputs
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
@@ -30,14 +30,14 @@ def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None])
 
 
 def eager_iteration(session: Session, losses: LossLog) -> Iteration:
-    """Operation by operation, by all members of the session's team: what the CPU does."""
+    """Operation by operation, by all members of the session's workers: what the CPU does."""
     options, backend = session.options, session.backend
     schedule = SCHEDULES[options.schedule]
 
     def iterate(number: int, learning_rate: float) -> None:
         real = to_unit_range(session.source.batch(number), backend)
         codes = backend.to_device(latent_codes(options, number, schedule.code_batches))
-        losses.add(sharded_step(session.team, options.schedule, real, codes, learning_rate))
+        losses.add(sharded_step(session.workers, options.schedule, real, codes, learning_rate))
 
     return iterate
 

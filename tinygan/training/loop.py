@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.errors import NonFiniteError, Stopped
-from tinygan.evaluation.reconstruction import Search, join, reconstruct, summary, usual_batch
 from tinygan.images import save_grid
+from tinygan.reconstruction import Search, join, reconstruct, summary, usual_batch
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Best
@@ -18,7 +18,7 @@ from tinygan.training.iteration import iteration_of
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
-from tinygan.training.shards import training_team
+from tinygan.training.shards import training_workers
 from tinygan.training.status import Status
 
 GRID_COUNT = 100  # images in a grid of the running test
@@ -43,12 +43,12 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
-        alone, batch_shape = self.session.team, (self.options.batch_size, *self.options.image_size, 3)
+        alone, batch_shape = self.session.workers, (self.options.batch_size, *self.options.image_size, 3)
         try:
-            with training_team(self.session.game, batch_shape) as self.session.team:
+            with training_workers(self.session.game, batch_shape) as self.session.workers:
                 self._run()
         finally:
-            self.session.team = alone
+            self.session.workers = alone
             self.session.folder.unlock()
 
     def _run(self) -> None:
@@ -143,7 +143,7 @@ class Trainer:
             Search(),
             self.backend,
             usual_batch(self.test_images.shape[1:], self.backend.device),
-            team=self.session.team,
+            workers=self.session.workers,
         )
         result = join(list(batches))
         figures = summary(result)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinygan.backend import Backend
+from tinygan.device import Backend
 from tinygan.errors import NonFiniteError
 from tinygan.training.step import Losses
 

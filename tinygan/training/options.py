@@ -4,10 +4,10 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinygan.backend import DEVICES, PRECISIONS
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
+from tinygan.device import DEVICES, PRECISIONS
 from tinygan.errors import UsageError
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS

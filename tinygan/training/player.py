@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from tinygan import meeting
-from tinygan.backend import Array, Backend
+from tinygan.array import Array
+from tinygan.device import Backend
 from tinygan.layers import Layer, initialise
-from tinygan.ops.blocks import for_each_block
+from tinygan.ops.cpu.blocks import for_each_block
 from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
+from tinygan.runtime import collectives
 
 
 class Player:
@@ -31,7 +32,7 @@ class Player:
     @property
     def gradients(self) -> Parameters:
         """Where this process's backward passes accumulate; :meth:`update` uses them up."""
-        return self.all_gradients[meeting.rank()]
+        return self.all_gradients[collectives.rank()]
 
     def make_room(self, members: int) -> None:
         """Have gradients for this many processes."""
@@ -43,11 +44,11 @@ class Player:
 
         Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
         """
-        meeting.wait()
-        part = meeting.part(self.parameters.flat.size)
-        _add_up([gradients.flat[part] for gradients in self.all_gradients[: meeting.size()]])
+        collectives.barrier()
+        part = collectives.own_part(self.parameters.flat.size)
+        _add_up([gradients.flat[part] for gradients in self.all_gradients[: collectives.size()]])
         self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
-        meeting.wait()
+        collectives.barrier()
         for layer in self.network.walk():
             layer.project()  # by all of them, to the same values
 

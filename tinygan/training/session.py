@@ -11,16 +11,16 @@ import numpy as np
 
 import tinygan
 from tinygan import data
-from tinygan.backend import Backend, open_backend
 from tinygan.data.batches import BatchSource
 from tinygan.data.devicebatches import open_source
 from tinygan.data.imageset import ImageSet
+from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
 from tinygan.files import write_atomically
 from tinygan.layers import Layer
 from tinygan.models import dcgan, resnet
-from tinygan.streams import stream
-from tinygan.team import Team
+from tinygan.rng import rng_for
+from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
 from tinygan.training.options import Options
@@ -34,7 +34,7 @@ class Session:
     """What the training loop needs: options, device, the game, the images in their order, the folder, the progress.
 
     Attributes:
-        team: who computes the iterations: this process alone until the loop runs.
+        workers: who computes the iterations: this process alone until the loop runs.
     """
 
     options: Options
@@ -47,7 +47,7 @@ class Session:
     progress: Progress
 
     def __post_init__(self) -> None:
-        self.team = Team(self.game, 1)
+        self.workers = WorkerGroup(self.game, 1)
 
 
 def start(options: Options, command: list[str]) -> Session:
@@ -119,8 +119,8 @@ def build_game(options: Options, backend: Backend) -> Game:
     """G and D with initial weights drawn from the seed, the same on every device and in every precision."""
     G, D = build_networks(options)
     return Game(
-        Player(G, stream(options.seed, "initial generator"), backend),
-        Player(D, stream(options.seed, "initial discriminator"), backend),
+        Player(G, rng_for(options.seed, "initial generator"), backend),
+        Player(D, rng_for(options.seed, "initial discriminator"), backend),
         options.loss,
     )
 

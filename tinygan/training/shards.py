@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from tinygan.backend import Array
-from tinygan.meeting import shares
-from tinygan.team import Team, team_size
+from tinygan.array import Array
+from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.training.step import SCHEDULES, SMALL, Game, Losses
 
 
@@ -20,27 +20,27 @@ def process_count(batch_shape: tuple[int, ...], device: str) -> int:
     Large images are left to the threads of one: its operations take so long that the interpreter's lock does not
     matter, and what is made of the weights for each pass is held once.
     """
-    return team_size(batch_shape[0], device) if math.prod(batch_shape) <= SMALL else 1
+    return worker_count(batch_shape[0], device) if math.prod(batch_shape) <= SMALL else 1
 
 
-def training_team(game: Game, batch_shape: tuple[int, ...]) -> Team:
+def training_workers(game: Game, batch_shape: tuple[int, ...]) -> WorkerGroup:
     """The processes that train ``game``, as it is now, on batches of this shape."""
     size = process_count(batch_shape, game.generator.parameters.backend.device)
     for player in (game.generator, game.discriminator):
         player.make_room(size)
-    return Team(game, size)
+    return WorkerGroup(game, size)
 
 
-def sharded_step(team: Team, schedule: str, real: Array, codes: Array, learning_rate: float) -> Losses:
+def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array, learning_rate: float) -> Losses:
     """One step of the schedule by the whole team; arguments and result as in ``step.py``.
 
     The sums are taken in the order of the shards: as many processes give the same bits each time.
     """
     N = len(real)
-    shards = shares(N, team.size)
+    shards = split_evenly(N, workers.size)
     arguments = [(schedule, (s.stop - s.start) / N, real[s], codes[:, s], learning_rate) for s in shards]
-    parts = team.run(_step_on_shard, arguments)
-    return parts[0] if team.size == 1 else Losses(*np.sum(parts, axis=0))
+    parts = workers.run(_step_on_shard, arguments)
+    return parts[0] if workers.size == 1 else Losses(*np.sum(parts, axis=0))
 
 
 def _step_on_shard(game: Game, schedule: str, share: float, real: Array, codes: Array, learning_rate: float) -> Losses:

@@ -12,7 +12,7 @@ serves D's loss and G's (:func:`_learn_and_pass_on`).
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tinygan.backend import Array, array_module
+from tinygan.array import Array, array_module
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.training.player import Player
 

@@ -38,7 +38,7 @@ def test_one_direction_is_scipys_distance(monkeypatch):
     assert swd.distance(a[:, None], b[:, None], seed=0) == pytest.approx(expected, rel=1e-5)
     monkeypatch.setattr(swd, "REPEATS", 1)
     rows = np.random.default_rng(1).normal(size=(2, 200, 5)).astype(np.float32)
-    directions = swd.stream(4, "sliced wasserstein directions").standard_normal((swd.DIRECTIONS, 5))
+    directions = swd.rng_for(4, "sliced wasserstein directions").standard_normal((swd.DIRECTIONS, 5))
     directions /= np.sqrt((directions**2).sum(1))[:, None]
     expected = np.mean([wasserstein_distance(rows[0] @ u, rows[1] @ u) for u in directions])
     assert swd.distance(rows[0], rows[1], seed=4) == pytest.approx(expected, rel=1e-5)

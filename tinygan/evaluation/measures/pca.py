@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.evaluation.measures.inputs import blocks, check
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 COMPONENTS = 64
 OVERSAMPLING = 16
@@ -46,7 +46,7 @@ def fit(images: np.ndarray, components: int = COMPONENTS, seed: int = 0) -> Whit
     size = images[0].size
     mean = (sum(block.sum(0, dtype=np.float64) for block in blocks(images)) / len(images)).ravel().astype(np.float32)
     width = min(components + OVERSAMPLING, size)
-    basis = stream(seed, "pca start").standard_normal((size, width), np.float32)
+    basis = rng_for(seed, "pca start").standard_normal((size, width), np.float32)
     for _ in range(ITERATIONS):
         basis = np.linalg.qr(sum(rows.T @ (rows @ basis) for rows in (_rows(b, mean) for b in blocks(images))))[0]
     gram = sum(part.T @ part for part in (_rows(b, mean) @ basis for b in blocks(images))).astype(np.float64)

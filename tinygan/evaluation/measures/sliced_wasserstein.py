@@ -14,7 +14,7 @@ import numpy as np
 
 from tinygan.evaluation.measures import filters
 from tinygan.evaluation.measures.inputs import BLOCK, blocks, check_pair
-from tinygan.streams import stream
+from tinygan.rng import rng_for
 
 PATCH = 7  # pixels
 PATCHES_PER_IMAGE = 128
@@ -62,7 +62,7 @@ def descriptors(images: np.ndarray, seed: int) -> list[np.ndarray]:
         pyramid = filters.laplacian_pyramid(block.astype(np.float32), levels)
         for level, band in enumerate(pyramid):
             windows = np.lib.stride_tricks.sliding_window_view(band, (PATCH, PATCH), axis=(1, 2))
-            corners = stream(seed, f"sliced wasserstein patches {level}", number).random((2, last - first))
+            corners = rng_for(seed, f"sliced wasserstein patches {level}", number).random((2, last - first))
             y, x = (corners.T * windows.shape[1:3]).astype(int).T
             found[level][first:last] = windows[owners[first:last] - number * BLOCK, y, x].transpose(0, 2, 3, 1)
     return found
@@ -84,7 +84,7 @@ def distance(a: np.ndarray, b: np.ndarray, seed: int) -> float:
     """
     total = 0.0
     for repeat in range(REPEATS):
-        directions = stream(seed, "sliced wasserstein directions", repeat).standard_normal((DIRECTIONS, a.shape[1]))
+        directions = rng_for(seed, "sliced wasserstein directions", repeat).standard_normal((DIRECTIONS, a.shape[1]))
         directions = (directions / np.linalg.norm(directions, axis=1, keepdims=True)).astype(np.float32)
         for few in np.split(directions, 8):  # sorting rows that stay in the cache
             total += float(np.abs(np.sort(few @ a.T) - np.sort(few @ b.T)).mean(dtype=np.float64)) / 8

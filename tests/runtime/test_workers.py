@@ -1,0 +1,243 @@
+"""Processes side by side: they meet, they agree, and none is left behind."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinygan.errors import TinyganError
+from tinygan.runtime import collectives, threads
+from tinygan.runtime.collectives import shared_zeros, split_evenly
+from tinygan.runtime.workers import FEWEST_IMAGES, WorkerGroup, worker_count
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+
+
+@pytest.fixture(params=[2, 3])
+def size(request):
+    return request.param
+
+
+@pytest.fixture
+def make(size):
+    """A function from a context to a workers of ``size`` that is closed after the test."""
+    teams = []
+
+    def build(context=None):
+        teams.append(WorkerGroup(context, size))
+        return teams[-1]
+
+    yield build
+    for workers in teams:
+        workers.close()
+        for helper in workers.helpers:
+            helper.close(at_once=True)
+
+
+# What members do; a member finds a function by its name.
+
+
+def describe(context, argument):
+    return context, argument, os.getpid(), collectives.rank(), collectives.size()
+
+
+def meet(board, rounds):
+    """Write, meet, read what all wrote, meet; a member that runs ahead or lags behind would see another round's."""
+    seen = []
+    for number in range(rounds):
+        time.sleep(0.0005 * ((number + collectives.rank()) % 3))
+        board[collectives.rank()] = number
+        collectives.barrier()
+        seen.append(board.copy())
+        collectives.barrier()
+    return seen
+
+
+def exchange(_, rounds):
+    seen = []
+    for number in range(rounds):
+        time.sleep(0.0005 * ((number + collectives.rank()) % 3))
+        seen.append(collectives.all_gather(np.array([collectives.rank(), number], np.float32)))
+    return np.array(seen)
+
+
+def fail_in(_, where, how):
+    if collectives.rank() == where:
+        if how == "raise":
+            raise ValueError("no good")
+        os.kill(os.getpid(), signal.SIGKILL)
+    collectives.barrier()  # for one that will not come
+
+
+def lay_out_too_much(_):
+    collectives.all_gather(np.zeros(collectives.ROOM + 1))
+
+
+def handlers(_):
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)], threads.thread_count()
+
+
+def open_files(_):
+    return [int(name) for name in os.listdir("/proc/self/fd")]
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_every_member_gets_the_context_and_its_arguments(make, size):
+    workers = make({"kept": 1})
+    answers = workers.run(describe, [(k,) for k in range(size)])
+    assert [answer[:2] for answer in answers] == [({"kept": 1}, k) for k in range(size)]
+    assert answers[0][2] == os.getpid()
+    assert len({answer[2] for answer in answers}) == size
+    assert [answer[3:] for answer in answers] == [(k, size) for k in range(size)]
+    assert (collectives.rank(), collectives.size()) == (0, 1)  # outside of it this process is alone again
+
+
+def test_fewer_arguments_than_members(make, size):
+    assert len(make().run(describe, [(0,)] * (size - 1))) == size - 1
+
+
+def test_all_wait_for_all(make, size):
+    board = shared_zeros(size, np.float64)
+    for seen in make(board).run(meet, [(30,)] * size):
+        np.testing.assert_array_equal(seen, np.repeat(np.arange(30)[:, None], size, axis=1))
+
+
+def test_all_get_what_all_gave_in_the_order_of_ranks(make, size):
+    expected = [[(rank, number) for rank in range(size)] for number in range(30)]
+    for seen in make().run(exchange, [(30,)] * size):
+        np.testing.assert_array_equal(seen, expected)
+
+
+def test_what_all_gave_is_there_until_the_slowest_has_read_it(make, size, monkeypatch):
+    wait = collectives.Collective.barrier
+
+    def linger(self):
+        wait(self)
+        time.sleep(0.005 * self.rank)  # before it reads; the others are at the next round already
+
+    monkeypatch.setattr(collectives.Collective, "barrier", linger)
+    expected = [[(rank, number) for rank in range(size)] for number in range(10)]
+    for seen in make().run(exchange, [(10,)] * size):
+        np.testing.assert_array_equal(seen, expected)
+
+
+def test_alone_everything_returns_at_once():
+    collectives.barrier()
+    np.testing.assert_array_equal(collectives.all_gather(np.array([1.5, 2])), [[1.5, 2]])
+    assert collectives.own_part(7) == slice(0, 7)
+    assert WorkerGroup("context", 1).run(describe, [("argument",)]) == [("context", "argument", os.getpid(), 0, 1)]
+
+
+@pytest.mark.parametrize(("count", "parts"), [(0, 2), (1, 3), (7, 3), (32, 5)])
+def test_shares_are_even_and_leave_nothing_out(count, parts):
+    found = split_evenly(count, parts)
+    sizes = [share.stop - share.start for share in found]
+    assert [k for share in found for k in range(count)[share]] == list(range(count))
+    assert len(found) == parts
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("where", [0, 1])
+def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, where, monkeypatch):
+    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    workers = make()
+    pids = [helper.pid for helper in workers.helpers]
+    with pytest.raises(ValueError if where == 0 else RuntimeError, match="no good"):
+        workers.run(fail_in, [(where, "raise")] * size)
+    assert not any(map(alive, pids))
+
+
+def test_a_member_that_is_killed_is_one_clear_line(make, size, monkeypatch):
+    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    workers = make()
+    pids = [helper.pid for helper in workers.helpers]
+    with pytest.raises(TinyganError, match=r"ended \(by signal 9\).*memory.*--batch-size"):
+        workers.run(fail_in, [(size - 1, "kill")] * size)
+    assert not any(map(alive, pids))
+
+
+def test_a_member_that_died_between_two_runs_is_noticed(make, size):
+    workers = make()
+    os.kill(workers.helpers[-1].pid, signal.SIGKILL)
+    with pytest.raises(TinyganError, match="ended"):
+        workers.run(describe, [(0,)] * size)
+
+
+def test_no_room_for_a_process_is_one_clear_line(monkeypatch, size):
+    fork, forked = os.fork, []
+
+    def fork_once():
+        if forked:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        forked.append(fork())
+        return forked[0]
+
+    if size == 2:
+        forked.append(None)
+    monkeypatch.setattr(os, "fork", fork_once)
+    with pytest.raises(TinyganError, match=r"no further process .*temporarily unavailable.*OMP_NUM_THREADS=1"):
+        WorkerGroup(None, size)
+    assert not any(alive(pid) for pid in forked if pid)
+
+
+def test_closing_ends_all(size):
+    with WorkerGroup(None, size) as workers:
+        pids = [helper.pid for helper in workers.helpers]
+        assert all(map(alive, pids))
+    assert not any(map(alive, pids))
+
+
+def test_members_ignore_signals_and_share_the_cores(make, size, monkeypatch):
+    monkeypatch.setattr(threads, "core_count", lambda: 7)
+    for found, thread_count in make().run(handlers, [()] * size)[1:]:
+        assert found == [signal.SIG_IGN] * 2
+        assert thread_count == 7 // size
+
+
+def test_members_hold_no_files_open(make, size, tmp_path):
+    with open(tmp_path / "held", "w") as held:
+        workers = make()
+        for files in workers.run(open_files, [()] * size)[1:]:
+            assert held.fileno() not in files
+
+
+def test_too_much_for_the_board(make, size):
+    with pytest.raises((ValueError, RuntimeError), match="too many for the buffer"):
+        make().run(lay_out_too_much, [()] * size)
+
+
+def test_members_end_with_the_first_whatever_they_do():
+    """The process that formed the workers is killed while another member is at work: that one must not stay."""
+    code = "import time; from tinygan.runtime.workers import WorkerGroup; helper = WorkerGroup(60, 2).helpers[0]; "
+    code += "helper.send((time.sleep, ())); print(helper.pid, flush=True); time.sleep(60)"  # its context: 60 seconds
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
+        member = int(first.stdout.readline())
+        time.sleep(0.2)
+        assert alive(member)
+        first.kill()
+    until = time.monotonic() + 5
+    while alive(member) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive(member)
+
+
+def test_how_many_processes_a_batch_is_shared_among(monkeypatch):
+    monkeypatch.setattr(threads, "core_count", lambda: 4)
+    assert worker_count(4 * FEWEST_IMAGES, "cpu") == 4
+    assert worker_count(2 * FEWEST_IMAGES + 1, "cpu") == 2
+    assert worker_count(1, "cpu") == 1
+    assert worker_count(100, "gpu") == 1
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert worker_count(100, "cpu") == 1

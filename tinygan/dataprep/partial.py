@@ -1,0 +1,180 @@
+"""A packed set while it is being made: what is finished is on the disk, and is found again after a stop or a crash."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.data.packed import (
+    DESCRIPTION,
+    HEADER_BYTES,
+    IMAGES,
+    LABELS,
+    NAMES,
+    PREVIEW,
+    TRAIN,
+    UNFINISHED,
+    header,
+)
+from tinygan.data.transform import Size
+from tinygan.errors import TinyganError
+from tinygan.files import FolderLock, write_atomically
+
+JOURNAL = "journal.json"
+
+
+class PartialPack:
+    """The folder ``out/unfinished``: images so far, and a journal that says how far that is.
+
+    The images' file only grows, and the journal is replaced after the images that it speaks of are on the disk; so
+    after a crash at any moment the journal's word is good, and what lies behind it in the file is cut off.
+
+    Attributes:
+        folder: for this and for whatever a source needs until the end.
+        done: items of the source that are decoded or skipped.
+        rows: images written.
+        skipped: [item number, reason] of the others.
+        notes: how many images were converted in what way.
+    """
+
+    def __init__(self, out: Path, size: Size, keep: tuple[str, ...] = ()):
+        self.out, self.size = Path(out), size
+        self.folder = self.out / UNFINISHED
+        self.done = self.rows = 0
+        self.skipped: list[list] = []
+        self.notes: Counter[str] = Counter()
+        self.job: dict = {}
+        self._images = None
+        self._enter(keep)
+
+    def _enter(self, keep: tuple[str, ...]) -> None:
+        """Make the folder, or find it; refuse one that holds something else.
+
+        Args:
+            keep: names that may be there besides, such as the archive to be packed.
+        """
+        out = self.out
+        try:
+            self._made = not out.exists()
+            if (out / DESCRIPTION).exists():
+                raise TinyganError(
+                    f"--out {out} holds a packed set already (see data_prep.py info {out}): choose another folder"
+                )
+            out.mkdir(parents=True, exist_ok=True)
+            ours = {UNFINISHED, *keep}
+            if self.folder.is_dir():  # these may have taken their places just before a crash
+                ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN}
+            foreign = sorted({path.name for path in out.iterdir()} - ours)
+            if foreign:
+                raise TinyganError(f"--out {out} is not empty (it holds {foreign[0]}): choose a new folder")
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise TinyganError(f"--out {out} cannot be made ({error.strerror}); choose another folder") from error
+        self._lock = FolderLock(self.folder)
+        self._lock.acquire(f"--out {out} is being prepared by another process: wait for it or stop it")
+
+    def open(self, job: dict) -> None:
+        """Begin, or go on if the folder holds the same job.
+
+        Args:
+            job: everything that decides what the images will be.
+
+        Raises:
+            TinyganError: images of another job are there.
+        """
+        self.job = job
+        path = self.folder / IMAGES
+        if (self.out / IMAGES).exists():  # a crash after the file was finished, before the description was written
+            os.replace(self.out / IMAGES, path)
+        journal = self._read_journal()
+        if journal and journal["job"] != job:
+            different = sorted(name for name in job if journal["job"].get(name) != job[name])
+            raise TinyganError(
+                f"--out {self.out} holds an unfinished preparation with another {' and '.join(different)}: give the "
+                "same command again to finish it, or delete the folder to start anew"
+            )
+        if journal and path.exists() and path.stat().st_size >= self._length(journal["rows"]):
+            self.done, self.rows, self.skipped = journal["done"], journal["rows"], journal["skipped"]
+            self.notes = Counter(journal["notes"])
+        try:
+            mode = "r+b" if path.exists() else "w+b"
+            self._images = open(path, mode, buffering=0)  # noqa: SIM115 - closed by close()
+            self._images.truncate(self._length(self.rows))
+            self._images.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def append(self, images: np.ndarray, items: int, skipped: list[tuple[int, str]], notes: Counter[str]) -> None:
+        """Add a block: its images (n, H, W, 3), out of ``items`` items, with what was skipped and converted.
+
+        Raises:
+            TinyganError: it cannot be written; what is in the journal stays.
+        """
+        content = memoryview(images.reshape(-1))
+        try:
+            while content:  # without a buffer, a write may take a part
+                content = content[self._images.write(content) :]
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        self.skipped += [[self.done + number, why] for number, why in skipped]
+        self.notes += notes
+        self.done += items
+        self.rows += len(images)
+
+    def save(self) -> None:
+        """Put everything so far on the disk, then say so in the journal; without an image there is nothing to keep."""
+        if not self.rows:
+            return
+        try:
+            os.fsync(self._images.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        journal = {"job": self.job, "done": self.done, "rows": self.rows, "skipped": self.skipped, "notes": self.notes}
+        write_atomically(self.folder / JOURNAL, json.dumps(journal).encode())
+
+    def finish_images(self) -> Path:
+        """Write the header, so that the images' file is whole, and return its path."""
+        try:
+            self._images.seek(0)
+            self._images.write(header((self.rows, *self.size, 3)))
+            os.fsync(self._images.fileno())
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return self.folder / IMAGES
+
+    def remove(self) -> None:
+        """Delete the folder: all that is worth keeping lies beside it."""
+        self._images.close()
+        shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Close the file; where no image is kept in it, leave nothing behind."""
+        if self._images:
+            self._images.close()
+        if not (self.folder / JOURNAL).exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if self._made and not any(self.out.iterdir()):
+                self.out.rmdir()
+        self._lock.release()
+
+    def _length(self, rows: int) -> int:
+        return HEADER_BYTES + rows * self.size[0] * self.size[1] * 3
+
+    def _read_journal(self) -> dict | None:
+        path = self.folder / JOURNAL
+        try:
+            journal = json.loads(path.read_bytes())
+            return {name: journal[name] for name in ("job", "done", "rows", "skipped", "notes")}
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise TinyganError(f"{path} is damaged ({error}); delete {self.out} to start anew") from error
+
+    def _cannot_write(self, error: OSError) -> TinyganError:
+        return TinyganError(
+            f"cannot write {self.folder / IMAGES}: {error.strerror}; what is finished is kept: free some space and "
+            "give the same command again"
+        )

@@ -1,0 +1,114 @@
+"""Make a packed set from a source: once, in parallel, safely."""
+
+import shutil
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import PIL
+
+from tinygan.dataprep.finish import PackOptions, finish, skipped_images
+from tinygan.dataprep.partial import PartialPack
+from tinygan.dataprep.partition import read_partition
+from tinygan.dataprep.progress import Progress
+from tinygan.dataprep.sources import Listing, Source
+from tinygan.dataprep.workers import decoded_blocks
+from tinygan.errors import Stopped, TinyganError, UsageError
+from tinygan.signals import StopRequest
+
+SAVE_SECONDS = 5.0  # between two journals: what a crash may cost
+
+
+def prepare(source: Source, wishes: PackOptions, out: Path, processes: int, keep: tuple[str, ...] = ()) -> dict:
+    """Pack ``source`` into the folder ``out`` and return what ``dataset.json`` says of it.
+
+    Stopped by a signal, a crash or a full disk, it keeps what is finished, and the same call goes on from there. The
+    result is the same, whatever the number of processes and stops.
+
+    Args:
+        keep: names of files that may lie in ``out`` already.
+
+    Raises:
+        TinyganError: the source or ``out`` is not usable, or too many images are not.
+        UsageError: the partition does not fit the images.
+        Stopped: a signal came.
+    """
+    out = Path(out)
+    if source.path.is_dir() and out.resolve().is_relative_to(source.path.resolve()) and not keep:
+        raise UsageError(f"--out {out} lies in the source {source.path}: choose a folder elsewhere")
+    unfinished = PartialPack(out, wishes.size, keep)
+    try:
+        listing = source.list(unfinished.folder)
+        partition = read_partition(wishes.partition, listing.items) if wishes.partition else None
+        unfinished.open(_job(source, wishes, listing))
+        if unfinished.rows:
+            print(f"{unfinished.rows} images are finished already; going on from there", file=sys.stderr)
+        _check_space(out, wishes, len(listing.items) - unfinished.rows)
+        _decode(source, wishes, listing, unfinished, processes)
+        return finish(source, wishes, listing, unfinished, partition)
+    finally:
+        unfinished.close()
+
+
+def _job(source: Source, wishes: PackOptions, listing: Listing) -> dict:
+    """What must be the same for finished images to be of use."""
+    return {
+        "source": f"{source.path.resolve()} {listing.fingerprint}",
+        "--image-size": list(wishes.size),
+        "--crop-size": list(wishes.crop) if wishes.crop else None,
+        "Pillow": PIL.__version__,
+    }
+
+
+def _check_space(out: Path, wishes: PackOptions, images: int) -> None:
+    needed, free = images * wishes.size[0] * wishes.size[1] * 3, shutil.disk_usage(out).free
+    if needed > free:
+        raise TinyganError(
+            f"--out {out}: {images} images need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; free some "
+            "space or choose another disk"
+        )
+
+
+def _decode(source: Source, wishes: PackOptions, listing: Listing, unfinished: PartialPack, processes: int) -> None:
+    """Decode what is not yet decoded; the journal is saved now and then, and whenever this ends."""
+    total = len(listing.items) + len(listing.skipped)
+    blocks = decoded_blocks(source, listing.items, unfinished.done, wishes.size, wishes.crop, processes)
+    limit = int(round(wishes.max_skipped * total, 6))
+    _limit_skipped(listing, unfinished, limit)
+    saved = time.monotonic()
+    with StopRequest() as stop, Progress(unfinished.done, len(listing.items)) as progress:
+        try:
+            for block in blocks:
+                unfinished.append(block.images, block.items, block.skipped, block.notes)
+                progress.advance(block.items)
+                _limit_skipped(listing, unfinished, limit)
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    unfinished.save()
+                    saved = time.monotonic()
+                if stop.number is not None:
+                    break
+        except BaseException:
+            with suppress(TinyganError):  # on a full disk the journal of before stays
+                unfinished.save()
+            raise
+        finally:
+            blocks.close()
+    unfinished.save()
+    if stop.number is not None:
+        raise Stopped(
+            f"stopped by {signal.Signals(stop.number).name}: {unfinished.done} of {len(listing.items)} images are "
+            "finished and kept; give the same command again to go on",
+            stop.number,
+        )
+
+
+def _limit_skipped(listing: Listing, unfinished: PartialPack, limit: int) -> None:
+    count = len(listing.skipped) + len(unfinished.skipped)
+    if count > limit:
+        name, why = skipped_images(listing, unfinished)[0]
+        raise TinyganError(
+            f"more than {limit} of {len(listing.items) + len(listing.skipped)} images cannot be used, the first: "
+            f"{name}: {why}; repair or remove them, or raise --max-skipped"
+        )

@@ -1,0 +1,66 @@
+"""Where images to be packed come from: a folder, a zip archive, an LSUN database, CIFAR-10.
+
+A source is listed once, in the process that was started; then any number of processes read items through readers of
+their own. It is pickled to them, so it holds paths and no open files.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+Item = str | bytes  # what a source calls one of its images
+Read = Callable[[Item], bytes | np.ndarray]  # an image file's bytes, or pixels uint8 (H, W, 3)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Everything a source holds, in the order in which it will be packed.
+
+    Attributes:
+        items: the images' names, each once.
+        fingerprint: ``sha256:<hex>`` of the source's state: another one means that it is not what it was.
+        labels: int64, one per item, or None.
+        classes: what the labels mean, in their order.
+        skipped: (name, reason) of images that are there but will not be read.
+        left_out: one phrase each about files that are no images.
+    """
+
+    items: Sequence[Item]
+    fingerprint: str
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] = ()
+    skipped: list[tuple[Item, str]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+class Source(Protocol):
+    """What :func:`tinygan.dataprep.prepare.prepare` packs.
+
+    Attributes:
+        path: of the folder or file.
+        own_process: reading can end the reading process (an unsound C library on a damaged file), so it is never done
+            in the process that was started.
+    """
+
+    path: Path
+    own_process: bool
+
+    def list(self, scratch: Path) -> Listing:
+        """What there is; the folder ``scratch`` is for files that are needed until the preparation is finished.
+
+        Raises:
+            TinyganError: there is nothing, or it is damaged: one line naming file and remedy.
+        """
+
+    def reader(self) -> AbstractContextManager[Read]:
+        """A function from an item to its content; it raises whatever it meets if the item cannot be read."""
+
+
+def printable(item: Item) -> str:
+    """An item's name as one line of text: what no terminal prints, and the backslash, is written as an escape."""
+    text = item.decode("latin1") if isinstance(item, bytes) else item
+    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)

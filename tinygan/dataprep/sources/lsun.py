@@ -1,0 +1,130 @@
+"""An LSUN class as it is published: an LMDB from keys to encoded images (Yu et al. 2015, arXiv 1506.03365).
+
+The LMDB library trusts a database's every byte, and a damaged one can crash the process that reads it. So it is only
+ever opened in worker processes, one environment in each and none across a fork.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.dataprep.sources import Listing, Read
+from tinygan.errors import TinyganError
+from tinygan.files import write_atomically
+
+KEYS, KEYS_STATE = "keys.npy", "keys.json"  # the list of keys, and what it is the list of
+CHUNK = 65_536  # keys gathered at once
+LONGEST_KEY = 511  # bytes, LMDB's own limit
+
+
+@dataclass(frozen=True)
+class LmdbSource:
+    """The values of the database in the folder ``path``, in the order of their keys."""
+
+    path: Path
+    own_process = True
+
+    def list(self, scratch: Path) -> Listing:
+        """The keys, kept in ``scratch`` with the database's size and number of entries: listing millions takes minutes.
+
+        Raises:
+            TinyganError: the package lmdb is missing, or the database is damaged or empty.
+        """
+        from tinygan.dataprep.workers import pool
+
+        require_lmdb()
+        try:
+            with pool(1) as submit:
+                state = submit(list_keys, self.path, scratch).result()
+        except BrokenProcessPool as error:
+            raise damaged(self.path, "its reader crashed") from error
+        digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()
+        return Listing(np.asarray(np.load(scratch / KEYS, mmap_mode="r", allow_pickle=False)), f"sha256:{digest}")
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """From a key to the encoded image."""
+        with open_database(self.path) as (_, transaction):
+
+            def read(key: bytes) -> bytes:
+                value = transaction.get(key)
+                if value is None:
+                    raise ValueError("the database has lost this key")
+                return value
+
+            yield read
+
+
+def require_lmdb() -> None:
+    """Raise TinyganError if the optional package is not there."""
+    if importlib.util.find_spec("lmdb") is None:
+        raise TinyganError("LSUN's database needs the package lmdb: in tinygan's folder run pip install -e '.[lsun]'")
+
+
+@contextmanager
+def open_database(path: Path) -> Iterator[tuple]:
+    """The environment and a read transaction: nothing is locked, written or read ahead.
+
+    Raises:
+        TinyganError: it is no LMDB, or parts of the file are missing (reading those would end the process).
+    """
+    import lmdb
+
+    try:
+        environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False, create=False)
+    except lmdb.Error as error:
+        raise damaged(path, error) from error
+    with environment:
+        length = os.path.getsize(path / "data.mdb")
+        expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+        if length < expected:
+            raise damaged(path, f"{length} of {expected} bytes are there")
+        try:
+            with environment.begin(buffers=False) as transaction:
+                yield environment, transaction
+        except lmdb.Error as error:
+            raise damaged(path, error) from error
+
+
+def list_keys(path: Path, scratch: Path) -> list:
+    """Write all keys as an array of bytes, unless they are there; returns what the list belongs to."""
+    with open_database(path) as (environment, transaction):
+        entries = environment.stat()["entries"]
+        state = [entries, os.path.getsize(path / "data.mdb")]
+        known = scratch / KEYS_STATE
+        if known.exists() and json.loads(known.read_bytes())[:2] == state:
+            return json.loads(known.read_bytes())
+        chunks, chunk, last, digest = [], [], b"", hashlib.sha256()
+        for key in transaction.cursor().iternext(keys=True, values=False):
+            # A damaged tree can lead round in circles.
+            if not last < key or len(key) > LONGEST_KEY or key.endswith(b"\0"):
+                raise damaged(path, "its keys are out of order")
+            last = key
+            digest.update(len(key).to_bytes(2, "little") + key)
+            chunk.append(key)
+            if len(chunk) == CHUNK:
+                chunks.append(np.array(chunk))
+                chunk = []
+        chunks += [np.array(chunk)] if chunk else []
+    if sum(map(len, chunks)) != entries or not entries:
+        raise damaged(path, f"{sum(map(len, chunks))} images are there, {entries} should be")
+    write_atomically(scratch / KEYS, lambda file: np.save(file, np.concatenate(chunks)))
+    state.append(digest.hexdigest())
+    write_atomically(known, json.dumps(state).encode())
+    return state
+
+
+def damaged(path: Path, what: object) -> TinyganError:
+    """The line for a database that cannot be read."""
+    return TinyganError(
+        f"{path} is no whole LSUN database ({' '.join(str(what).split())}); get or unpack it again, or name a folder "
+        "of exported images"
+    )

@@ -1,0 +1,117 @@
+"""A zip archive of image files, read member by member: nothing is unpacked, so no path in it is ever created."""
+
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from tinygan.data.decode import LARGEST_FILE
+from tinygan.data.download import is_web_page
+from tinygan.data.folder import EXTENSIONS
+from tinygan.dataprep.sources import Listing, Read, printable
+from tinygan.dataprep.sources.files import classes_of, describe_others
+from tinygan.errors import TinyganError
+
+LARGEST_RATIO = 1100  # deflate cannot shrink more than 1032 times: beyond it the archive lies about a size
+REMEDY = "delete it and get it again, or unpack it and name the folder"
+
+
+@dataclass(frozen=True)
+class ZipSource:
+    """All JPEG, PNG, WebP and BMP members of the archive ``path``, sorted by name.
+
+    Attributes:
+        classes: as in :class:`tinygan.dataprep.sources.files.FolderSource`.
+        md5: of the genuine archives by file name; one of these names with another sum is damaged.
+    """
+
+    path: Path
+    classes: bool = True
+    md5: tuple[tuple[str, str], ...] = ()
+    own_process = False
+
+    def list(self, scratch: Path) -> Listing:
+        """Names of the members; the fingerprint covers names, sizes and check sums of all of them.
+
+        Raises:
+            TinyganError: it is a web page, no zip archive, damaged or not genuine, it has a member whose name leads
+                out of a folder or which is encrypted, or it has no image.
+        """
+        with open(self.path, "rb") as file:
+            if is_web_page(file.read(1024)):
+                raise TinyganError(f"{self.path} is a web page (HTML) saved under an archive's name; {REMEDY}")
+        self._check_md5()
+        with self._open() as archive:
+            members = archive.infolist()
+        names, skipped, others, digest = {}, [], Counter(), hashlib.sha256()
+        for member in members:
+            _refuse_hostile(self.path, member)
+            name = PurePosixPath(member.filename)
+            if member.is_dir() or any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
+                continue
+            digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\0".encode(errors="surrogateescape"))
+            if name.suffix.lower() not in EXTENSIONS:
+                others[name.suffix.lower() or "without extension"] += 1
+            elif str(name) in names:
+                skipped.append((str(name), "second member of this name"))
+            elif stat.S_ISLNK(member.external_attr >> 16):
+                skipped.append((str(name), "symbolic link"))
+            elif member.file_size > LARGEST_RATIO * max(1, member.compress_size):
+                skipped.append((str(name), f"claims to unpack to {member.file_size} bytes"))
+            else:
+                names[str(name)] = member
+        if not names:
+            raise TinyganError(f"no images in {self.path}: looked for members named *{' '.join(EXTENSIONS)}")
+        ordered = sorted(names)
+        labels, classes = classes_of(ordered) if self.classes else (None, ())
+        left_out = describe_others(others) if others else []
+        return Listing(ordered, f"sha256:{digest.hexdigest()}", labels, classes, sorted(skipped), left_out)
+
+    @contextmanager
+    def reader(self) -> Iterator[Read]:
+        """From a name to the member's bytes; ``zipfile`` checks each against its CRC."""
+        with self._open() as archive:
+            members = {}
+            for member in archive.infolist():
+                members.setdefault(str(PurePosixPath(member.filename)), member)
+
+            def read(name: str) -> bytes:
+                with archive.open(members[name]) as file:
+                    return file.read(LARGEST_FILE + 1)
+
+            yield read
+
+    def _open(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, zlib.error) as error:
+            raise TinyganError(f"{self.path} is no readable zip archive ({error}); {REMEDY}") from error
+
+    def _check_md5(self) -> None:
+        expected = dict(self.md5).get(self.path.name)
+        if expected is None:
+            return
+        with open(self.path, "rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        if found != expected:
+            raise TinyganError(
+                f"{self.path} has another MD5 than the published archive of that name ({found}, not {expected}): "
+                f"damaged or not genuine; {REMEDY}"
+            )
+
+
+def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
+    """An archive that was made to write elsewhere is not trusted with anything."""
+    parts = member.filename.replace("\\", "/").split("/")
+    if parts[0] == "" or ".." in parts or ":" in parts[0]:
+        raise TinyganError(
+            f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "
+            "nothing was read; do not use this archive, get it from its original source"
+        )
+    if member.flag_bits & 1:
+        raise TinyganError(f"{path} is encrypted; unpack it with its password and name the folder")

@@ -1,0 +1,162 @@
+"""The only module that knows NumPy from CuPy: the device, its array module ``xp``, precision, and transfers.
+
+Everything else is written once, against ``xp``. CuPy is imported only when a GPU is asked for or looked for, so a
+machine without it never notices.
+"""
+
+import ctypes
+import functools
+import importlib.util
+import os
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinygan.array import Array, array_module
+from tinygan.errors import TinyganError, UsageError
+from tinygan.runtime.collectives import shared_zeros
+from tinygan.runtime.threads import use_all_cores
+
+DEVICES = ("auto", "cpu", "gpu")
+PRECISIONS = {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
+TENSOR_CORES = 80  # the compute capability, times ten, from which on devices multiply in TF32
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A device with its array module and the floating-point type of everything computed on it.
+
+    Attributes:
+        device: ``"cpu"`` or ``"gpu"``.
+        xp: ``numpy`` or ``cupy``.
+        dtype: of parameters and activations.
+        description: one line for people: processor or GPU model.
+    """
+
+    device: str
+    xp: ModuleType
+    dtype: np.dtype
+    description: str
+
+    def to_device(self, host: np.ndarray) -> Array:
+        """Copy a host array to the device as ``dtype`` (no copy where it already is that)."""
+        return self.xp.asarray(host.astype(self.dtype, copy=False))
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """Copy a device array to the host, waiting for it; a NumPy array passes through."""
+        return np.asarray(array) if array_module(array) is np else array.get()
+
+    def zeros(self, count: int) -> Array:
+        """0s that last, (count,): on the CPU, the processes forked from this one will share them."""
+        return shared_zeros(count, self.dtype) if self.xp is np else self.xp.zeros(count, self.dtype)
+
+    def free_memory(self) -> int:
+        """Bytes that nobody uses on the GPU."""
+        return self.xp.cuda.runtime.memGetInfo()[0]
+
+    def page_locked(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Host memory, uint8, that the GPU copies from by itself while the processor does something else."""
+        import cupyx
+
+        return cupyx.empty_pinned(shape, np.uint8)
+
+    def copy_from(self, page_locked: np.ndarray) -> tuple[Array, Any]:
+        """Start a copy to the GPU; the second value's ``synchronize()`` returns when the host memory is free again."""
+        array = self.xp.empty(page_locked.shape, page_locked.dtype)
+        array.set(page_locked)
+        done = self.xp.cuda.Event()
+        done.record()
+        return array, done
+
+
+def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
+    """Choose the device: ``cpu``, ``gpu``, or ``auto`` (the GPU if there is a usable one).
+
+    Precision ``tf32`` stores float32 and lets the GPU's tensor cores round the factors of matrix products to 10 bits
+    of mantissa, as PyTorch does for convolutions; it exists on the GPU only. ``auto`` is ``tf32`` on a GPU that has it
+    and ``float32`` elsewhere. Products in TF32 or not is a setting of the process: the last backend decides.
+
+    On the GPU all work of the calling thread goes to one stream from here on, not the default one: that could not be
+    captured (``gpu/graph.py``).
+
+    Raises:
+        TinyganError: ``gpu`` was asked for and cannot be used, with the reason and the remedy.
+        UsageError: unknown device or precision, or ``tf32`` on the CPU.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
+    dtype = np.dtype(PRECISIONS[precision])
+    obstacle = None if device == "cpu" else why_no_gpu()
+    if device == "gpu" and obstacle:
+        raise TinyganError(f"--device gpu: {obstacle}, or use --device cpu")
+    if device != "cpu" and obstacle is None:
+        return _open_gpu(precision, dtype)
+    if precision == "tf32":
+        raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
+    _reuse_freed_memory()
+    use_all_cores()
+    return Backend("cpu", np, dtype, f"CPU, {os.cpu_count()} cores")
+
+
+def why_no_gpu() -> str | None:
+    """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
+    if importlib.util.find_spec("cupy") is None:
+        return (
+            "CuPy is not installed: in tinygan's folder run pip install -e '.[cuda13]', with an old driver '.[cuda12]'"
+        )
+    try:
+        import cupy
+    except Exception as error:  # a broken CUDA installation raises whatever its loader raises
+        return f"CuPy is installed but does not import ({error}): reinstall it with one of the cuda extras"
+    if cupy.cuda.runtime.driverGetVersion() == 0:
+        return "CuPy finds no NVIDIA driver: install one (nvidia-smi must work)"
+    try:
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return "the NVIDIA driver shows no device: check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        # A product, since cuBLAS is what is missing most often; in float64, since CuPy settles TF32 at the first
+        # product in float32.
+        (cupy.ones((2, 2)) @ cupy.ones((2, 2))).get()
+    except Exception as error:  # cuBLAS or nvrtc missing, driver too old, device busy: the message is CUDA's own
+        return f"the GPU does not work ({error}): check nvidia-smi, the driver's age and the installed cuda extra"
+    return None
+
+
+def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
+    import cupy
+
+    from tinygan.ops.cuda import matmul as products
+
+    if precision == "auto":
+        precision = "tf32" if int(cupy.cuda.Device().compute_capability) >= TENSOR_CORES else "float32"
+    products.tf32 = precision == "tf32"
+    # For what CuPy multiplies itself; it reads this at the process's first product in float32.
+    os.environ["CUPY_TF32"] = "1" if precision == "tf32" else "0"
+    _stream(cupy).use()
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
+    memory = properties["totalGlobalMem"] / 2**30
+    return Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB, {precision}")
+
+
+@functools.cache
+def _stream(cupy: ModuleType) -> Any:
+    """The process's one stream for device work."""
+    return cupy.cuda.Stream(non_blocking=True)
+
+
+def _reuse_freed_memory() -> None:
+    """Have the C library keep freed memory for the next array instead of returning it to the system.
+
+    By default every large array is mapped anew and each of its pages faulted in at first touch, every iteration
+    again: measured, half of a training step's time (docs/design.md). glibc only; elsewhere nothing is changed.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # the names of malloc.h
+            mallopt(M_MMAP_MAX, 0)
+            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

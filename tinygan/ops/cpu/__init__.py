@@ -1,0 +1,1 @@
+"""The operations on the CPU's cores: blocked passes and tiled convolutions."""

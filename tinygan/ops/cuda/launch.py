@@ -1,0 +1,89 @@
+"""CUDA sources compiled once per precision, and launched with one thread per element of work."""
+
+import functools
+from collections.abc import Callable
+from importlib import resources
+from types import ModuleType
+
+import numpy as np
+
+from tinygan.array import Array, array_module
+from tinygan.errors import TinyganError
+
+BLOCK = 256  # threads per block
+COUNTABLE = 2**31  # elements that the kernels' 32-bit indices count with room for one more round of a loop
+REAL = {"float32": "float", "float64": "double"}
+
+
+class Kernels:
+    """The kernels of one source, ``<name>.cu``; an object of it is called with a kernel's name to launch it."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, kernel: str, threads: int, *arguments: Array | float | int) -> None:
+        """Run ``kernel`` with at least ``threads`` threads, on the current stream.
+
+        An int arrives as ``index_t``, a float as REAL, an array as a pointer. The last argument is an array that is
+        written to, and its type is REAL.
+
+        Raises:
+            TinyganError: more elements than 32-bit indices count.
+            ValueError: an array that is not contiguous, or of another type (a defect of the caller).
+        """
+        if threads:
+            blocks = -(-countable(threads) // BLOCK)
+            out = arguments[-1]
+            function = _function(array_module(out), self.name, kernel, out.dtype)
+            function((blocks,), (BLOCK,), tuple(_argument(value, kernel, out.dtype) for value in arguments))
+
+
+def source(name: str) -> str:
+    """The CUDA source ``<name>.cu`` with the prelude in front, and line numbers of the file itself."""
+    folder = resources.files(__package__)
+    prelude, text = ((folder / file).read_text(encoding="utf-8") for file in ("prelude.cuh", f"{name}.cu"))
+    return f'{prelude}\n#line 1 "{name}.cu"\n{text}'
+
+
+def definitions(dtype: np.dtype) -> tuple[str, ...]:
+    """The compiler's options for arrays of ``dtype``."""
+    return (f"-DREAL={REAL[np.dtype(dtype).name]}",)
+
+
+def square_root(values: int) -> int:
+    """√values, rounded: the number of chunks with which both stages of a sum in two stages are equally long."""
+    return max(1, round(values**0.5))
+
+
+def countable(elements: int) -> int:
+    """``elements``, unless the kernels cannot count that far."""
+    if elements >= COUNTABLE:
+        raise TinyganError(
+            f"an array of {elements:,} elements is more than the GPU kernels count ({COUNTABLE - 1:,}): "
+            "use a smaller --batch-size"
+        )
+    return elements
+
+
+@functools.cache
+def _module(xp: ModuleType, name: str, dtype: np.dtype):
+    return xp.RawModule(code=source(name), options=definitions(dtype))
+
+
+@functools.cache
+def _function(xp: ModuleType, name: str, kernel: str, dtype: np.dtype) -> Callable:
+    return _module(xp, name, dtype).get_function(kernel)
+
+
+def _argument(value: Array | float | int, kernel: str, real: np.dtype) -> Array:
+    if isinstance(value, int):
+        return np.uint32(countable(value))
+    if isinstance(value, float):
+        return real.type(value)
+    if not value.flags.c_contiguous:
+        raise ValueError(f"{kernel}: an array of shape {value.shape} is not contiguous")
+    if value.dtype.kind == "f":
+        if value.dtype != real:
+            raise ValueError(f"{kernel}: an array of {value.dtype} among arrays of {real}")
+        countable(value.size)
+    return value

@@ -1,0 +1,48 @@
+"""Weights scaled to length one per output channel, and the gradient of that: the formulas of ``ops/unit_norm.py``."""
+
+import math
+from collections.abc import Callable
+
+from tinygan.array import Array, array_module
+from tinygan.ops.cuda.launch import Kernels, square_root
+
+_kernels = Kernels("weight_norm")
+
+
+def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
+    """v = w/n with n² = k·Σw² + ε per unit of ``axis``; ``accumulate``: total += (dv − k·v·s)/n with s = Σ dv·v."""
+    xp = array_module(w)
+    _, units, inner = _around(w, axis)
+    sums = _chunk_products(w, w, axis)
+    length, v = xp.empty(units, w.dtype), xp.empty_like(w)
+    _kernels("lengths", units, sums, units, sums.shape[1], float(k), float(epsilon), length)
+    _kernels("divide", w.size, w, length, units, inner, w.size, v)
+
+    def accumulate(dv: Array, total: Array) -> None:
+        s = sums_of_products(dv, v, axis)
+        _kernels("add_projected", w.size, dv, v, length, s, float(k), units, inner, w.size, total)
+
+    return v, accumulate
+
+
+def sums_of_products(a: Array, b: Array, axis: int) -> Array:
+    """Σ a·b over every axis but ``axis``."""
+    sums = _chunk_products(a, b, axis)
+    units, chunks = sums.shape
+    out = array_module(a).empty(units, a.dtype)
+    _kernels("totals", units, sums, units, chunks, out)
+    return out
+
+
+def _chunk_products(a: Array, b: Array, axis: int) -> Array:
+    """Σ a·b per unit, still in chunks: (units, chunks)."""
+    outer, units, inner = _around(a, axis)
+    chunks = square_root(outer * inner)
+    sums = array_module(a).empty((units, chunks), a.dtype)
+    _kernels("chunk_products", sums.size, a, b, outer, units, inner, chunks, sums)
+    return sums
+
+
+def _around(w: Array, axis: int) -> tuple[int, int, int]:
+    """Number of values before, along and behind ``axis``."""
+    return math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])

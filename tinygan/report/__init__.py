@@ -1,0 +1,180 @@
+"""The comparison of runs as one HTML page that needs nothing else: no network, no other file.
+
+markup.py builds elements, axes.py and series.py prepare curves.py, pictures.py and tables.py are the other parts; here
+they become a page. report.css and report.js go into it as they are. Without the script everything is readable too: it
+adds the sliders and the values under the pointer.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from tinygan.evaluation.comparison import INCOMPARABLE, show_difference, to_json
+from tinygan.evaluation.runsummary import LOSSES, RunSummary
+from tinygan.files import write_atomically
+from tinygan.report.axes import Axis
+from tinygan.report.curves import plot, run_style
+from tinygan.report.markup import Element, element, page
+from tinygan.report.pictures import final_cards, reconstruction_cards, sample_cards
+from tinygan.report.series import thin
+from tinygan.report.tables import comparison_table, paper_table, settings
+
+TITLE = "Runs compared by reconstruction"
+# Nothing is fetched from anywhere, whatever a file of a run may hold.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+LN2 = float(np.log(2))
+
+
+def write_report(runs: list[RunSummary], path: Path) -> None:
+    """Write the page to ``path``, whole or not at all.
+
+    Raises:
+        TinyganError: there is no run, a picture is damaged, or the file cannot be written.
+    """
+    comparison = to_json(runs)
+    sections = [
+        _section("table", "Comparison", [_notes(comparison), comparison_table(runs, comparison), *_paper()]),
+        _section(
+            "curves",
+            "Curves",
+            [element("p", _HINT, class_="hint scripted-only"), _reconstruction_plot(runs), *_loss_plots(runs)],
+        ),
+        _section("samples", "Samples over time", _samples(runs)),
+        _section("reconstructions", "Targets and reconstructions", _cards(reconstruction_cards(runs))),
+        _section("final", "Final test", _cards(final_cards(runs), _PAIRS)),
+        _section("settings", "Settings", [settings(runs)]),
+    ]
+    sections = [section for section in sections if section is not None]
+    links = [
+        element("li", element("a", section.find("h2").text, href=f"#{section.get('aria-labelledby')}"))
+        for section in sections
+    ]
+    body = element(
+        "body",
+        element("a", "Skip to the comparison", href="#main", class_="skip"),
+        element(
+            "header",
+            element("p", "tinygan report", class_="kicker"),
+            element("h1", TITLE),
+            element("p", summary(comparison), class_="summary"),
+            element("nav", element("ul", links), aria_label="Parts of this page"),
+        ),
+        element("main", sections, id="main"),
+        element("footer", element("p", _MEASURE)),
+        element("script", _asset("report.js")),
+    )
+    write_atomically(path, page(element("html", _head(), body, lang="en")))
+
+
+def summary(comparison: dict) -> str:
+    """The result in a sentence or two."""
+    runs = comparison["runs"]
+    which = "final" if all(run["final"] for run in runs) else "running"
+    best = min(runs, key=lambda run: run[which]["loss"])
+    text = (
+        f"{best['name']} has a {which} reconstruction loss of {best[which]['loss']:.6f} ({best[which]['psnr']:.2f} dB)"
+    )
+    if len(runs) == 1:
+        return text + "."
+    if any(INCOMPARABLE in note for note in comparison["notes"]):
+        return f"{len(runs)} runs, but {INCOMPARABLE}: see the notes."
+    differences = [
+        f"{run['name']} {show_difference(run)}" + (" (final loss)" if run["difference"]["of"] != which else "")
+        for run in runs
+        if run["difference"]
+    ]
+    return f"{text}, the lowest of {len(runs)} runs. Against {comparison['reference']}: {'; '.join(differences)}."
+
+
+def _head() -> Element:
+    return element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"{TITLE} – tinygan"),
+        element("style", _asset("report.css")),
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _section(name: str, title: str, content: list[Element]) -> Element | None:
+    """A part of the page; None if it would be empty."""
+    if not content:
+        return None
+    return element("section", element("h2", title, id=name), content, aria_labelledby=name)
+
+
+def _notes(comparison: dict) -> Element | None:
+    items = [element("li", note, class_="warning" if INCOMPARABLE in note else None) for note in comparison["notes"]]
+    return element("ul", items, class_="notes", aria_label="Notes") if items else None
+
+
+def _paper() -> list[Element]:
+    return [element("h3", "The paper's own figures", class_="group"), paper_table()]
+
+
+def _reconstruction_plot(runs: list[RunSummary]) -> Element:
+    series = []
+    for index, run in enumerate(runs):
+        iterations = np.array([test.iteration for test in run.tests], float)
+        losses = np.array([test.loss for test in run.tests])
+        series.append(thin(run.name, run_style(index), iterations, losses))
+    y = Axis.around(np.concatenate([one.y for one in series]))
+    caption = "The running test's loss on the same held-out images; lower is better."
+    x = Axis(0, max(one.x[-1] for one in series))
+    title = "Running reconstruction loss"
+    return plot("curve-reconstruction", title, caption, series, x, y, "squared error per value", decimals=6)
+
+
+def _loss_plots(runs: list[RunSummary]) -> list[Element]:
+    """A plot of D's and G's losses for each run that has logged any, each on its own scale."""
+    plots = []
+    for index, run in enumerate(runs):
+        iterations = run.losses["iteration"]
+        if not len(iterations):
+            continue
+        series = [thin(name, f"loss-{name}", iterations, run.losses[name]) for name in LOSSES]
+        x, y = Axis(0, iterations[-1]), Axis(0, max(1.0, 1.05 * max(one.y.max() for one in series)))
+        block = series[0].block
+        caption = f"Means of {block} log lines; shaded: their lowest to highest." if block > 1 else None
+        title = f"Losses of {run.name}"
+        line = (LN2, "ln 2")
+        plots.append(plot(f"curve-{index}", title, caption, series, x, y, "nats", 4, line, heading="h4"))
+    if not plots:
+        return []
+    about = "A tug-of-war, not a score; each plot has its own scale. At ln 2, D cannot tell real from generated."
+    return [
+        element("h3", "Losses of D and G", class_="group"),
+        element("p", about, class_="hint"),
+        element("div", plots, class_="plots"),
+    ]
+
+
+def _cards(cards: list[Element], about: str | None = None) -> list[Element]:
+    """Cards side by side as the screen allows; nothing if there are none."""
+    if not cards:
+        return []
+    return [*([element("p", about, class_="hint")] if about else []), element("div", cards, class_="cards")]
+
+
+def _samples(runs: list[RunSummary]) -> list[Element]:
+    """The sample cards, with a switch that couples their sliders."""
+    cards = _cards(sample_cards(runs))
+    box = element("input", type="checkbox", id="together", checked=True)
+    switch = element("p", box, element("label", "Move all sliders together", for_="together"), class_="switch")
+    return [switch, *cards] if cards and len(runs) > 1 else cards
+
+
+_PAIRS = "Held-out images in pairs, the reconstruction to the right of its target."
+_HINT = "Point at a plot, or focus it and use the arrow keys, to read its values."
+_MEASURE = (
+    "Loss: for each held-out image the mean squared error per value on [0, 1] between it and the nearest image that "
+    "gradient descent on the code finds, from code 0 with the generator frozen; PSNR is −10·log₁₀ of it. Larger "
+    "pictures are inlined as JPEG, very large ones also made smaller; the run folders hold the originals."
+)

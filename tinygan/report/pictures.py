@@ -1,0 +1,129 @@
+"""The run folders' picture grids inside the page: samples over time, targets and reconstructions."""
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from tinygan.errors import TinyganError
+from tinygan.evaluation.runsummary import RunSummary
+from tinygan.report.curves import run_style, swatch
+from tinygan.report.markup import Element, element
+from tinygan.report.series import evenly
+
+FRAMES = 20  # sample grids per run
+WIDEST = 820  # pixels; larger grids are made smaller by a whole factor
+PNG_BYTES = 40_000  # a PNG of this size or less is taken as it is, others become JPEG
+JPEG = {"quality": 88, "subsampling": 0}  # full colour resolution: single images are a few dozen pixels wide
+
+
+def picture(path: Path, alt: str, **attributes: object) -> Element:
+    """An image element that holds the file itself.
+
+    Raises:
+        TinyganError: the file cannot be read as an image.
+    """
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as image:
+            factor = -(-max(image.size) // WIDEST)
+            kind = (image.format or "").lower()
+            if factor > 1 or kind != "png" or len(content) > PNG_BYTES:
+                buffer = io.BytesIO()
+                image = image.convert("RGB").reduce(factor)
+                image.save(buffer, format="jpeg", **JPEG)
+                kind, content = "jpeg", buffer.getvalue()
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow reports a broken PNG as SyntaxError
+        raise TinyganError(f"cannot read the picture {path}: delete it, and write the report again") from error
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return element("img", src=source, alt=alt, width=width, height=height, decoding="async", **attributes)
+
+
+def sample_cards(runs: list[RunSummary]) -> list[Element]:
+    """The real images, then each run's samples under a slider over iterations."""
+    cards = _shared(runs, "samples", "reals.png", "Real images", "Real training images")
+    for index, run in enumerate(runs):
+        grids = evenly(numbered(run.folder.samples), FRAMES)
+        if grids:
+            cards.append(_slideshow(f"samples-{index}", run, run_style(index), grids))
+    return cards
+
+
+def reconstruction_cards(runs: list[RunSummary]) -> list[Element]:
+    """The running test's targets, then each run's reconstructions of them at its best iteration, or the last kept."""
+    cards = _shared(runs, "reconstructions", "targets.png", "Targets", "Held-out images to reconstruct")
+    tests = [{test.iteration: test for test in run.tests} for run in runs]
+    for index, run in enumerate(runs):
+        grids = dict(numbered(run.folder.reconstructions))
+        iteration = run.best.iteration if run.best.iteration in grids else max(grids, default=None)
+        if iteration is not None:
+            loss = f", loss {tests[index][iteration].loss:.6f}" if iteration in tests[index] else ""
+            which = "best iteration" if iteration == run.best.iteration else "iteration"
+            image = picture(
+                grids[iteration], f"The targets as {run.name} reconstructs them after {iteration:,} iterations"
+            )
+            caption = f"Running test at {which} {iteration:,}{loss}"
+            cards.append(card(run.name, run_style(index), image, element("p", caption)))
+    return cards
+
+
+def final_cards(runs: list[RunSummary]) -> list[Element]:
+    """The pictures of the final tests: each target with its reconstruction to the right of it."""
+    cards = []
+    for index, run in enumerate(runs):
+        path = run.final and run.final.path.with_suffix(".png")
+        if path and path.exists():
+            alt = f"Pairs of final test images and their reconstructions by {run.name}"
+            caption = f"Iteration {run.final.iteration:,}, {run.final.steps:,} steps, loss {run.final.loss:.6f}"
+            cards.append(card(run.name, run_style(index), picture(path, alt), element("p", caption)))
+    return cards
+
+
+def numbered(folder: Path) -> list[tuple[int, Path]]:
+    """The grids named after their iteration, in order."""
+    return sorted((int(path.stem), path) for path in folder.glob("*.png") if path.stem.isdecimal())
+
+
+def card(title: str, style: str | None, image: Element, *below: Element, **attributes: object) -> Element:
+    """A titled figure with its caption below the image."""
+    heading = element("h3", style and swatch(style), element("span", title))
+    return element("figure", heading, image, element("figcaption", *below), class_="card", **attributes)
+
+
+def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str) -> list[Element]:
+    """A picture that comparable runs have in common, once; one for each group of runs that have the same."""
+    groups: dict[bytes, list[RunSummary]] = {}
+    for run in runs:
+        path = run.folder.path / folder / file
+        if path.exists():
+            groups.setdefault(path.read_bytes(), []).append(run)
+    cards = []
+    for group in groups.values():
+        names = "all runs" if len(group) == len(runs) > 1 else ", ".join(run.name for run in group)
+        image = picture(group[0].folder.path / folder / file, f"{alt}, of {names}")
+        cards.append(card(title, None, image, element("p", f"{alt}; the same for {names}")))
+    return cards
+
+
+def _slideshow(name: str, run: RunSummary, style: str, grids: list[tuple[int, Path]]) -> Element:
+    """Grids of which one is shown: the last without the script, the slider's choice with it."""
+    frames = [
+        picture(
+            path,
+            f"Samples of {run.name} after {iteration:,} iterations",
+            hidden=iteration != grids[-1][0],
+            data_iteration=iteration,
+        )
+        for iteration, path in grids
+    ]
+    slider = element("input", type="range", id=name, min=0, max=len(grids) - 1, value=len(grids) - 1, step=1)
+    control = element(
+        "p",
+        element("label", "Iteration", element("span", f" of {run.name}", class_="hidden-text"), for_=name),
+        slider,
+        element("output", f"{grids[-1][0]:,}", for_=name),
+        class_="slider",
+    )
+    return card(run.name, style, element("div", frames, class_="frames"), control, data_slides=True)
