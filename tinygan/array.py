@@ -19,8 +19,3 @@ def array_module(x: Array) -> ModuleType:
     import cupy
 
     return cupy
-
-
-def on_gpu(x: Array) -> bool:
-    """Whether ``x`` is a device array: then the kernels of ``gpu/`` take over from the plain formulas."""
-    return array_module(x) is not np

@@ -129,11 +129,11 @@ def why_no_gpu() -> str | None:
 def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
     import cupy
 
-    from tinygan.ops.cuda import matmul as products
+    from tinygan.ops.cuda import cublas
 
     if precision == "auto":
         precision = "tf32" if int(cupy.cuda.Device().compute_capability) >= TENSOR_CORES else "float32"
-    products.tf32 = precision == "tf32"
+    cublas.tf32 = precision == "tf32"
     # For what CuPy multiplies itself; it reads this at the process's first product in float32.
     os.environ["CUPY_TF32"] = "1" if precision == "tf32" else "0"
     _stream(cupy).use()

@@ -17,6 +17,10 @@ class UsageError(TinyganError):
     exit_code = 2
 
 
+class InputError(TinyganError, ValueError):
+    """An array does not fit what it was given to: a layer's input, a loss's target. Exit code 1."""
+
+
 class NonFiniteError(TinyganError):
     """A loss or a parameter became infinite or not a number. Exit code 1."""
 

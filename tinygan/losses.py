@@ -5,39 +5,56 @@ is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661
 where they could round to 0 or 1.
 """
 
-from tinygan.array import Array, array_module, on_gpu
-from tinygan.layers.activations import sigmoid
-from tinygan.ops.cuda import losses as gpu
+from tinygan import ops
+from tinygan.array import Array
+from tinygan.errors import InputError
 
 
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
-    """Mean of −log σ(l) for target 1, of −log(1 − σ(l)) for target 0: softplus(s·l) with s = 1 − 2·target.
+    """Mean of −log σ(l) for target 1, of −log(1 − σ(l)) for target 0: softplus(s·l) with s = 1 − 2·target, in nats.
 
-    ``logits`` (N,); returns the mean over N and its gradient s·σ(s·l)/N, shape (N,).
+    ``logits`` (N,); returns the mean over N and its gradient s·σ(s·l)/N, shape (N,). InputError for anything else.
+
+    >>> value, gradient = binary_cross_entropy(np.array([0.0, 0.0]), target=1)
+    >>> value.round(4), gradient
+    (np.float64(0.6931), array([-0.25, -0.25]))
     """
-    if on_gpu(logits):
-        return gpu.binary_cross_entropy(logits, target)
-    s = 1 - 2 * target
-    loss = array_module(logits).logaddexp(s * logits, 0).mean()
-    return loss, s * sigmoid(s * logits) / logits.size
+    _check("binary_cross_entropy", logits, target)
+    return ops.binary_cross_entropy(logits, target)
 
 
 def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     """Mean of (σ(l) − target)², on probabilities as in the paper's code, not on the raw output of the LSGAN paper.
 
-    ``logits`` (N,); returns the mean over N and its gradient 2·(p − target)·p·(1 − p)/N, shape (N,).
+    ``logits`` (N,); returns the mean over N and its gradient 2·(p − target)·p·(1 − p)/N with p = σ(l), shape (N,).
+
+    >>> least_squares(np.array([0.0]), target=0)
+    (np.float64(0.25), array([0.25]))
     """
-    if on_gpu(logits):
-        return gpu.least_squares(logits, target)
-    p, q = sigmoid(logits), sigmoid(-logits)  # q = 1 − p without cancellation
-    error = p if target == 0 else -q
-    return (error * error).mean(), 2 * error * p * q / logits.size
+    _check("least_squares", logits, target)
+    return ops.least_squares(logits, target)
 
 
 def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
-    """Mean over all elements of (y − target)², any equal shapes; gradient 2·(y − target)/size, of y's shape."""
+    """Mean over all elements of (y − target)², any equal shapes; gradient 2·(y − target)/size, of y's shape.
+
+    >>> mean_squared_error(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+    (np.float64(2.0), array([0., 2.]))
+    """
+    if y.shape != target.shape or not y.size or y.dtype.kind != "f":
+        raise InputError(
+            f"mean_squared_error: expected floats and a target of their shape; found {y.dtype} {y.shape} and "
+            f"{target.shape}"
+        )
     error = y - target
     return (error * error).mean(), 2 * error / error.size
 
 
 ADVERSARIAL_LOSSES = {"bce": binary_cross_entropy, "least-squares": least_squares}
+
+
+def _check(loss: str, logits: Array, target: int) -> None:
+    if logits.ndim != 1 or not logits.size or logits.dtype.kind != "f":
+        raise InputError(f"{loss}: expected float logits (N,), N at least 1; found {logits.dtype} {logits.shape}")
+    if not isinstance(target, int) or target not in (0, 1):
+        raise InputError(f"{loss}: expected target 1 for real or 0 for generated; found {target!r}")

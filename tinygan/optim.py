@@ -1,12 +1,8 @@
-"""Optimisers on flat vectors: one update of a whole network at once. They use the gradients up: all 0 afterwards."""
+"""Optimisers on flat vectors: one update of a whole network at once. ``update`` also zeroes the gradients."""
 
-import numpy as np
-
-from tinygan.array import Array, array_module, on_gpu
-from tinygan.ops.cpu.blocks import for_each_block
-from tinygan.ops.cuda.rmsprop import rmsprop
+from tinygan import ops
+from tinygan.array import Array, array_module
 from tinygan.parameters import Parameters
-from tinygan.runtime.threads import scratch
 
 
 class RMSProp:
@@ -14,6 +10,12 @@ class RMSProp:
 
     No momentum, no centring, no weight decay. Since a starts at 0, the first step moves every weight by about
     lr/√(1 − α) = 3.16·lr whatever its gradient: what ``--warmup`` is for.
+
+    >>> w, g = (Parameters({"w": (2,)}, open_backend("cpu", "float64")) for _ in "wg")
+    >>> g.flat[:] = 5.0, -0.001
+    >>> RMSProp(w).update(w, g, learning_rate=0.01)
+    >>> w.flat.round(4)
+    array([-0.0316,  0.0315])
     """
 
     def __init__(self, parameters: Parameters, decay: float = 0.9, epsilon: float = 1e-6):
@@ -21,44 +23,15 @@ class RMSProp:
         self.average = parameters.zeros_like()
 
     def update(
-        self, parameters: Parameters, grads: Parameters, learning_rate: float, part: slice = slice(None)
+        self, parameters: Parameters, grads: Parameters, learning_rate: Array | float, part: slice = slice(None)
     ) -> None:
-        """One step, in place; ``grads`` is 0 afterwards. On the GPU the rate may be a 0-d array on the device.
+        """One step, in place; ``grads`` is 0 afterwards. The rate may be a 0-d array on the GPU.
 
         Args:
-            part: of the flat vectors, where others see to the rest.
+            part: slice of the flat vectors to update; other processes update the rest.
         """
         vectors = parameters.flat[part], grads.flat[part], self.average.flat[part]
-        if on_gpu(parameters.flat):
-            rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
-        else:
-            self._update_on_cores(*vectors, learning_rate)
-
-    def _update_on_cores(self, w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float) -> None:
-        """The same in one pass: each block is read and written once."""
-
-        def work(_: int, block: slice) -> None:
-            part, average = scratch(g[block].shape, g.dtype), a[block]
-            np.multiply(g[block], g[block], out=part)
-            part *= 1 - self.decay
-            average *= self.decay
-            average += part
-            np.sqrt(average, out=part)
-            part += self.epsilon
-            np.divide(g[block], part, out=part)
-            part *= learning_rate
-            w[block] -= part
-            g[block] = 0
-
-        for_each_block(len(w), 1, work)
-
-
-def rmsprop_plain(w: Array, g: Array, a: Array, learning_rate: float, decay: float, epsilon: float) -> None:
-    """The formulas of :class:`RMSProp`, in place; what its fast versions are tested against."""
-    a *= decay
-    a += (1 - decay) * g * g
-    w -= learning_rate * g / (array_module(a).sqrt(a) + epsilon)
-    g[...] = 0
+        ops.rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
 
 
 class Adam:

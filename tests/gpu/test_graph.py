@@ -5,8 +5,8 @@ import contextlib
 import numpy as np
 import pytest
 
-from tinygan.ops.cuda import matmul as products
-from tinygan.ops.cuda.sums import sum_over_rows
+from tinygan.ops.cuda.matmul import gemm
+from tinygan.ops.cuda.sums import channel_sum
 from tinygan.runtime import graph
 from tinygan.runtime.graph import Replay
 from tinygan.runtime.graph_inputs import SLOTS, Inputs
@@ -25,8 +25,8 @@ def test_every_call_counts_once(xp, stream):
     x, factor, total = xp.ones((40, 3), np.float32), xp.ones((), np.float32), xp.zeros(3, np.float32)
 
     def work():
-        scaled = products.matmul(x * factor, xp.eye(3, dtype=np.float32))
-        total.__iadd__(sum_over_rows(scaled))
+        scaled = gemm(x * factor, xp.eye(3, dtype=np.float32))
+        total.__iadd__(channel_sum(scaled))
 
     complaints = []
     replay = Replay(xp, work, complaints.append)

@@ -9,28 +9,10 @@ from tinygan.errors import TinyganError
 from tinygan.gradcheck import randomise
 from tinygan.layers import BatchNorm, PReLU, Sigmoid, TPReLU, TReLU, initialise
 from tinygan.losses import ADVERSARIAL_LOSSES
-from tinygan.ops.cuda import (
-    batch_norm as standardise,
-)
-from tinygan.ops.cuda import (
-    gather as batch,
-)
-from tinygan.ops.cuda import (
-    launch,
-    losses,
-    patches,
-    rmsprop,
-    sigmoid,
-    sums,
-)
-from tinygan.ops.cuda import (
-    rectify as rectifier,
-)
-from tinygan.ops.cuda import (
-    weight_norm as unit_norm,
-)
-from tinygan.ops.patches import fold, unfold
-from tinygan.optim import RMSProp, rmsprop_plain
+from tinygan.ops import cuda, reference
+from tinygan.ops.cuda import launch, patches
+from tinygan.ops.reference import fold, unfold
+from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
 
@@ -44,7 +26,7 @@ def random(shape, purpose, dtype):
     return rng_for(0, purpose).standard_normal(shape).astype(np.float32).astype(dtype)
 
 
-def reference(layer):
+def in_float64(layer):
     """``layer`` in float64 with random parameters."""
     parameters, buffers = initialise(layer, rng_for(0, "layer"), open_backend("cpu", "float64"))
     randomise(parameters, rng_for(0, "parameters"))
@@ -59,7 +41,7 @@ RECTIFIERS = {"prelu": PReLU, "trelu": TReLU, "tprelu": TPReLU}
 @pytest.mark.parametrize("kind", RECTIFIERS)
 def test_rectifier(xp, dtype, close, shape, kind):
     layer = RECTIFIERS[kind](shape[-1])
-    parameters, _ = reference(layer)
+    parameters, _ = in_float64(layer)
     x, dy = random(shape, "x", np.float64), random(shape, "dy", np.float64)
     x.reshape(-1, shape[-1])[0] = layer.shift  # at the bend itself
     grads = parameters.zeros_like()
@@ -70,40 +52,40 @@ def test_rectifier(xp, dtype, close, shape, kind):
         return float(value) if np.ndim(value) == 0 else xp.asarray(value.astype(dtype))
 
     x, dy, slope, shift = map(on_device, (x, dy, layer.slope, layer.shift))
-    close(rectifier.rectify(x, slope, shift), y)
+    close(cuda.rectify(x, slope, shift), y)
     learned = [name in parameters for name in ("slope", "shift")]
     for need_dx in (True, False):
-        gradients = rectifier.rectify_backward(x, dy, slope, shift, (need_dx, *learned))
+        gradients = cuda.rectify_backward(x, dy, slope, shift, (need_dx, *learned))
         expected = (dx if need_dx else None, grads.get("slope"), grads.get("shift"))
         assert [actual is None for actual in gradients] == [value is None for value in expected]
         for actual, value in zip(gradients, expected, strict=True):
             if value is not None:
                 close(actual, value, 10)
-    alone = rectifier.rectify_backward(x, dy, slope, shift, (True, False, False))
+    alone = cuda.rectify_backward(x, dy, slope, shift, (True, False, False))
     close(alone[0], dx)
     assert alone[1:] == (None, None)
 
 
 def test_a_rectifier_shows_what_is_not_a_number(xp, dtype):
     x = xp.asarray(np.array([[1.0, np.nan], [-1.0, 1.0]], dtype))
-    y = rectifier.rectify(x, 0.25, xp.asarray(np.array([np.nan, 0.0], dtype))).get()
+    y = cuda.rectify(x, 0.25, xp.asarray(np.array([np.nan, 0.0], dtype))).get()
     np.testing.assert_array_equal(np.isnan(y), [[True, True], [True, False]])
 
 
 def test_sigmoid(xp, dtype, close):
     x, dy = np.array([-1000, -30.5, -1, 0, 0.25, 3, 40, 1000.0]), random(8, "dy", np.float64)
     y, backward = Sigmoid()(x)
-    ours = sigmoid.sigmoid_forward(xp.asarray(x.astype(dtype)))
+    ours = cuda.sigmoid(xp.asarray(x.astype(dtype)))
     close(ours, y)
     assert (ours.get()[1] > 0) == (y[1] > 0)
-    close(sigmoid.sigmoid_backward(ours, xp.asarray(dy.astype(dtype))), backward(dy))
+    close(cuda.sigmoid_backward(ours, xp.asarray(dy.astype(dtype))), backward(dy))
 
 
 @every_shape
 def test_sums_over_rows(xp, dtype, close, shape):
     x = random(shape, "x", np.float64)
     device_x = xp.asarray(x.astype(dtype))
-    out = sums.sum_over_rows(device_x)
+    out = cuda.channel_sum(device_x)
     close(out, x.sum(axis=tuple(range(len(shape) - 1))), 10)
     out += 1  # a new array, also of one row
     np.testing.assert_array_equal(device_x.get(), x.astype(dtype))
@@ -111,14 +93,14 @@ def test_sums_over_rows(xp, dtype, close, shape):
 
 def test_sums_are_the_same_every_time(xp, dtype):
     x = xp.asarray(random((3000, 7), "x", dtype))
-    np.testing.assert_array_equal(sums.sum_over_rows(x).get(), sums.sum_over_rows(x).get())
+    np.testing.assert_array_equal(cuda.channel_sum(x).get(), cuda.channel_sum(x).get())
 
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("shape", [s for s in SHAPES if s[0] > 1], ids=str)
 def test_batch_norm(xp, dtype, close, shape, training):
     layer = BatchNorm(shape[-1])
-    parameters, buffers = reference(layer)
+    parameters, buffers = in_float64(layer)
     buffers.flat[:] = np.abs(random(buffers.flat.shape, "running", np.float64)) + 0.5
     mean, var = (xp.asarray(value.astype(dtype)) for value in buffers.values())
     # Far from 0 against its spread, where a difference of squares would lose everything.
@@ -131,18 +113,18 @@ def test_batch_norm(xp, dtype, close, shape, training):
 
     x, dy, scale, shift = (xp.asarray(v.astype(dtype)) for v in (x, dy, layer.scale, layer.shift))
     if training:
-        mean, var = standardise.moments(x)
+        mean, var = cuda.batch_statistics(x)
         close(mean, values.mean(axis=0))
         close(var, values.var(axis=0), 100)  # the mean's rounding, eps·100, shows
     r, M = 1 / xp.sqrt(var + 1e-5), len(values)
     lost = 200 if dtype == np.float32 else 1000  # so it does in what follows
-    close(standardise.standardise(x, mean, r, scale, shift), y, lost)
-    dshift, dscale = standardise.standardise_sums(x, dy, mean, r)
+    close(cuda.batch_norm(x, mean, r, scale, shift), y, lost)
+    dshift, dscale = cuda.batch_norm_sums(x, dy, mean, r)
     close(dshift, grads["shift"], lost)
     close(dscale, grads["scale"], lost)
     a = scale * r
     b, c = (a * r * dscale / M, a * dshift / M) if training else (xp.zeros_like(a), xp.zeros_like(a))
-    close(standardise.standardise_backward(x, dy, mean, a, b, c), dx, lost)
+    close(cuda.batch_norm_backward(x, dy, mean, a, b, c), dx, lost)
 
 
 # shape and the axis of the output units: linear, convolution, one unit, transposed convolution
@@ -150,7 +132,7 @@ WEIGHTS = {"linear": ((7, 300), 1), "conv": ((4, 3, 5, 6), 3), "one": ((4, 4, 20
 
 
 @pytest.mark.parametrize(("shape", "axis"), WEIGHTS.values(), ids=WEIGHTS.keys())
-def test_unit_norm(xp, dtype, close, shape, axis):
+def test_weight_norm(xp, dtype, close, shape, axis):
     w, dv = random(shape, "w", np.float64), random(shape, "dv", np.float64)
     axes = tuple(a for a in range(len(shape)) if a != axis)
     k, epsilon = 0.25, 0.5
@@ -158,18 +140,18 @@ def test_unit_norm(xp, dtype, close, shape, axis):
     s = (dv * w / n).sum(axis=axes, keepdims=True)
 
     device_w, device_dv = (xp.asarray(value.astype(dtype)) for value in (w, dv))
-    v, accumulate = unit_norm.normalise(device_w, axis, k, epsilon)
+    v, add_gradient = cuda.weight_norm(device_w, axis, k, epsilon)
     close(v, w / n)
     total = xp.ones_like(v)
-    accumulate(device_dv, total)
+    add_gradient(device_dv, total)
     close(total, 1 + (dv - k * w / n * s) / n, 10)
-    close(unit_norm.sums_of_products(device_w, device_dv, axis), (w * dv).sum(axis=axes), 10)
+    close(cuda.channel_dot(device_w, device_dv, axis), (w * dv).sum(axis=axes), 10)
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
 @pytest.mark.parametrize("target", [0, 1])
 def test_losses(xp, dtype, close, loss, target):
-    function = {"bce": losses.binary_cross_entropy, "least-squares": losses.least_squares}[loss]
+    function = {"bce": cuda.binary_cross_entropy, "least-squares": cuda.least_squares}[loss]
     many = np.concatenate([random(300, "logits", np.float64), [-1000, -60, 0, 60, 1000]])
     for logits in (many, np.array([30.0]), np.array([-30.0])):  # alone, a tiny value must keep its precision
         value, gradient = ADVERSARIAL_LOSSES[loss](logits, target)
@@ -190,8 +172,8 @@ def test_rmsprop(xp, dtype, close):
     for rate in (np.float32(1e-3), np.float32(2e-3)):
         ours[1][...] = xp.asarray(gradient.astype(dtype))
         g.flat[:] = gradient
-        rmsprop_plain(plain, gradient.copy(), average, float(rate), 0.9, 1e-6)
-        rmsprop.rmsprop(*ours, xp.full((), rate, dtype), 0.9, 1e-6)
+        reference.rmsprop(plain, gradient.copy(), average, float(rate), 0.9, 1e-6)
+        cuda.rmsprop(*ours, xp.full((), rate, dtype), 0.9, 1e-6)
         on_cores.update(w, g, float(rate))
         assert not ours[1].get().any()
     close(ours[0], plain)
@@ -200,14 +182,14 @@ def test_rmsprop(xp, dtype, close):
     np.testing.assert_allclose(on_cores.average.flat, average, rtol=1e-12)
     before = ours[0].get()
     ours[1][...] = xp.asarray(gradient.astype(dtype))
-    rmsprop.rmsprop(*ours, 0.5, 0.9, 1e-6)
+    cuda.rmsprop(*ours, 0.5, 0.9, 1e-6)
     assert (ours[0].get() != before).all()
 
 
 def test_gather_images(xp, dtype):
     images = rng_for(0, "bytes").integers(0, 256, (11, 5, 7, 3)).astype(np.uint8)
     places = np.array([[10, 0, 0, 0], [0, 2, 3, 1], [3, 1, 0, 0], [3, 1, 0, 1]], np.int64)
-    ours = batch.gather_images(xp.asarray(images), xp.asarray(places), (3, 4), dtype)
+    ours = cuda.gather_images(xp.asarray(images), xp.asarray(places), (3, 4), dtype)
     windows = [images[row, top : top + 3, left : left + 4] for row, top, left, _ in places]
     expected = [window[:, ::-1] if flip else window for window, flip in zip(windows, places[:, 3], strict=True)]
     np.testing.assert_array_equal(ours.get(), np.array(expected).astype(dtype) / 255)
@@ -229,6 +211,6 @@ def test_what_cannot_be_counted_is_refused(xp):
     with pytest.raises(TinyganError, match=r"2,147,483,648 elements .*--batch-size"):
         launch.countable(2**31)
     with pytest.raises(ValueError, match=r"sigmoid_forward: an array of shape \(3,\) is not contiguous"):
-        sigmoid.sigmoid_forward(xp.ones(6)[::2])
+        cuda.sigmoid(xp.ones(6)[::2])
     with pytest.raises(ValueError, match="float32 among arrays of float64"):
-        sigmoid.sigmoid_backward(xp.ones(3, np.float64), xp.ones(3, np.float32))
+        cuda.sigmoid_backward(xp.ones(3, np.float64), xp.ones(3, np.float32))

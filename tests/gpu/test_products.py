@@ -7,7 +7,7 @@ import pytest
 
 from tinygan.errors import TinyganError
 from tinygan.ops.cuda import cublas
-from tinygan.ops.cuda import matmul as products
+from tinygan.ops.cuda.matmul import gemm
 from tinygan.rng import rng_for
 
 SIZES = [(3, 5, 7), (1, 5, 7), (3, 1, 7), (3, 5, 1), (1, 1, 1), (64, 300, 33)]
@@ -27,10 +27,10 @@ def test_every_transpose(xp, dtype, close, size, transposes, accumulate):
     before = matrix(M, N, "out", np.float64)
     stored = [(x.T if transpose else x).astype(dtype).copy() for x, transpose in zip((a, b), transposes, strict=True)]
     out = xp.asarray(before.astype(dtype))
-    result = products.matmul(*map(xp.asarray, stored), out, accumulate, *transposes)
+    result = gemm(*map(xp.asarray, stored), out, accumulate, *transposes)
     assert result is out
     close(out, a @ b + before if accumulate else a @ b, 10)
-    close(products.matmul(*map(xp.asarray, stored), None, False, *transposes), a @ b, 10)
+    close(gemm(*map(xp.asarray, stored), None, False, *transposes), a @ b, 10)
 
 
 @pytest.mark.parametrize("transposes", TRANSPOSES, ids=str)
@@ -41,7 +41,7 @@ def test_views(xp, dtype, close, transposes):
     untouched = wide_out.get()
     wide_a[:, 3:14], wide_b[:, 5:14] = xp.asarray(a.astype(dtype)), xp.asarray(b.astype(dtype))
     views = [x.T if flip else x for x, flip in zip((wide_a[:, 3:14], wide_b[:, 5:14]), transposes, strict=True)]
-    products.matmul(*views, wide_out[:, 4:13], False, *transposes)
+    gemm(*views, wide_out[:, 4:13], False, *transposes)
     close(wide_out[:, 4:13].copy(), a @ b, 10)
     np.testing.assert_array_equal(
         wide_out.get()[:, [*range(4), *range(13, 20)]], untouched[:, [*range(4), *range(13, 20)]]
@@ -51,15 +51,15 @@ def test_views(xp, dtype, close, transposes):
 def test_what_does_not_fit_is_refused(xp):
     x = xp.ones((4, 6), np.float32)
     for bad in (
-        lambda: products.matmul(x, x),
-        lambda: products.matmul(x, xp.ones((6, 2), np.float64)),
-        lambda: products.matmul(x, x, xp.ones((4, 5), np.float32), transpose_b=True),
-        lambda: products.matmul(x[:, ::2], x[:, ::2], transpose_b=True),
-        lambda: products.matmul(x, x, xp.ones((4, 4), np.float32).T[::2, ::2], transpose_b=True),
+        lambda: gemm(x, x),
+        lambda: gemm(x, xp.ones((6, 2), np.float64)),
+        lambda: gemm(x, x, xp.ones((4, 5), np.float32), transpose_b=True),
+        lambda: gemm(x[:, ::2], x[:, ::2], transpose_b=True),
+        lambda: gemm(x, x, xp.ones((4, 4), np.float32).T[::2, ::2], transpose_b=True),
     ):
         with pytest.raises(ValueError, match=r"does not give|contiguous"):
             bad()
-    assert products.matmul(xp.ones((0, 3), np.float32), xp.ones((3, 2), np.float32)).shape == (0, 2)
+    assert gemm(xp.ones((0, 3), np.float32), xp.ones((3, 2), np.float32)).shape == (0, 2)
 
 
 def test_precision_is_the_processs(xp, monkeypatch):
@@ -67,8 +67,8 @@ def test_precision_is_the_processs(xp, monkeypatch):
     a = xp.full((64, 64), 1 + 2**-12, np.float32)
     exact = 64 * (1 + 2**-12) ** 2
     for tf32 in (False, True):
-        monkeypatch.setattr(products, "tf32", tf32)
-        product = float(products.matmul(a, a)[0, 0])
+        monkeypatch.setattr(cublas, "tf32", tf32)
+        product = float(gemm(a, a)[0, 0])
         if hasattr(xp, "stand_in"):
             assert xp.stand_in.cublas.calls[-1] == (
                 77 if tf32 else 68

@@ -17,7 +17,7 @@ def test_average_pool_is_the_mean_of_blocks():
 
 @pytest.mark.parametrize("shape", [(1, 3, 4, 2), (1, 4, 5, 2)], ids=["height", "width"])
 def test_average_pool_refuses_odd_sizes(shape):
-    with pytest.raises(ValueError, match=f"even height and width, not {shape[1]}×{shape[2]}"):
+    with pytest.raises(ValueError, match="even height and width; found"):
         AveragePool()(np.ones(shape))
 
 

@@ -73,8 +73,8 @@ def test_a_kernel_is_prepared_once(monkeypatch):
     network, _, _, x = trained("dcgan G", "wn")
     assert list(network.children)[2:] == ["linear_act", "up1", "up1_act", "up0", "sigmoid"]
     made = []
-    kernel = Tiles.kernel
-    monkeypatch.setattr(Tiles, "kernel", lambda self, w, out: (made.append(w.shape), kernel(self, w, out)))
+    kernel = Tiles.kernel_to_points
+    monkeypatch.setattr(Tiles, "kernel_to_points", lambda self, w, out: (made.append(w.shape), kernel(self, w, out)))
     twin = frozen(network)
     for _ in range(3):
         y, backward = twin(x)

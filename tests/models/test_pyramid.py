@@ -6,7 +6,7 @@ import pytest
 from tinygan.errors import UsageError
 from tinygan.models.dcgan import discriminator, generator
 from tinygan.models.pyramid import default_levels, pyramid
-from tinygan.ops.patches import Window
+from tinygan.ops import Window
 
 SIDES = range(8, 257, 2)
 

@@ -1,4 +1,4 @@
-"""The correlation on the CPU's cores against its plain form: both forms, any geometry, any number of threads."""
+"""Convolution on the CPU's cores against its formula: both algorithms, any geometry, any number of threads."""
 
 from functools import partial
 
@@ -6,19 +6,13 @@ import numpy as np
 import pytest
 
 from tests.ops.test_patches import WINDOWS
-from tinygan.ops.cpu import correlate as cores
-from tinygan.ops.cpu import tiles
-from tinygan.ops.cpu.correlate import (
-    FEWEST_CHANNELS,
-    MOST_CHANNELS,
-    NARROW,
-    PatchesOnCores,
-    TilesOnCores,
-    correlation_on_cores,
-    forms_of_larger_batches,
-)
+from tinygan.ops import Window, reference
+from tinygan.ops.cpu import correlation, tiles
+from tinygan.ops.cpu.correlate import batches_as_if_larger, choose
+from tinygan.ops.cpu.correlation import FEWEST_CHANNELS, MOST_CHANNELS, Correlation
+from tinygan.ops.cpu.patches import NARROW, PatchCorrelation
+from tinygan.ops.cpu.tiled import TiledCorrelation
 from tinygan.ops.cpu.tiles import Tiles
-from tinygan.ops.patches import PatchCorrelation, Window
 from tinygan.rng import rng_for
 from tinygan.runtime.threads import thread_count, use_all_cores
 
@@ -52,30 +46,41 @@ def threads(request):
     use_all_cores(before)
 
 
-def operands(plain: PatchCorrelation, dtype=np.float64):
-    shapes = plain.image_shape, plain.kernel_shape, plain.map_shape, plain.map_shape[-1:], plain.image_shape[-1:]
+def operands(algorithm: Correlation, dtype=np.float64):
+    """x, w, dy, a bias of the feature map and one of the input."""
+    output, image = algorithm.output_shape, algorithm.input_shape
+    shapes = image, algorithm.kernel_shape, output, output[-1:], image[-1:]
     return [rng_for(k, "correlation").standard_normal(shape).astype(dtype) for k, shape in enumerate(shapes)]
 
 
-def results(form: PatchCorrelation, x, w, dy, map_bias, image_bias):
-    a, u, d = form.image(x), form.kernel(w), form.map(dy)
+def results(algorithm: Correlation, x, w, dy, output_bias, input_bias):
+    a, u, d = algorithm.transform_input(x), algorithm.transform_kernel(w), algorithm.transform_output(dy)
     return {
-        "map": form.to_map(a, u),
-        "map + b": form.to_map(a, u, map_bias),
-        "image": form.to_image(d, u),
-        "image + b": form.to_image(d, u, image_bias),
-        "kernel": form.to_kernel(a, d),
-        "map, in one": form.image_to_map(x, u),
-        "map + b, in one": form.image_to_map(x, u, map_bias),
-        "image, in one": form.map_to_image(dy, u),
-        "image + b, in one": form.map_to_image(dy, u, image_bias),
+        "y": algorithm.forward(a, u),
+        "y + b": algorithm.forward(a, u, output_bias),
+        "dx": algorithm.input_grad(d, u),
+        "dx + b": algorithm.input_grad(d, u, input_bias),
+        "dw": algorithm.weight_grad(a, d),
+        "y by shards": algorithm.forward_by_shards(x, u),
+        "y + b by shards": algorithm.forward_by_shards(x, u, output_bias),
+        "dx by shards": algorithm.input_grad_by_shards(dy, u),
+        "dx + b by shards": algorithm.input_grad_by_shards(dy, u, input_bias),
     }
 
 
-def assert_same(form, plain, dtype=np.float64, tolerance=1e-13):
-    arrays = operands(plain, dtype)
+def formula(window: Window, x, w, dy, output_bias, input_bias):
+    """The same by the reference."""
+    y, backward = reference.correlate(x, w, window)
+    dx, dw = backward(dy)
+    once = {"y": y, "y + b": y + output_bias, "dx": dx, "dx + b": dx + input_bias, "dw": dw}
+    return once | {f"{name} by shards": value for name, value in once.items() if name != "dw"}
+
+
+def assert_same(algorithm: Correlation, dtype=np.float64, tolerance=1e-13):
+    arrays = operands(algorithm, dtype)
     copies = [array.copy() for array in arrays]
-    actual, expected = results(form, *arrays), results(plain, *(array.astype(np.float64) for array in copies))
+    actual = results(algorithm, *arrays)
+    expected = formula(algorithm.window, *(array.astype(np.float64) for array in copies))
     for name, value in expected.items():
         assert actual[name].dtype == dtype
         assert actual[name].flags.c_contiguous
@@ -87,30 +92,30 @@ def assert_same(form, plain, dtype=np.float64, tolerance=1e-13):
 
 @pytest.mark.parametrize("m", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(("window", "shape"), TILED.values(), ids=TILED)
-def test_tiles_equal_patches(window, shape, m, threads):
+def test_tiles_equal_the_formula(window, shape, m, threads):
     image_shape = (*shape, 5)
-    assert_same(TilesOnCores(window, image_shape, 3, m), PatchCorrelation(window, image_shape, 3))
+    assert_same(TiledCorrelation(window, image_shape, 3, m))
 
 
 @pytest.mark.parametrize("channels", [NARROW - 1, NARROW])
 @pytest.mark.parametrize("out", [1, 3])
 @pytest.mark.parametrize(("window", "shape", "positions"), WINDOWS.values(), ids=WINDOWS)
-def test_patches_on_cores_equal_patches(window, shape, positions, out, channels, threads):
+def test_patches_equal_the_formula(window, shape, positions, out, channels, threads):
     shape = (*shape[:3], channels)
-    assert_same(PatchesOnCores(window, shape, out), PatchCorrelation(window, shape, out))
+    assert_same(PatchCorrelation(window, shape, out))
 
 
 @pytest.mark.parametrize(("window", "m", "times"), [(SQUARE, 2, 1.4), (SQUARE, 3, 2), (SQUARE, 4, 3.5),
                                                     (THREE, 2, 2), (THREE, 3, 3.5)])  # fmt: skip
 def test_rounding_of_tiles(window, m, times):
-    """In float32 the root mean square of the error stays within that of the plain form times what tiles.py says."""
+    """In float32 the root mean square of the error stays within that of patches times what toom_cook.py says."""
     shape = (4, 16, 16, 128)
     plain = PatchCorrelation(window, shape, 64)
     arrays = operands(plain, np.float32)
-    exact = results(plain, *(array.astype(np.float64) for array in arrays))
+    exact = formula(window, *(array.astype(np.float64) for array in arrays))
     errors = [
-        {name: np.square(value - exact[name]).mean() ** 0.5 for name, value in results(form, *arrays).items()}
-        for form in (TilesOnCores(window, shape, 64, m), plain)
+        {name: np.square(value - exact[name]).mean() ** 0.5 for name, value in results(algorithm, *arrays).items()}
+        for algorithm in (TiledCorrelation(window, shape, 64, m), plain)
     ]
     for name, error in errors[0].items():
         assert error < times * errors[1][name], name
@@ -119,48 +124,49 @@ def test_rounding_of_tiles(window, m, times):
 def test_shards_take_the_cache_into_account(monkeypatch, threads):
     """Any cut gives the same: many shards, blocks of an image, and blocks that do not divide the shard."""
     shape = (7, 16, 16, 8)
-    plain = PatchCorrelation(SQUARE, shape, 8)
     for elements, rows, block in ((1, 1, 1), (6000, 1, 5000), (2**18, 10, 2**12)):
-        monkeypatch.setattr(cores, "MOST_ELEMENTS", elements)
-        monkeypatch.setattr(cores, "ENOUGH_ROWS", rows)
-        monkeypatch.setattr(cores, "FEWEST_ROWS", 1)
+        monkeypatch.setattr(correlation, "MOST_ELEMENTS", elements)
+        monkeypatch.setattr(correlation, "ENOUGH_ROWS", rows)
+        monkeypatch.setattr(correlation, "FEWEST_ROWS", 1)
         monkeypatch.setattr(tiles, "BLOCK", block)
-        assert_same(TilesOnCores(SQUARE, shape, 8, 4), plain)
-        assert_same(PatchesOnCores(SQUARE, shape, 8), plain)
+        assert_same(TiledCorrelation(SQUARE, shape, 8, 4))
+        assert_same(PatchCorrelation(SQUARE, shape, 8))
 
 
-@pytest.mark.parametrize("form", [partial(TilesOnCores, m=2), partial(TilesOnCores, m=4), PatchesOnCores])
-def test_kernels_in_parts(form, threads):
+@pytest.mark.parametrize(
+    "algorithm", [partial(TiledCorrelation, m=2), partial(TiledCorrelation, m=4), PatchCorrelation]
+)
+def test_kernels_in_parts(algorithm, threads):
     shape = (2, 8, 8, FEWEST_CHANNELS * 2 + 3)
     out = MOST_CHANNELS + 5
-    assert_same(form(SQUARE, shape, out), PatchCorrelation(SQUARE, shape, out))
+    assert_same(algorithm(SQUARE, shape, out))
     shape = (2, 8, 8, MOST_CHANNELS + 5)
-    assert_same(form(SQUARE, shape, 3), PatchCorrelation(SQUARE, shape, 3))
+    assert_same(algorithm(SQUARE, shape, 3))
 
 
 def test_the_same_bits_every_time(threads):
     shape = (32, 16, 16, 16)
-    form = TilesOnCores(SQUARE, shape, 16, 4)
-    arrays = operands(form, np.float32)
-    first = results(form, *arrays)
+    algorithm = TiledCorrelation(SQUARE, shape, 16, 4)
+    arrays = operands(algorithm, np.float32)
+    first = results(algorithm, *arrays)
     for _ in range(5):
-        for name, value in results(form, *arrays).items():
+        for name, value in results(algorithm, *arrays).items():
             np.testing.assert_array_equal(value, first[name])
 
 
 @pytest.mark.parametrize(
-    ("window", "channels", "out", "form"),
+    ("window", "channels", "out", "algorithm"),
     [
-        (SQUARE, 64, 128, TilesOnCores),
-        (SQUARE, 3, 64, PatchesOnCores),  # an image's three channels make no product worth having
-        (THREE, 64, 64, TilesOnCores),
-        (Window((1, 1), (1, 1), (0, 0)), 64, 64, PatchesOnCores),
-        (Window((4, 4), (1, 1), (0, 0)), 64, 64, PatchesOnCores),
-        (Window((4, 3), (1, 1), (0, 0)), 64, 64, PatchesOnCores),
+        (SQUARE, 64, 128, TiledCorrelation),
+        (SQUARE, 3, 64, PatchCorrelation),  # an image's three channels make no product worth having
+        (THREE, 64, 64, TiledCorrelation),
+        (Window((1, 1), (1, 1), (0, 0)), 64, 64, PatchCorrelation),
+        (Window((4, 4), (1, 1), (0, 0)), 64, 64, PatchCorrelation),
+        (Window((4, 3), (1, 1), (0, 0)), 64, 64, PatchCorrelation),
     ],
 )
-def test_choice_of_the_form(window, channels, out, form):
-    assert type(correlation_on_cores(window, (2, 16, 16, channels), out)) is form
+def test_choice_of_the_form(window, channels, out, algorithm):
+    assert type(choose(window, (2, 16, 16, channels), out)) is algorithm
 
 
 @pytest.mark.parametrize(
@@ -175,15 +181,15 @@ def test_choice_of_the_form(window, channels, out, form):
     ],
 )
 def test_choice_of_the_tiles(positions, images, m):
-    form = correlation_on_cores(SQUARE, (images, 2 * positions, 2 * positions, 64), 128)
-    assert form.tiles.m == m
+    algorithm = choose(SQUARE, (images, 2 * positions, 2 * positions, 64), 128)
+    assert algorithm.tiles.m == m
 
 
 def test_a_part_of_a_batch_in_the_form_of_the_whole():
     def m():
-        return correlation_on_cores(SQUARE, (16, 8, 8, 64), 128).tiles.m
+        return choose(SQUARE, (16, 8, 8, 64), 128).tiles.m
 
-    with forms_of_larger_batches(100 / 16):
+    with batches_as_if_larger(100 / 16):
         assert m() == 4
     assert m() == 2
 
@@ -191,26 +197,26 @@ def test_a_part_of_a_batch_in_the_form_of_the_whole():
 @pytest.mark.parametrize(("window", "m", "share"), [(SQUARE, 2, 9 / 16), (SQUARE, 4, 25 / 64), (THREE, 2, 16 / 36)])
 def test_number_of_products(window, m, share):
     shape = (2, 24, 24, 8)
-    tiled, plain = TilesOnCores(window, shape, 8, m), PatchCorrelation(window, shape, 8)
+    tiled, plain = TiledCorrelation(window, shape, 8, m), PatchCorrelation(window, shape, 8)
     x, w = operands(plain)[:2]
-    products = [form.image(x).size * form.kernel(w).shape[-1] for form in (tiled, plain)]
+    products = [one.transform_input(x).size * one.transform_kernel(w).shape[-1] for one in (tiled, plain)]
     assert products[0] / products[1] == pytest.approx(share)
 
 
 @pytest.mark.parametrize("m", [2, 4])
 @pytest.mark.parametrize("window", [Window((4, 4), (2, 2), (1, 2)), Window((3, 3), (1, 1), (1, 0))])
-@pytest.mark.parametrize("name", ["image", "map", "kernel"])
+@pytest.mark.parametrize("name", ["input", "output", "kernel"])
 def test_tiles_adjoints(name, window, m):
     """Σ A(x)·t = Σ x·Aᵀ(t), and Aᵀ overwrites whatever was there."""
-    form = Tiles(window, (7, 10), m)
-    T, pixels = 2 * form.grid[0] * form.grid[1], window.stride[0] ** 2
+    algorithm = Tiles(window, (7, 10), m)
+    T, pixels = 2 * algorithm.grid[0] * algorithm.grid[1], window.stride[0] ** 2
     shape, values = {
-        "image": ((2, 7, 10, 3), (form.points, T, pixels * 3)),
-        "map": ((2, *window.positions((7, 10)), 3), (form.points, T, 3)),
-        "kernel": ((*window.kernel, 3, 5), (form.points, pixels, 3, 5)),
+        "input": ((2, 7, 10, 3), (algorithm.points, T, pixels * 3)),
+        "output": ((2, *window.positions((7, 10)), 3), (algorithm.points, T, 3)),
+        "kernel": ((*window.kernel, 3, 5), (algorithm.points, pixels, 3, 5)),
     }[name]
     x, y = rng_for(0, "x").standard_normal(shape), np.empty(values)
-    getattr(form, name)(x, out=y)
+    getattr(algorithm, f"{name}_to_points")(x, out=y)
     upstream, dx = rng_for(0, "upstream").standard_normal(y.shape), np.full(shape, np.nan)
-    getattr(form, f"{name}_adjoint")(upstream, out=dx)
+    getattr(algorithm, f"{name}_from_points")(upstream, out=dx)
     assert float((y * upstream).sum()) == pytest.approx(float((x * dx).sum()), rel=1e-12)

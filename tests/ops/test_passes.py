@@ -1,23 +1,10 @@
-"""Passes in blocks on the CPU's cores against the plain formulas."""
+"""Passes in blocks on the CPU's cores against the formulas of the reference."""
 
 import numpy as np
 import pytest
 
+from tinygan.ops import cpu, reference
 from tinygan.ops.cpu import blocks
-from tinygan.ops.cpu.batch_norm import (
-    moments,
-    moments_plain,
-    standardise,
-    standardise_backward,
-    standardise_backward_plain,
-    standardise_plain,
-    standardise_sums,
-    standardise_sums_plain,
-)
-from tinygan.ops.cpu.matmul import multiply
-from tinygan.ops.cpu.rectify import rectify, rectify_backward, rectify_backward_plain, rectify_plain
-from tinygan.ops.cpu.sums import sum_over_rows, sum_over_rows_plain
-from tinygan.ops.cpu.weight_norm import normalise, normalise_plain, sums_of_products
 from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
@@ -30,7 +17,7 @@ SHAPES = [(1, 1), (7, 3), (5, 4, 6, 3), (2, 3, 130)]
 def small_blocks_on_threads(request, monkeypatch):
     """Blocks so small that every array has many, the last one cut short, on one thread and on two."""
     monkeypatch.setattr(blocks, "BLOCK", 16)
-    monkeypatch.setattr(blocks, "FEW", 0)
+    monkeypatch.setattr(blocks, "SINGLE_THREAD", 0)
     before = thread_count()
     use_all_cores(request.param)
     yield
@@ -59,9 +46,9 @@ def test_rectifier(shape, slope, shift):
     slope = 0.2 if slope == "number" else rng_for(0, "slope").random(C)
     shift = 0.0 if shift == "number" else random(C, purpose="shift")
     x.flat[0] = shift if np.ndim(shift) == 0 else shift[0]  # one value right at the bend: above it
-    assert_same(rectify(x, slope, shift), rectify_plain(x, slope, shift))
+    assert_same(cpu.rectify(x, slope, shift), reference.rectify(x, slope, shift))
     for need in ((True, True, True), (True, False, False), (False, True, False), (False, False, True)):
-        ours, plain = rectify_backward(x, dy, slope, shift, need), rectify_backward_plain(x, dy, slope, shift, need)
+        ours, plain = (one.rectify_backward(x, dy, slope, shift, need) for one in (cpu, reference))
         for one, other in zip(ours, plain, strict=True):
             assert_same(one, other)
         assert [part is not None for part in ours] == list(need)
@@ -71,14 +58,14 @@ def test_rectifier(shape, slope, shift):
 def test_rectifier_at_the_edges_of_floating_point(dtype):
     big = np.finfo(dtype).max
     x = np.array([[np.nan, np.inf, big, -big, 0.0, -0.0, 1e-40, -1e-40]], dtype)
-    y = rectify(x, np.full(8, 0.25, dtype), np.zeros(8, dtype))
+    y = cpu.rectify(x, np.full(8, 0.25, dtype), np.zeros(8, dtype))
     np.testing.assert_allclose(y, np.where(x < 0, dtype(0.25) * x, x), rtol=np.finfo(dtype).eps)
     assert y.dtype == dtype
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_sums(shape):
-    assert_same(sum_over_rows(random(*shape)), sum_over_rows_plain(random(*shape)))
+    assert_same(cpu.channel_sum(random(*shape)), reference.channel_sum(random(*shape)))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -87,36 +74,34 @@ def test_batch_norm_passes(shape):
     host = [random(*shape) + 3, random(*shape, purpose="dy")]
     host += [random(C, purpose=name) for name in ("mean", "r", "scale", "shift")]
     x, dy, mean, r, scale, shift = host
-    for ours, plain in zip(moments(x), moments_plain(x), strict=True):
+    for ours, plain in zip(cpu.batch_statistics(x), reference.batch_statistics(x), strict=True):
         assert_same(ours, plain)
-    assert_same(standardise(x, mean, r, scale, shift), standardise_plain(x, mean, r, scale, shift))
-    for ours, plain in zip(standardise_sums(x, dy, mean, r), standardise_sums_plain(x, dy, mean, r), strict=True):
+    assert_same(cpu.batch_norm(x, mean, r, scale, shift), reference.batch_norm(x, mean, r, scale, shift))
+    sums = (one.batch_norm_sums(x, dy, mean, r) for one in (cpu, reference))
+    for ours, plain in zip(*sums, strict=True):
         assert_same(ours, plain)
-    assert_same(
-        standardise_backward(x, dy, mean, r, scale, shift),
-        standardise_backward_plain(x, dy, mean, r, scale, shift),
-    )
+    assert_same(*(one.batch_norm_backward(x, dy, mean, r, scale, shift) for one in (cpu, reference)))
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((5, 3), 1), ((4, 4, 3, 6), 3), ((4, 4, 3, 6), 2), ((1, 1, 1, 1), 2)])
-def test_unit_norm(shape, axis):
+def test_weight_norm(shape, axis):
     w, dv = random(*shape), random(*shape, purpose="dv")
-    ours, plain = (form(w, axis, 0.25, 1e-6) for form in (normalise, normalise_plain))
+    ours, plain = (one.weight_norm(w, axis, 0.25, 1e-6) for one in (cpu, reference))
     assert_same(ours[0], plain[0])
     totals = [np.ones_like(w) for _ in (ours, plain)]
-    for (_, accumulate), total in zip((ours, plain), totals, strict=True):
-        accumulate(dv, total)
+    for (_, add_gradient), total in zip((ours, plain), totals, strict=True):
+        add_gradient(dv, total)
     assert_same(*totals)
     axes = tuple(other for other in range(w.ndim) if other != axis)
-    assert_same(sums_of_products(w, dv, axis), (w * dv).sum(axis=axes))
+    assert_same(cpu.channel_dot(w, dv, axis), (w * dv).sum(axis=axes))
 
 
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 5, 700), (700, 5, 3), (65, 64, 65)])
 def test_products(sizes):
     M, K, N = sizes
     a, b = random(M, K), random(K, N, purpose="b")
-    np.testing.assert_allclose(multiply(a, b), a @ b, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(multiply(b.T, a.T), b.T @ a.T, rtol=1e-12, atol=1e-12)  # transposed views
+    np.testing.assert_allclose(cpu.matmul(a, b), a @ b, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(cpu.matmul(b.T, a.T), b.T @ a.T, rtol=1e-12, atol=1e-12)  # transposed views
 
 
 def test_rmsprop():

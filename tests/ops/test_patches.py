@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinygan.ops.patches import Window, fold, unfold
+from tinygan.ops import Window
+from tinygan.ops.reference import fold, unfold
 from tinygan.rng import rng_for
 
 # window, image (N, H, W, C), positions (H', W') counted by hand

@@ -8,7 +8,7 @@ from tinygan.layers import BatchNorm
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.dcgan import NORMS
 from tinygan.rng import rng_for
-from tinygan.training import step
+from tinygan.training import one_chain
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES, alternating_step, shared_step
 
@@ -144,7 +144,7 @@ def test_slopes_stay_between_0_and_1(make):
 def test_small_and_large_images_learn_the_same(make, norm, schedule, monkeypatch):
     results = []
     for small in (0, 10**9):
-        monkeypatch.setattr(step, "SMALL", small)
+        monkeypatch.setattr(one_chain, "SMALL", small)
         game, real, codes = make(norm)
         losses = SCHEDULES[schedule].step(game, real, codes, LEARNING_RATE)
         results.append((losses, *(player.parameters.flat for player in game[:2])))

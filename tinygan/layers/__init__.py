@@ -1,9 +1,10 @@
 """Layers, each with its forward pass directly above its backward pass; the contract is in ``base.py``."""
 
-from tinygan.layers.activations import LeakyReLU, PReLU, ReLU, Sigmoid, Tanh, TPReLU, TReLU, sigmoid
+from tinygan.layers.activations import LeakyReLU, PReLU, ReLU, Sigmoid, Tanh, TPReLU, TReLU
 from tinygan.layers.addition import Addition, WeightNormalisedAddition
-from tinygan.layers.base import Layer, initialise
+from tinygan.layers.base import Gradients, Layer, initialise
 from tinygan.layers.batchnorm import BatchNorm
+from tinygan.layers.bilinear import BilinearLayer
 from tinygan.layers.border import Crop, Pad
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
 from tinygan.layers.frozen import frozen
@@ -17,9 +18,11 @@ __all__ = [
     "Addition",
     "AveragePool",
     "BatchNorm",
+    "BilinearLayer",
     "Conv2d",
     "ConvTranspose2d",
     "Crop",
+    "Gradients",
     "Layer",
     "LeakyReLU",
     "Linear",
@@ -39,5 +42,4 @@ __all__ = [
     "WeightNormalisedAddition",
     "frozen",
     "initialise",
-    "sigmoid",
 ]

@@ -1,6 +1,6 @@
 """Activations. The rectifiers are one family, a line that bends at the shift b from slope a to slope 1:
 
-    y = x − (1 − a)·u  with  u = min(x − b, 0),   i.e.  y = x where x ≥ b, else b + a·(x − b)
+    y = x where x ≥ b, else b + a·(x − b)
 
     ReLU: a = 0, b = 0.   LeakyReLU: a fixed, b = 0.   PReLU: a learned, b = 0.
     TReLU: a = 0, b learned, y = max(x, b).   TPReLU: both learned.
@@ -8,115 +8,130 @@
 At the bend itself x counts as above it: slope 1.
 """
 
-import numpy as np
-
-from tinygan.array import Array, array_module, on_gpu
+from tinygan import ops
+from tinygan.array import Array, array_module
 from tinygan.init import constant
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.cpu.rectify import rectify, rectify_backward
-from tinygan.ops.cuda.sigmoid import sigmoid_backward, sigmoid_forward
 
 INITIAL_SLOPE = 0.25
 LEAKY_SLOPE = 0.2
 
 
 class TranslatedRectifier(Layer):
-    """y = x where x ≥ b, else b + a·(x − b); x and y (..., C), slope a and shift b one per channel.
+    """y = x where x ≥ b, else b + a·(x − b); x and y (..., C), slope a and shift b one per channel or fixed. Keeps x.
 
     Backward: dx = dy above b and a·dy below; da = Σ dy·(x − b) and db = Σ dy·(1 − a), both over x < b.
 
     A learned slope is projected to [0, 1] after each update, so that the function stays monotonic and bends the way
     of a rectifier; clamping it in the forward pass instead would kill its gradient at the border (notes B5).
+
+    Args:
+        slope, shift: a fixed number, or None for one learned per channel.
+        channels: C, where something is learned.
     """
 
-    slope: Array | float = 0.0
-    shift: Array | float = 0.0
+    def __init__(self, slope: float | None, shift: float | None, channels: int | None = None):
+        super().__init__()
+        self.channels = channels
+        self.learned = tuple(name for name, value in (("slope", slope), ("shift", shift)) if value is None)
+        if slope is None:
+            self.parameter("slope", (channels,), constant(INITIAL_SLOPE))
+        else:
+            self.slope = slope
+        if shift is None:
+            self.parameter("shift", (channels,), constant(0.0))
+        else:
+            self.shift = shift
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        y = rectify(x, self.slope, self.shift)
+        self.expect(x, "", self.channels)
+        y = ops.rectify(x, self.slope, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            learned = [grads is not None and name in self.parameter_specs for name in ("slope", "shift")]
-            dx, *parameter_gradients = rectify_backward(x, dy, self.slope, self.shift, (need_dx, *learned))
-            for name, gradient in zip(("slope", "shift"), parameter_gradients, strict=True):
-                if gradient is not None:
-                    grads[self.path(name)] += gradient
+            need = (need_dx, *(grads is not None and name in self.learned for name in ("slope", "shift")))
+            dx, dslope, dshift = ops.rectify_backward(x, dy, self.slope, self.shift, need)
+            if dslope is not None:
+                grads[self.path("slope")] += dslope
+            if dshift is not None:
+                grads[self.path("shift")] += dshift
             return dx
 
         return y, backward
 
     def project(self) -> None:
         """Clip a learned slope to [0, 1]."""
-        if "slope" in self.parameter_specs:
+        if "slope" in self.learned:
             array_module(self.slope).clip(self.slope, 0, 1, out=self.slope)
 
 
 class ReLU(TranslatedRectifier):
-    """y = max(x, 0)."""
+    """y = max(x, 0).
+
+    >>> ReLU()(np.array([[-1.0, 2.0]]))[0]
+    array([[0., 2.]])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 0.0)
 
 
 class LeakyReLU(TranslatedRectifier):
-    """y = x where x ≥ 0, else slope·x, with a fixed slope in [0, 1)."""
+    """y = x where x ≥ 0, else slope·x, with a fixed slope in [0, 1).
+
+    >>> LeakyReLU(0.5)(np.array([[-1.0, 2.0]]))[0]
+    array([[-0.5,  2. ]])
+    """
 
     def __init__(self, slope: float = LEAKY_SLOPE):
-        super().__init__()
-        self.slope = slope
+        super().__init__(slope, 0.0)
 
 
 class PReLU(TranslatedRectifier):
     """y = x where x ≥ 0, else a·x; a starts at 0.25 (He et al. 2015, arXiv 1502.01852)."""
 
     def __init__(self, channels: int):
-        super().__init__()
-        self.parameter("slope", (channels,), constant(INITIAL_SLOPE))
+        super().__init__(None, 0.0, channels)
 
 
 class TReLU(TranslatedRectifier):
     """y = max(x, b) = ReLU(x − b) + b; b starts at 0 (paper, definition of TReLU)."""
 
     def __init__(self, channels: int):
-        super().__init__()
-        self.parameter("shift", (channels,), constant(0.0))
+        super().__init__(0.0, None, channels)
 
 
 class TPReLU(TranslatedRectifier):
     """y = PReLU(x − b) + b; a starts at 0.25, b at 0 (paper, the activation behind strict weight norm)."""
 
     def __init__(self, channels: int):
-        super().__init__()
-        self.parameter("slope", (channels,), constant(INITIAL_SLOPE))
-        self.parameter("shift", (channels,), constant(0.0))
+        super().__init__(None, None, channels)
 
 
 class Sigmoid(Layer):
-    """y = 1/(1 + e⁻ˣ); backward: dx = dy·y·(1 − y)."""
+    """y = 1/(1 + e⁻ˣ); backward: dx = dy·y·(1 − y). Keeps y.
+
+    >>> Sigmoid()(np.array([[0.0, 1000.0]]))[0]
+    array([[0.5, 1. ]])
+    """
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        y = sigmoid(x)
+        self.expect(x, "")
+        y = ops.sigmoid(x)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            if need_dx and on_gpu(y):
-                return sigmoid_backward(y, dy)
-            return dy * (y * (1 - y)) if need_dx else None
+            return ops.sigmoid_backward(y, dy) if need_dx else None
 
         return y, backward
 
 
 class Tanh(Layer):
-    """y = tanh x; backward: dx = dy·(1 − y²)."""
+    """y = tanh x; backward: dx = dy·(1 − y²). Keeps y."""
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        self.expect(x, "")
         y = array_module(x).tanh(x)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             return dy * (1 - y * y) if need_dx else None
 
         return y, backward
-
-
-def sigmoid(x: Array) -> Array:
-    """σ(x) = 1/(1 + e⁻ˣ), with full relative precision for x ≪ 0 too; where e⁻ˣ overflows, it is 0."""
-    if on_gpu(x):
-        return sigmoid_forward(x)
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-x))

@@ -1,12 +1,13 @@
 """The contract of a layer: a function that returns its output and its own backward pass."""
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import Backend, open_backend
+from tinygan.errors import InputError
 from tinygan.init import Initialiser
 from tinygan.parameters import Parameters
 
@@ -30,14 +31,14 @@ class Layer:
         dx = backward(dy, grads)
 
     - ``x``: input, shape (N, ...); ``y``: output; ``dy``, ``dx``: the loss's gradients with respect to them.
-    - ``grads``: where parameter gradients are *added*, under ``layer.path(name)``; zeroing it is the caller's. None
-      computes the input gradient only: what the generator's pass through the discriminator needs.
+    - ``grads``: where parameter gradients are *added*, under ``layer.path(name)``; the caller zeroes it. None computes
+      the input gradient only: what the generator's pass through the discriminator needs.
     - ``need_dx=False`` skips the input gradient and returns None: what the discriminator needs on real images.
     - ``training`` matters to batch norm alone.
 
     What ``backward`` needs is what the inner function captured; the layer itself stores nothing. So any number of
     passes may be in flight at once, and each ``backward`` may be called as often as wanted. Neither pass writes into
-    what it was given.
+    what it was given. Every docstring says what its layer keeps.
 
     A subclass declares parameters and child layers in its constructor with :meth:`parameter`, :meth:`buffer` and
     :meth:`child`; :func:`initialise` then creates them, and each is an attribute of that name.
@@ -71,6 +72,36 @@ class Layer:
         """The full name of this layer's array ``name``, as used in gradients and checkpoints."""
         return f"{self.name}.{name}" if self.name else name
 
+    def rename(self, name: str) -> None:
+        """Give this layer its full name, and those below it theirs."""
+        self.name = name
+        for child_name, child in self.children.items():
+            child.rename(self.path(child_name))
+
+    def expect(self, x: Array, axes: str, channels: int | None = None) -> None:
+        """Check an input where it enters.
+
+        Args:
+            axes: one letter per axis, or "" for any rank; the first axis counts the batch.
+            channels: length of the last axis.
+
+        Raises:
+            InputError: another rank, another number of channels, no floating-point numbers, or an empty batch.
+        """
+        if (
+            (axes and x.ndim != len(axes))
+            or (channels is not None and (x.ndim < 2 or x.shape[-1] != channels))
+            or x.dtype.kind != "f"
+            or not x.size
+        ):
+            form = ", ".join(axes[:-1] if channels is not None and axes else axes) or "N, ..."
+            self.refuse(x, f"floats ({form}{'' if channels is None else f', {channels}'}), N at least 1")
+
+    def refuse(self, x: Array, expected: str) -> NoReturn:
+        """Raise InputError in one line that names the layer, what it expected and what it found."""
+        where = f"layer {self.name}, {self!r}" if self.name else f"layer {self!r}"
+        raise InputError(f"{where}: expected {expected}; found {x.dtype} {x.shape}")
+
     def project(self) -> None:
         """Move parameters back into their allowed set; called after each update. Most layers allow every value."""
 
@@ -80,6 +111,12 @@ class Layer:
         for layer in self.children.values():
             yield from layer.walk()
 
+    def __getattr__(self, name: str) -> NoReturn:
+        specs = {**self.__dict__.get("parameter_specs", {}), **self.__dict__.get("buffer_specs", {})}
+        if name in specs:
+            raise AttributeError(f"{self!r} has no {name!r} yet: call initialise(network, rng) before the first pass")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __repr__(self) -> str:
         return type(self).__name__
 
@@ -87,30 +124,21 @@ class Layer:
 def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None = None) -> tuple[Parameters, Parameters]:
     """Create and initialise all arrays of ``layer`` and everything below it, and return (parameters, buffers).
 
-    Values are drawn from ``rng`` in the order of the forward pass. Without a backend: NumPy, float32.
+    Values are drawn from ``rng`` in the order of the forward pass. Without a backend the CPU is opened, in float32,
+    with what that sets for the process (:func:`~tinygan.device.open_backend`).
+
+    >>> parameters, buffers = initialise(Sequential([Linear(2, 3), BatchNorm(3)]), np.random.default_rng(0))
+    >>> {name: array.shape for name, array in parameters.items()}
+    {'0.w': (2, 3), '0.b': (3,), '1.scale': (3,), '1.shift': (3,)}
     """
     backend = backend or open_backend("cpu")
-    _name(layer, "")
-    layers = list(layer.walk())
-    parameters, buffers = (
-        _create({one.path(name): spec for one in layers for name, spec in specs(one).items()}, rng, backend)
-        for specs in (lambda one: one.parameter_specs, lambda one: one.buffer_specs)
-    )
-    for one in layers:
-        for name in one.parameter_specs:
-            setattr(one, name, parameters[one.path(name)])
-        for name in one.buffer_specs:
-            setattr(one, name, buffers[one.path(name)])
-    return parameters, buffers
-
-
-def _name(layer: Layer, name: str) -> None:
-    layer.name = name
-    for child_name, child in layer.children.items():
-        _name(child, f"{name}.{child_name}" if name else child_name)
-
-
-def _create(specs: dict[str, Spec], rng: np.random.Generator, backend: Backend) -> Parameters:
-    arrays = Parameters({name: spec.shape for name, spec in specs.items()}, backend)
-    arrays.load({name: spec.init(rng, spec.shape) for name, spec in specs.items()})
-    return arrays
+    layer.rename("")
+    stores = []
+    for kind in ("parameter_specs", "buffer_specs"):
+        declared = [(one, name, spec) for one in layer.walk() for name, spec in getattr(one, kind).items()]
+        arrays = Parameters({one.path(name): spec.shape for one, name, spec in declared}, backend)
+        arrays.load({one.path(name): spec.init(rng, spec.shape) for one, name, spec in declared})
+        for one, name, _ in declared:
+            setattr(one, name, arrays[one.path(name)])
+        stores.append(arrays)
+    return tuple(stores)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.cpu.batch_norm import moments, standardise, standardise_backward, standardise_sums
 from tinygan.runtime import collectives
 
 EPSILON = 1e-5
@@ -13,7 +13,7 @@ MOMENTUM = 0.1
 
 
 class BatchNorm(Layer):
-    """y = scale·(x − mean)/√(var + ε) + shift per channel, x and y (N, ..., C).
+    """y = scale·(x − mean)/√(var + ε) + shift per channel, x and y (N, ..., C). Keeps x, mean and 1/√(var + ε).
 
     In training, mean and var are those of the M = N·H·W values of the channel in this batch, and the running
     statistics move towards them: running ← 0.9·running + 0.1·batch, with the unbiased variance (M − 1). Otherwise the
@@ -24,33 +24,42 @@ class BatchNorm(Layer):
     Where several processes have a shard of the batch each, M, mean and var are those of the whole batch.
 
     Raises:
-        ValueError: in training with M = 1, where the batch variance says nothing.
+        InputError: in training with M = 1, where the batch variance says nothing.
+
+    >>> layer = BatchNorm(1)
+    >>> _ = initialise(layer, np.random.default_rng(0), open_backend("cpu", "float64"))
+    >>> layer.scale[:] = 1
+    >>> layer(np.array([[1.0], [3.0]]), training=True)[0].round(4)
+    array([[-1.],
+           [ 1.]])
     """
 
     mixes_images = True
 
     def __init__(self, channels: int):
         super().__init__()
+        self.channels = channels
         self.parameter("scale", (channels,), uniform(0.0, 1.0))
         self.parameter("shift", (channels,), constant(0.0))
         self.buffer("running_mean", (channels,), constant(0.0))
         self.buffer("running_var", (channels,), constant(1.0))
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        M = x.size // x.shape[-1]
+        self.expect(x, "", self.channels)
+        M = x.size // self.channels
         if training:
-            mean, var, M = _of_all_shards(*moments(x), M)
+            mean, var, M = _of_all_shards(*ops.batch_statistics(x), M)
             if M == 1:
-                raise ValueError("batch norm needs more than one value per channel in training")
+                self.refuse(x, "more than one value per channel in training")
             self._track(mean, var * (M / (M - 1)))
         else:
-            mean, var = self.running_mean.copy(), self.running_var
+            mean, var = self.running_mean.copy(), self.running_var  # a copy, since backward needs the mean of this pass
         r = 1 / array_module(x).sqrt(var + EPSILON)
-        y = standardise(x, mean, r, self.scale, self.shift)
+        y = ops.batch_norm(x, mean, r, self.scale, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             if grads is not None or training:
-                dshift, dscale = standardise_sums(x, dy, mean, r)
+                dshift, dscale = ops.batch_norm_sums(x, dy, mean, r)
             if grads is not None:
                 grads[self.path("shift")] += dshift
                 grads[self.path("scale")] += dscale
@@ -61,22 +70,19 @@ class BatchNorm(Layer):
                 return dy * factor
             dshift, dscale = _sums_of_all_shards(dshift, dscale)
             # The batch's own mean and variance move with x: both of their directions drop out of the gradient.
-            return standardise_backward(x, dy, mean, factor, factor * r * dscale / M, factor * dshift / M)
+            return ops.batch_norm_backward(x, dy, mean, factor, factor * r * dscale / M, factor * dshift / M)
 
         return y, backward
 
     def _track(self, mean: Array, var: Array) -> None:
         """Exponential moving average of the batch statistics: the only state that a forward pass may touch.
 
-        Of several processes one sees to it, for all.
+        Of several processes only rank 0 updates them; they are shared.
         """
         if collectives.rank():
             return
         for running, batch in ((self.running_mean, mean), (self.running_var, var)):
             running += MOMENTUM * (batch - running)
-
-    def __repr__(self) -> str:
-        return "BatchNorm"
 
 
 def _of_all_shards(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:

@@ -2,7 +2,7 @@
 
 What depends on weights alone is then done once. Weight norm has nothing left to do: its layer is the inner one with
 the weight γ·w/‖w‖. Batch norm with its running statistics is a line a·y + b per channel, and goes into the weights of
-the layer before it. A kernel is brought only once into the form that its products take (``ops/patches.py``).
+the layer before it. A kernel is transformed only once for the algorithm that multiplies it.
 """
 
 from copy import copy
@@ -12,29 +12,29 @@ from tinygan.array import Array, array_module
 from tinygan.layers.addition import Addition
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.layers.batchnorm import EPSILON, BatchNorm
-from tinygan.layers.linear import BilinearLayer
+from tinygan.layers.bilinear import BilinearLayer
 from tinygan.layers.sequential import Sequential
 from tinygan.layers.weightnorm import WeightNorm
 
 
 class Frozen(Layer):
-    """y = f(x, w) + b with the weighted layer's f and given arrays w and b; has no parameters, and dx only."""
+    """y = f(x, w) + b with a bilinear layer's f and given arrays w and b; has no parameters, and dx only."""
 
     def __init__(self, layer: BilinearLayer, w: Array, b: Array | None):
         super().__init__()
         self.layer, self.w, self.b = layer, w, b
-        self._kernels: dict[int, Array] = {}
+        self._prepared: dict = {}
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
-        y, input_gradient = self.layer.apply_frozen_weight(x, self.w, self.b, self._kernels)
+        y, weight_backward = self.layer.apply_weight(x, self.w, self.b, self._prepared)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            return input_gradient(dy) if need_dx else None
+            return weight_backward(dy, True, False)[0] if need_dx else None
 
         return y, backward
 
     def followed_by(self, a: Array, b: Array) -> "Frozen":
-        """a·y + b as one layer; a and b (out,)."""
+        """a·y + b as one layer; a and b (out_channels,)."""
         return Frozen(self.layer, self.w * self.layer.per_channel(a), b if self.b is None else a * self.b + b)
 
 

@@ -1,19 +1,26 @@
 """Layers in a row, and the change of shape between them."""
 
+import math
+from collections.abc import Mapping, Sequence
+
 from tinygan.array import Array
 from tinygan.layers.base import Backward, Gradients, Layer
 
 
 class Sequential(Layer):
-    """y = f_n(… f_2(f_1(x))): the layers in the order of the given dict; backward runs them in reverse.
+    """y = f_n(… f_2(f_1(x))); backward runs the layers in reverse. Keeps what they keep.
 
     Args:
-        layers: name -> layer; the names become part of the parameters' names.
+        layers: name -> layer, or a list, whose layers are named "0", "1", …; the names become part of the parameters'.
+
+    >>> Sequential([Rescale(2.0, 0.0), ReLU()])(np.array([[-1.0, 2.0]]))[0]
+    array([[0., 4.]])
     """
 
-    def __init__(self, layers: dict[str, Layer]):
+    def __init__(self, layers: Mapping[str, Layer] | Sequence[Layer]):
         super().__init__()
-        for name, layer in layers.items():
+        named = layers if isinstance(layers, Mapping) else {str(k): layer for k, layer in enumerate(layers)}
+        for name, layer in named.items():
             self.child(name, layer)
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
@@ -31,13 +38,22 @@ class Sequential(Layer):
 
 
 class Reshape(Layer):
-    """(N, ...) -> (N, *shape), the same values in the same order."""
+    """(N, ...) -> (N, *shape), the same values in the same order; one length may be −1. Keeps nothing.
+
+    Raises:
+        InputError: an image's values do not fill the shape.
+    """
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
         self.shape = shape
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        self.expect(x, "")
+        values = math.prod(self.shape)
+        if values > 0 and values != x.size // len(x):
+            self.refuse(x, f"{values} values per image")
+
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             return dy.reshape(x.shape) if need_dx else None
 

@@ -1,1 +1,40 @@
-"""Networks, each read from top to bottom."""
+"""Networks, each read from top to bottom: ``dcgan.py`` and ``resnet.py``."""
+
+from collections.abc import Sequence
+
+from tinygan.layers import Layer
+from tinygan.models import dcgan, resnet
+from tinygan.models.pyramid import Size
+
+ResidualLevels = tuple[Sequence[int], Sequence[int]]  # channels and blocks of each level, from the image inwards
+
+
+def build_networks(
+    model: str,
+    size: Size,
+    code_size: int,
+    norm: str,
+    features: int = 64,
+    levels: int | None = None,
+    residual: tuple[ResidualLevels, ResidualLevels] | None = None,
+) -> tuple[Layer, Layer]:
+    """G and D, without values yet.
+
+    Args:
+        model: ``dcgan`` or ``resnet``.
+        size: (H, W) of the images.
+        features, levels: of the DCGAN.
+        residual: levels of G and of D, for the residual networks.
+
+    Raises:
+        UsageError: a size, a number of levels or a norm that cannot be built.
+
+    >>> G, D = build_networks("dcgan", (32, 32), code_size=16, norm="wn", features=8)
+    >>> list(G.children)
+    ['linear', 'reshape', 'linear_act', 'up2', 'up2_act', 'up1', 'up1_act', 'up0', 'sigmoid']
+    """
+    if model == "resnet":
+        of_g, of_d = residual
+        return resnet.generator(size, code_size, *of_g, norm), resnet.discriminator(size, *of_d, norm)
+    G = dcgan.generator(size, code_size, features, norm, levels)
+    return G, dcgan.discriminator(size, features, norm, levels)

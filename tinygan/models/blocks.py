@@ -6,6 +6,7 @@ under weight norm, with one pair of weights per channel, and begins as the short
 
 from tinygan.layers import (
     AveragePool,
+    BilinearLayer,
     Conv2d,
     ConvTranspose2d,
     Crop,
@@ -15,7 +16,6 @@ from tinygan.layers import (
     ScaleShift,
     Sequential,
 )
-from tinygan.layers.linear import BilinearLayer
 from tinygan.models.norms import activation, addition, batch_norm, weighted
 
 Extra = tuple[int, int]  # padding beyond 1, (vertical, horizontal) pixels

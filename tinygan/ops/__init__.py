@@ -1,1 +1,213 @@
-"""Primitives: each as a plain formula, and beside it the fast versions that are tested against it."""
+"""The operations on arrays that all layers, losses and optimisers are made of: this page is the whole instruction set.
+
+Three implementations stand behind it, with the same names and signatures:
+
+    reference.py   every operation as its formula, on NumPy and CuPy alike
+    cpu/           the same on the CPU's cores: blocked passes, tiled convolutions
+    cuda/          the same as kernels (.cu) beside the functions that launch them
+
+An operation looks at its first array: a NumPy array goes to ``cpu/``, a CuPy array to ``cuda/``. After
+``use("reference")`` both go to the formulas. Axis letters: N images, H×W pixels, C channels (K of a convolution's
+other side), M values per channel. Results are new arrays unless a docstring says "in place".
+
+>>> y, backward = correlate(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), Window((2, 2), (1, 1), (0, 0)))
+>>> y[0, :, :, 0]
+array([[4., 4.],
+       [4., 4.]])
+>>> dx, dw = backward(np.ones_like(y))
+>>> dx[0, :, :, 0]
+array([[1., 2., 1.],
+       [2., 4., 2.],
+       [1., 2., 1.]])
+"""
+
+import functools
+import importlib
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygan.array import Array
+from tinygan.ops.window import Window
+
+__all__ = ["OPERATIONS", "Window", "implementation", "use"]
+
+BilinearBackward = Callable[..., tuple[Array | None, Array | None]]
+IMPLEMENTATIONS = ("fast", "reference")
+OPERATIONS: list[str] = []
+_HOST_TYPES = np.ndarray, np.generic
+
+
+class _Engine(dict):
+    """Name -> function of one implementation, whose module is imported when its first operation is called."""
+
+    def __init__(self, module: str):
+        super().__init__()
+        self.module = module
+
+    def __missing__(self, name: str) -> Callable:
+        self[name] = getattr(importlib.import_module(f"tinygan.ops.{self.module}"), name)
+        return self[name]
+
+
+_FAST = _Engine("cpu"), _Engine("cuda")
+_REFERENCE = (_Engine("reference"),) * 2
+_host, _device = _FAST
+
+
+def use(name: str) -> None:
+    """Run all operations of this process on ``"fast"`` (the default) or on ``"reference"``, the plain formulas."""
+    global _host, _device
+    if name not in IMPLEMENTATIONS:
+        raise ValueError(f"unknown implementation {name!r}: choose one of {', '.join(IMPLEMENTATIONS)}")
+    _host, _device = _FAST if name == "fast" else _REFERENCE
+
+
+def implementation() -> str:
+    """``"fast"`` or ``"reference"``, as :func:`use` left it."""
+    return "fast" if _host is _FAST[0] else "reference"
+
+
+def operation(declaration: Callable) -> Callable:
+    """Make a function of this page call the implementation for the device of its first argument."""
+    name = declaration.__name__
+    OPERATIONS.append(name)
+    __all__.append(name)
+
+    @functools.wraps(declaration)
+    def call(x: Array, *rest: object, **keywords: object):
+        return (_host if isinstance(x, _HOST_TYPES) else _device)[name](x, *rest, **keywords)
+
+    return call
+
+
+@operation
+def matmul(a: Array, b: Array) -> Array:
+    """a·b, (M, K), (K, N) -> (M, N)."""
+
+
+@operation
+def correlate(
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+) -> tuple[Array, BilinearBackward]:
+    """Convolution as deep-learning libraries define it: y = U(x)·w + b, U(x) being the patches of x as rows.
+
+    y[n,i,j,k] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,k] + b[k] over u, v, c; x is 0 outside.
+    x (N, H, W, C), w (kh, kw, C, K), b (K,), y (N, H', W', K).
+
+    Also returns ``backward(dy, need_dx=True, need_dw=True) -> (dx, dw)``: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. It keeps the
+    patches U(x), or what stands for them in a faster algorithm.
+
+    Args:
+        frozen: a dict for one ``w`` that never changes. What is made of w alone is kept in it from call to call, and
+            ``backward`` gives dx only.
+    """
+
+
+@operation
+def correlate_transpose(
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+) -> tuple[Array, BilinearBackward]:
+    """Transposed convolution, the adjoint of :func:`correlate` in x with the same kernel array: y = Uᵀ(x·wᵀ) + b.
+
+    x (N, H', W', K), w (kh, kw, C, K), b (C,), y (N, H, W, C) with H = (H' − 1)·stride + kh − 2·pad.
+
+    ``backward``: dx = U(dy)·w, dw = U(dy)ᵀ·x. It keeps x. ``frozen`` as in :func:`correlate`.
+    """
+
+
+@operation
+def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
+    """v = w/n with n² = k·Σw² + ε, one n per channel; Σ runs over all axes of w but ``axis``, the output channels'.
+
+    Also returns ``add_gradient(dv, dw)``, which adds (dv − k·v·s)/n to dw in place, s = Σ dv·v over the same axes:
+    dv with its component along w removed. It reads w again, so it must run before w is updated.
+    """
+
+
+@operation
+def channel_dot(a: Array, b: Array, axis: int) -> Array:
+    """Σ a·b over every axis but ``axis``, (channels,); a and b of one shape."""
+
+
+@operation
+def channel_sum(x: Array) -> Array:
+    """Σ x over every axis but the last, (..., C) -> (C,): the gradient of whatever is added to each channel."""
+
+
+@operation
+def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
+    """y = x where x ≥ b, else b + a·(x − b), with slope a and shift b one per channel (C,) or a number; x (..., C)."""
+
+
+@operation
+def rectify_backward(
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
+) -> tuple[Array | None, Array | None, Array | None]:
+    """dx = dy where x ≥ b, else a·dy; da = Σ dy·(x − b) and db = Σ dy·(1 − a), both over x < b, (C,).
+
+    ``need`` says which of dx, da, db are wanted; the others are None.
+    """
+
+
+@operation
+def sigmoid(x: Array) -> Array:
+    """σ(x) = 1/(1 + e⁻ˣ), with full relative precision for x ≪ 0 too; any shape."""
+
+
+@operation
+def sigmoid_backward(y: Array, dy: Array) -> Array:
+    """dx = dy·y·(1 − y), from the output y = σ(x)."""
+
+
+@operation
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    """Mean and variance per channel, (C,) each: Σx/M and Σ(x − mean)²/M over the M values of a channel; x (..., C)."""
+
+
+@operation
+def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
+    """y = scale·(x − mean)·r + shift; x (..., C), all others (C,), r being 1/√(var + ε)."""
+
+
+@operation
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
+    """Σ dy and Σ dy·(x − mean)·r per channel, (C,) each: the gradients of shift and scale."""
+
+
+@operation
+def batch_norm_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+    """dx = a·dy − b·(x − mean) − c, with coefficients per channel (C,)."""
+
+
+@operation
+def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
+    """Mean of softplus(s·l), s = 1 − 2·target, a 0-d array, and its gradient s·σ(s·l)/N; logits (N,), target 0 or 1."""
+
+
+@operation
+def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
+    """Mean of (p − target)², p = σ(l), a 0-d array, and its gradient 2·(p − target)·p·(1 − p)/N; logits (N,)."""
+
+
+@operation
+def rmsprop(w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float) -> None:
+    """In place: a ← decay·a + (1 − decay)·g², w ← w − learning_rate·g/(√a + ε), g ← 0; flat vectors (P,)."""
+
+
+@operation
+def add_up(total: Array, others: list[Array]) -> None:
+    """In place: total += every one of ``others``, in their order, and these become 0; vectors (P,)."""
+
+
+@operation
+def gather_images(images: Array, places: Array, size: tuple[int, int], dtype: np.dtype) -> Array:
+    """Windows of ``size`` (h, w) out of bytes, in [0, 1]: uint8 (M, H, W, 3) -> ``dtype`` (N, h, w, 3).
+
+    ``places`` int64 (N, 4): for each image its row in ``images``, the window's top and left, and 1 to mirror it.
+    """
+
+
+@operation
+def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
+    """In place: rows[row] = (d_real, d_fake, g); rows (R, 3), the others 0-d, ``row`` int64, read when it runs."""

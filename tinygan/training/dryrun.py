@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygan.device import open_backend
 from tinygan.layers import Layer
-from tinygan.ops.cpu.correlate import forms_of_larger_batches
+from tinygan.ops.cpu.correlate import batches_as_if_larger
 from tinygan.runtime import threads
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, flag, show
@@ -87,9 +87,9 @@ def _shard_memory(options: Options, game: Game, shard: int) -> float:
         return _peak(options, game, shard)
     half = max(FEWEST_IMAGES, -(-shard // 2))
     fewer = half * 3 // 4
-    with forms_of_larger_batches(shard / half):
+    with batches_as_if_larger(shard / half):
         at_half = _peak(options, game, half)
-    with forms_of_larger_batches(shard / fewer):
+    with batches_as_if_larger(shard / fewer):
         at_fewer = _peak(options, game, fewer)
     return at_half + (shard - half) * (at_half - at_fewer) / (half - fewer)
 

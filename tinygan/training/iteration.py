@@ -4,9 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygan import ops
 from tinygan.data.devicebatches import ResidentSource
-from tinygan.ops.cuda.gather import gather_images
-from tinygan.ops.cuda.losses import record_losses
 from tinygan.runtime.graph import Replay
 from tinygan.runtime.graph_inputs import Inputs
 from tinygan.training.feed import latent_codes, to_unit_range
@@ -85,8 +84,8 @@ class CapturedIteration:
         given = self.inputs.arrays
         source, backend = self.session.source, self.session.backend
         if self.resident:
-            real = gather_images(source.pixels, given["places"], source.size, backend.dtype)
+            real = ops.gather_images(source.pixels, given["places"], source.size, backend.dtype)
         else:
             real = to_unit_range(self.images, backend)
         losses = self.schedule.step(self.session.game, real, given["codes"], given["learning_rate"])
-        record_losses(*losses, given["row"], self.losses.rows)
+        ops.record_losses(*losses, given["row"], self.losses.rows)

@@ -1,11 +1,13 @@
 """One of the two players of the game: a network with its gradients and its optimiser."""
 
+from collections.abc import Callable
+
 import numpy as np
 
+from tinygan import ops
 from tinygan.array import Array
 from tinygan.device import Backend
 from tinygan.layers import Layer, initialise
-from tinygan.ops.cpu.blocks import for_each_block
 from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
 from tinygan.runtime import collectives
@@ -31,7 +33,7 @@ class Player:
 
     @property
     def gradients(self) -> Parameters:
-        """Where this process's backward passes accumulate; :meth:`update` uses them up."""
+        """Where this process's backward passes accumulate; :meth:`update` zeroes them."""
         return self.all_gradients[collectives.rank()]
 
     def make_room(self, members: int) -> None:
@@ -39,14 +41,22 @@ class Player:
         while len(self.all_gradients) < members:
             self.all_gradients.append(self.parameters.zeros_like())
 
-    def update(self, learning_rate: float) -> None:
-        """One optimiser step along the accumulated gradients, which it uses up, and projection of the slopes.
+    def learn(self, images: Array, target: int, loss: Callable) -> Array:
+        """Add the gradients of D's loss on ``images`` to the store, and return its value; no image gradient is made."""
+        logits, backward = self.network(images, training=True)
+        value, dlogits = loss(logits, target)
+        backward(dlogits, self.gradients, need_dx=False)
+        return value
+
+    def update(self, learning_rate: Array | float) -> None:
+        """One optimiser step along the accumulated gradients, which it zeroes, and projection of the slopes.
 
         Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
         """
         collectives.barrier()
         part = collectives.own_part(self.parameters.flat.size)
-        _add_up([gradients.flat[part] for gradients in self.all_gradients[: collectives.size()]])
+        own, *others = (gradients.flat[part] for gradients in self.all_gradients[: collectives.size()])
+        ops.add_up(own, others)
         self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
         collectives.barrier()
         for layer in self.network.walk():
@@ -60,16 +70,3 @@ class Player:
         """0-d boolean on the device: whether parameters, buffers and optimiser average are all finite."""
         xp = self.parameters.backend.xp
         return xp.stack([xp.isfinite(store.flat).all() for store in self.stores().values()]).all()
-
-
-def _add_up(vectors: list[Array]) -> None:
-    """Add all to the first, in their order, and leave the others 0."""
-    first, *others = vectors
-
-    def work(_: int, block: slice) -> None:
-        for other in others:
-            first[block] += other[block]
-            other[block] = 0
-
-    if others:
-        for_each_block(len(first), 1, work)

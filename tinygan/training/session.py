@@ -18,7 +18,7 @@ from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
 from tinygan.files import write_atomically
 from tinygan.layers import Layer
-from tinygan.models import dcgan, resnet
+from tinygan.models import build_networks
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
@@ -117,7 +117,7 @@ def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> N
 
 def build_game(options: Options, backend: Backend) -> Game:
     """G and D with initial weights drawn from the seed, the same on every device and in every precision."""
-    G, D = build_networks(options)
+    G, D = networks_of(options)
     return Game(
         Player(G, rng_for(options.seed, "initial generator"), backend),
         Player(D, rng_for(options.seed, "initial discriminator"), backend),
@@ -125,14 +125,11 @@ def build_game(options: Options, backend: Backend) -> Game:
     )
 
 
-def build_networks(options: Options) -> tuple[Layer, Layer]:
+def networks_of(options: Options) -> tuple[Layer, Layer]:
     """G and D as the options describe them, without values yet."""
+    residual = (options.residual_levels("g"), options.residual_levels("d")) if options.model == "resnet" else None
     size, code_size, norm = options.image_size, options.code_size, options.norm
-    if options.model == "resnet":
-        G = resnet.generator(size, code_size, *options.residual_levels("g"), norm)
-        return G, resnet.discriminator(size, *options.residual_levels("d"), norm)
-    G = dcgan.generator(size, code_size, options.features, norm, options.levels)
-    return G, dcgan.discriminator(size, options.features, norm, options.levels)
+    return build_networks(options.model, size, code_size, norm, options.features, options.levels, residual)
 
 
 def load_images(options: Options, data_dir: str | None = None) -> ImageSet:

@@ -1,6 +1,6 @@
 """A training step with the batch shared out among processes, one for each of the CPU's cores.
 
-Every process runs the step of ``step.py`` on its shard. There are three places where it meets the others: batch norm,
+Every process runs the step of ``step.py`` on its shard. There are three places where it needs the others: batch norm,
 whose statistics are those of the whole batch; the update, which adds up all gradients; and the losses, added up here.
 """
 
@@ -11,7 +11,8 @@ import numpy as np
 from tinygan.array import Array
 from tinygan.runtime.collectives import split_evenly
 from tinygan.runtime.workers import WorkerGroup, worker_count
-from tinygan.training.step import SCHEDULES, SMALL, Game, Losses
+from tinygan.training.one_chain import SMALL
+from tinygan.training.step import SCHEDULES, Game, Losses
 
 
 def process_count(batch_shape: tuple[int, ...], device: str) -> int:
@@ -32,7 +33,7 @@ def training_workers(game: Game, batch_shape: tuple[int, ...]) -> WorkerGroup:
 
 
 def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array, learning_rate: float) -> Losses:
-    """One step of the schedule by the whole team; arguments and result as in ``step.py``.
+    """One step of the schedule by the whole group; arguments and result as in ``step.py``.
 
     The sums are taken in the order of the shards: as many processes give the same bits each time.
     """

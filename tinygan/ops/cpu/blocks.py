@@ -6,11 +6,12 @@ from functools import partial
 
 import numpy as np
 
+from tinygan.ops.reference import ceil_div
 from tinygan.runtime.threads import run
 
-BLOCK = 2**18  # elements; smaller blocks fit a core's cache better, but the threads then wait for the interpreter
-FEW = 2**19  # elements; for fewer, waking the other threads takes longer than they save
-WIDE = 128  # columns of rows that need not be longer
+BLOCK = 2**18  # Elements. Smaller blocks fit the cache better, but then the threads wait for the interpreter's lock.
+SINGLE_THREAD = 2**19  # Elements. For fewer, waking the other threads takes longer than they save.
+WIDE = 128  # Columns. Rows this long are not joined to longer ones.
 
 
 def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> None:
@@ -19,12 +20,12 @@ def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) 
     tasks = [
         partial(work, k, slice(start, min(rows, start + height))) for k, start in enumerate(range(0, rows, height))
     ]
-    run(tasks, alone=rows * columns < FEW)
+    run(tasks, alone=rows * columns < SINGLE_THREAD)
 
 
 def block_count(rows: int, columns: int) -> int:
     """How many blocks :func:`for_each_block` makes."""
-    return -(-rows // max(1, BLOCK // columns))
+    return ceil_div(rows, max(1, BLOCK // columns))
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:
@@ -37,7 +38,7 @@ def as_rows(x: np.ndarray) -> np.ndarray:
 
 
 def tile_channels(values: np.ndarray | float, rows: np.ndarray) -> np.ndarray | float:
-    """Numbers per channel, (C,), repeated for the columns of such rows; one number for all stays one."""
+    """Numbers per channel, (C,), repeated for the columns of such rows; scalars pass through."""
     repeats = rows.shape[1] // np.size(values)
     return values if np.ndim(values) == 0 or repeats == 1 else np.concatenate([values] * repeats)
 
@@ -47,7 +48,7 @@ def column_sums(rows: np.ndarray) -> np.ndarray:
     return np.ones(len(rows), rows.dtype) @ rows
 
 
-def channel_sums(parts: np.ndarray, C: int) -> np.ndarray:
-    """The blocks' column sums, (blocks, columns), added up in their order and by channel: (C,)."""
+def total_by_channel(parts: np.ndarray, C: int) -> np.ndarray:
+    """The blocks' column sums, (blocks, columns), added in their order and by channel: (C,)."""
     columns = parts.sum(axis=0)
     return columns if len(columns) == C else columns.reshape(-1, C).sum(axis=0)

@@ -1,24 +1,20 @@
-"""Matrix products cut into tasks."""
+"""A matrix product cut into tasks along the longer side of the result."""
 
 from functools import partial
 
 import numpy as np
 
-from tinygan.array import Array, on_gpu
-from tinygan.ops.cuda.matmul import matmul
+from tinygan.ops.reference import ceil_div
 from tinygan.runtime.threads import run
 
-MOST_PARTS, SMALLEST_PART = 8, 64  # how a side of the result is cut
+MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; rows or columns of a part
 
 
-def multiply(a: Array, b: Array) -> Array:
-    """a·b, a new array, (M, K), (K, N) -> (M, N); on the CPU the longer side of the result is cut for the cores."""
-    if on_gpu(a):
-        return matmul(a, b)
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     (M, _), N = a.shape, b.shape[1]
     y = np.empty((M, N), a.dtype)
     longer = max(M, N)
-    part = max(SMALLEST_PART, -(-longer // MOST_PARTS))
+    part = max(SMALLEST_PART, ceil_div(longer, MOST_PARTS))
     cuts = [slice(start, start + part) for start in range(0, longer, part)]
     if M >= N:
         run(partial(np.matmul, a[cut], b, out=y[cut]) for cut in cuts)

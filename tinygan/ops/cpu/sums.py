@@ -1,16 +1,13 @@
-"""Sums over everything but the channels: the gradient of whatever is added to each channel."""
+"""Sums on the CPU's cores, block by block, the partial sums added in their order."""
+
+import math
 
 import numpy as np
 
-from tinygan.array import Array, on_gpu
-from tinygan.ops.cpu.blocks import as_rows, block_count, channel_sums, column_sums, for_each_block
-from tinygan.ops.cuda import sums as gpu
+from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, total_by_channel
 
 
-def sum_over_rows(x: Array) -> Array:
-    """Sum over every axis but the last, the channels: (..., C) -> (C,)."""
-    if on_gpu(x):
-        return gpu.sum_over_rows(x)
+def channel_sum(x: np.ndarray) -> np.ndarray:
     rows = as_rows(x)
     parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
 
@@ -18,9 +15,19 @@ def sum_over_rows(x: Array) -> Array:
         parts[k] = column_sums(rows[block])
 
     for_each_block(*rows.shape, work)
-    return channel_sums(parts, x.shape[-1])
+    return total_by_channel(parts, x.shape[-1])
 
 
-def sum_over_rows_plain(x: Array) -> Array:
-    """The formula of :func:`sum_over_rows`, what its fast versions are tested against."""
-    return x.sum(axis=tuple(range(x.ndim - 1)))
+def around(w: np.ndarray, axis: int) -> tuple[int, int, int]:
+    """Number of values before, along and behind ``axis``."""
+    return math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])
+
+
+def add_up(total: np.ndarray, others: list[np.ndarray]) -> None:
+    def work(_: int, block: slice) -> None:
+        for other in others:
+            total[block] += other[block]
+            other[block] = 0
+
+    if others:
+        for_each_block(len(total), 1, work)

@@ -1,12 +1,43 @@
-"""What only a CUDA device needs: fused kernels, matrix products that can be captured, and the captured step.
+"""The operations as CUDA kernels; a kernel's source (.cu) lies beside the Python file that launches it.
 
-Nothing here is needed to follow a gradient: each kernel has a plain array version, which is what the CPU runs and what
-the tests compare with. A kernel's CUDA source lies beside the Python file that calls it.
+    launch.py                        sources compiled, threads counted, arguments checked
+    matmul.py cublas.py              row-major products by cuBLAS, called so that they can be captured
+    correlate.py patches.py          convolutions: patches by kernels, and those products
 
-    launch.py                                     sources compiled, threads counted, arguments checked
-    sums.py rectifier.py sigmoid.py standardise.py unit_norm.py losses.py rmsprop.py patches.py batch.py      kernels
-    cublas.py products.py correlation.py          cuBLAS by ctypes, row-major products with it, convolutions with those
-    graph.py inputs.py                            work captured once and replayed; what each replay is given
-
-CuPy is imported when a function runs, not before.
+Each function is described on the page of ``tinygan/ops/__init__.py``. CuPy is imported when a function runs.
 """
+
+from tinygan.ops.cuda.batch_norm import batch_norm, batch_norm_backward, batch_norm_sums, batch_statistics
+from tinygan.ops.cuda.correlate import correlate, correlate_transpose
+from tinygan.ops.cuda.gather import gather_images
+from tinygan.ops.cuda.losses import binary_cross_entropy, least_squares, record_losses
+from tinygan.ops.cuda.matmul import matmul
+from tinygan.ops.cuda.rectify import rectify, rectify_backward
+from tinygan.ops.cuda.rmsprop import rmsprop
+from tinygan.ops.cuda.sigmoid import sigmoid, sigmoid_backward
+from tinygan.ops.cuda.sums import channel_sum
+from tinygan.ops.cuda.weight_norm import channel_dot, weight_norm
+from tinygan.ops.reference import add_up
+
+__all__ = [
+    "add_up",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_sums",
+    "batch_statistics",
+    "binary_cross_entropy",
+    "channel_dot",
+    "channel_sum",
+    "correlate",
+    "correlate_transpose",
+    "gather_images",
+    "least_squares",
+    "matmul",
+    "record_losses",
+    "rectify",
+    "rectify_backward",
+    "rmsprop",
+    "sigmoid",
+    "sigmoid_backward",
+    "weight_norm",
+]

@@ -1,4 +1,4 @@
-// Batch norm's passes over x (rows, channels): see ops/standardise.py. A chunk is every chunks-th row, as in sums.cu.
+// Batch norm's passes over x (rows, channels): see tinygan/ops/__init__.py. A chunk is every chunks-th row, as in sums.cu.
 
 // Mean and sum of squared distances from it, of every chunks-th row. One thread per channel and chunk.
 extern "C" __global__ void chunk_moments(
@@ -41,7 +41,7 @@ extern "C" __global__ void merge_moments(
 }
 
 // y = scale * (x - mean) * r + shift. One thread per element.
-extern "C" __global__ void standardise(
+extern "C" __global__ void batch_norm(
     const REAL *x, const REAL *mean, const REAL *r, const REAL *scale, const REAL *shift,
     index_t channels, index_t count, REAL *y)
 {
@@ -51,7 +51,7 @@ extern "C" __global__ void standardise(
 }
 
 // Sums of dy and of dy * (x - mean) * r over every chunks-th row. One thread per channel and chunk.
-extern "C" __global__ void standardise_sums(
+extern "C" __global__ void batch_norm_sums(
     const REAL *__restrict__ x, const REAL *__restrict__ dy, const REAL *mean, const REAL *r,
     index_t rows, index_t channels, index_t chunks, REAL *__restrict__ sums)  // sums (chunks, 2, channels)
 {
@@ -68,7 +68,7 @@ extern "C" __global__ void standardise_sums(
 }
 
 // dx = a * dy - b * (x - mean) - k, with coefficients per channel. One thread per element.
-extern "C" __global__ void standardise_backward(
+extern "C" __global__ void batch_norm_backward(
     const REAL *x, const REAL *dy, const REAL *mean, const REAL *a, const REAL *b, const REAL *k,
     index_t channels, index_t count, REAL *dx)
 {

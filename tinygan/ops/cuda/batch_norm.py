@@ -1,4 +1,4 @@
-"""Batch norm's passes over an image batch, those of ``ops/standardise.py``: x, y, dy (..., C), everything else (C,)."""
+"""Batch norm's passes over an image batch, x, y, dy (..., C), everything else (C,)."""
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels, square_root
@@ -7,8 +7,7 @@ from tinygan.ops.cuda.sums import chunk_count, total
 _kernels = Kernels("batch_norm")
 
 
-def moments(x: Array) -> tuple[Array, Array]:
-    """Mean and variance (divided by the number of values) per channel."""
+def batch_statistics(x: Array) -> tuple[Array, Array]:
     xp, channels = array_module(x), x.shape[-1]
     rows = x.size // channels
     chunks = square_root(rows)
@@ -19,26 +18,23 @@ def moments(x: Array) -> tuple[Array, Array]:
     return mean, var
 
 
-def standardise(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
-    """y = scale·(x − mean)·r + shift, a new array."""
+def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
     y = array_module(x).empty_like(x)
-    _kernels("standardise", x.size, x, mean, r, scale, shift, x.shape[-1], x.size, y)
+    _kernels("batch_norm", x.size, x, mean, r, scale, shift, x.shape[-1], x.size, y)
     return y
 
 
-def standardise_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
-    """Σ dy and Σ dy·(x − mean)·r."""
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
     channels = x.shape[-1]
     rows = x.size // channels
     chunks = chunk_count(rows)
     sums = array_module(x).empty((chunks, 2 * channels), x.dtype)
-    _kernels("standardise_sums", chunks * channels, x, dy, mean, r, rows, channels, chunks, sums)
+    _kernels("batch_norm_sums", chunks * channels, x, dy, mean, r, rows, channels, chunks, sums)
     dshift, dscale = total(sums).reshape(2, channels)
     return dshift, dscale
 
 
-def standardise_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
-    """dx = a·dy − b·(x − mean) − c, a new array."""
+def batch_norm_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
     dx = array_module(x).empty_like(x)
-    _kernels("standardise_backward", x.size, x, dy, mean, a, b, c, x.shape[-1], x.size, dx)
+    _kernels("batch_norm_backward", x.size, x, dy, mean, a, b, c, x.shape[-1], x.size, dx)
     return dx

@@ -1,42 +1,63 @@
-"""The correlation on the GPU: patches and their adjoint by kernels, the products by cuBLAS."""
+"""Convolution and its transpose on the GPU: patches and their adjoint by kernels, the products by cuBLAS."""
 
 from tinygan.array import Array
-from tinygan.ops.cuda.matmul import matmul
+from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.cuda.patches import fold, unfold
-from tinygan.ops.patches import PatchCorrelation
+from tinygan.ops.reference import BilinearBackward
+from tinygan.ops.window import Window
 
 
-class CorrelationOnGpu(PatchCorrelation):
-    """The methods of :class:`~tinygan.ops.patches.PatchCorrelation` that compute something."""
+def correlate(
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+) -> tuple[Array, BilinearBackward]:
+    matrix, patches = w.reshape(-1, w.shape[-1]), _unfold(x, window)
+    y = _plus(gemm(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
 
-    def image(self, x: Array) -> Array:
-        """a = the patches of x (N, H, W, C) as rows, (N·H'·W', kh·kw·C); a view where they are rows already."""
-        if self._whole_map():
-            return x.reshape(len(x), -1)
-        return unfold(x, *self.window, self.map_shape[1:3])
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+        rows = dy.reshape(-1, w.shape[-1])
+        dx = _fold(gemm(rows, matrix, transpose_b=True), window, x.shape) if need_dx else None
+        dw = gemm(patches, rows, transpose_a=True).reshape(w.shape) if need_dw else None
+        return dx, dw
 
-    def to_map(self, a: Array, u: Array, b: Array | None = None) -> Array:
-        """Dᵀ(a·u), a new array (N, H', W', K); plus b (K), if given."""
-        y = matmul(a, u)
-        if b is not None:
-            y += b
-        return y.reshape(self.map_shape)
+    return y, backward
 
-    def to_image(self, d: Array, u: Array, b: Array | None = None) -> Array:
-        """Aᵀ(d·uᵀ), a new array (N, H, W, C); plus b (C), if given."""
-        patches = matmul(d, u, transpose_b=True)
-        if self._whole_map():
-            x = patches.reshape(self.image_shape)
-        else:
-            x = fold(patches, *self.window, self.map_shape[1:3], self.image_shape)
-        if b is not None:
-            x += b
-        return x
 
-    def to_kernel(self, a: Array, d: Array) -> Array:
-        """Bᵀ(aᵀ·d), a new array (kh, kw, C, K)."""
-        return matmul(a, d, transpose_a=True).reshape(self.kernel_shape)
+def correlate_transpose(
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+) -> tuple[Array, BilinearBackward]:
+    rows, matrix = x.reshape(-1, w.shape[-1]), w.reshape(-1, w.shape[-1])
+    shape = (len(x), *window.image_size(x.shape[1:3]), w.shape[2])
+    y = _plus(_fold(gemm(rows, matrix, transpose_b=True), window, shape), b)
 
-    def _whole_map(self) -> bool:
-        """Whether the kernel covers the whole image, as in the discriminator's last layer."""
-        return self.window.kernel == self.image_shape[1:3] and self.window.pad == (0, 0)
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+        patches = _unfold(dy, window)
+        dx = gemm(patches, matrix).reshape(x.shape) if need_dx else None
+        dw = gemm(patches, rows, transpose_a=True).reshape(w.shape) if need_dw else None
+        return dx, dw
+
+    return y, backward
+
+
+def _unfold(x: Array, window: Window) -> Array:
+    """The patches of x as rows; a view where they are rows already."""
+    if _covers(window, x.shape):
+        return x.reshape(len(x), -1)
+    return unfold(x, *window, window.positions(x.shape[1:3]))
+
+
+def _fold(patches: Array, window: Window, shape: tuple[int, int, int, int]) -> Array:
+    """Patches added back to an image of ``shape`` (N, H, W, C)."""
+    if _covers(window, shape):
+        return patches.reshape(shape)
+    return fold(patches, *window, window.positions(shape[1:3]), shape)
+
+
+def _covers(window: Window, shape: tuple[int, int, int, int]) -> bool:
+    """Whether the kernel covers the whole image, as in the discriminator's last layer."""
+    return window.kernel == shape[1:3] and window.pad == (0, 0)
+
+
+def _plus(y: Array, b: Array | None) -> Array:
+    if b is not None:
+        y += b
+    return y

@@ -20,6 +20,9 @@ COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F = 68, 77, 70
 DEFAULT_ALGORITHM = -1
 WORKSPACE = {True: 32 * 2**20, False: 4 * 2**20}  # what NVIDIA recommends from Hopper on, and before it
 
+# Whether float32 products round their factors to TF32: of the process, as it is with CuPy; device.py sets it.
+tf32 = False
+
 # cublasGemmEx(handle, op(A), op(B), m, n, k, alpha, A, type, lda, B, type, ldb, beta, C, type, ldc, compute, algorithm)
 _i, _p = ctypes.c_int, ctypes.c_void_p
 GEMM_EX = [_p, _i, _i, _i, _i, _i, _p, _p, _i, _i, _p, _i, _i, _p, _p, _i, _i, _i, _i]

@@ -9,11 +9,6 @@ _kernels = Kernels("gather")
 
 
 def gather_images(images: Array, places: Array, size: tuple[int, int], dtype: np.dtype) -> Array:
-    """Windows of ``size`` (h, w) out of images, in [0, 1]: uint8 (M, H, W, 3) to ``dtype`` (B, h, w, 3).
-
-    Args:
-        places: int64 (B, 4): for each image its row in ``images``, the window's top and left, and 1 to mirror it.
-    """
     out = array_module(images).empty((len(places), *size, 3), dtype)
     _kernels("gather_images", out.size, images, places, *images.shape[1:3], *size, out.size, out)
     return out

@@ -1,4 +1,4 @@
-// The adversarial losses on logits (count): see losses.py. Each thread gives its image's term and gradient; the terms
+// The adversarial losses on logits (count): see tinygan/ops/__init__.py. Each thread gives its image's term and gradient; the terms
 // are few and one thread adds them up.
 
 __device__ REAL sigmoid_of(REAL x)

@@ -7,17 +7,14 @@ _kernels = Kernels("losses")
 
 
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
-    """Mean of softplus(s·l) with s = 1 − 2·target, a 0-d array, and its gradient (N,)."""
     return _loss("binary_cross_entropy", logits, float(1 - 2 * target))
 
 
 def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
-    """Mean of (σ(l) − target)², a 0-d array, and its gradient (N,)."""
     return _loss("least_squares", logits, int(target))
 
 
 def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
-    """rows[row] = (d_real, d_fake, g); all on the device, ``row`` a 0-d int64 that is read when the kernel runs."""
     _kernels("record_losses", 1, d_real, d_fake, g, row, rows)
 
 

@@ -1,4 +1,4 @@
-"""Matrix products of arrays in rows, by a library that thinks in columns.
+"""Matrix products of arrays in rows, through cuBLAS, which is column-major.
 
 A matrix in rows is its own transpose in columns: C = A·B in rows is Cᵀ = Bᵀ·Aᵀ in columns, with the same memory. So
 the factors change places, nothing else.
@@ -8,11 +8,8 @@ from tinygan.array import Array, array_module
 from tinygan.ops.cuda import cublas
 from tinygan.ops.cuda.launch import countable
 
-# Whether float32 products round their factors to TF32: of the process, as it is with CuPy; backend.py sets it.
-tf32 = False
 
-
-def matmul(
+def gemm(
     a: Array,
     b: Array,
     out: Array | None = None,
@@ -45,8 +42,12 @@ def matmul(
     if transposed:
         raise ValueError("the result's rows must be contiguous")
     factors = (_factor(b, transpose_b), _factor(a, transpose_a))
-    cublas.handle(xp).gemm(a.dtype, tf32, (N, M, K), *factors, (out.data.ptr, ldc), accumulate)
+    cublas.handle(xp).gemm(a.dtype, cublas.tf32, (N, M, K), *factors, (out.data.ptr, ldc), accumulate)
     return out
+
+
+def matmul(a: Array, b: Array) -> Array:
+    return gemm(a, b)
 
 
 def _factor(x: Array, transpose: bool) -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-// Patches of images (N, H, W, C) as rows, and the adjoint: see ops/patches.py. P x Q: places of the kernel.
+// Patches of images (N, H, W, C) as rows, and the adjoint: see ops/reference.py. P x Q: places of the kernel.
 
 // patches (N * P * Q, kh * kw * C). One thread per value; the kernel may reach beyond the image, which is 0 there.
 extern "C" __global__ void unfold(

@@ -1,4 +1,4 @@
-// y = x - (1 - a) * min(x - b, 0), one slope a and one shift b per channel: see layers/activations.py.
+// y = x where x >= b, else b + a * (x - b), one slope a and one shift b per channel: see tinygan/ops/__init__.py.
 // A slope or shift that is not learned is a number; then its pointer is not read.
 
 struct Bend { REAL slope, shift; };
@@ -21,8 +21,10 @@ extern "C" __global__ void rectifier_forward(
     if (i >= count) return;
     const Bend bend = bend_of(i % channels, slope, slope_learned, slope_value, shift, shift_learned, shift_value);
     const REAL distance = x[i] - bend.shift;
-    const REAL below = distance >= 0 ? (REAL)0 : distance;  // a NaN stays one
-    y[i] = x[i] - (1 - bend.slope) * below;
+    // A slope that is the number 0 gives the shift itself, for x = -infinity too. A NaN stays one.
+    if (distance >= 0) y[i] = x[i];
+    else if (distance < 0 && !slope_learned && slope_value == 0) y[i] = bend.shift;
+    else y[i] = bend.shift + bend.slope * distance;
 }
 
 // dx alone. One thread per element.

@@ -1,4 +1,4 @@
-"""The rectifiers of ``ops/rectifier.py``: y = x − (1 − a)·min(x − b, 0), a and b per channel or numbers."""
+"""The rectifiers: one pass forward, one pass and a tree of sums backward."""
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels
@@ -8,7 +8,6 @@ _kernels = Kernels("rectify")
 
 
 def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
-    """y of x (..., C), a new array; slope and shift (C,) or a number."""
     y = array_module(x).empty_like(x)
     _kernels("rectifier_forward", x.size, x, *_bend(x, slope, shift), x.shape[-1], x.size, y)
     return y
@@ -17,11 +16,6 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 def rectify_backward(
     x: Array, dy: Array, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
 ) -> tuple[Array | None, Array | None, Array | None]:
-    """dx = dy above the shift and a·dy below; da = Σ dy·(x − b) and db = Σ dy·(1 − a), both over x < b.
-
-    Args:
-        need: which of dx, da, db; the others are None.
-    """
     xp, channels = array_module(x), x.shape[-1]
     need_dx, need_slope, need_shift = need
     dx = xp.empty_like(x) if need_dx else None

@@ -1,4 +1,4 @@
-// a <- decay * a + (1 - decay) * g^2,  w <- w - lr * g / (sqrt(a) + epsilon),  g <- 0: see optim.py. One thread per
+// a <- decay * a + (1 - decay) * g^2,  w <- w - lr * g / (sqrt(a) + epsilon),  g <- 0: see tinygan/ops/__init__.py. One thread per
 // weight.
 // The learning rate is read from the device's memory, so that a captured step can be replayed with another one.
 extern "C" __global__ void rmsprop(

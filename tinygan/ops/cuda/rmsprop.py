@@ -7,11 +7,6 @@ _kernels = Kernels("rmsprop")
 
 
 def rmsprop(w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float) -> None:
-    """a ← decay·a + (1 − decay)·g², w ← w − lr·g/(√a + ε), g ← 0, in place.
-
-    Args:
-        learning_rate: a 0-d array on the device, read when the kernel runs; a number becomes one.
-    """
     if isinstance(learning_rate, float | int):
         learning_rate = array_module(w).full((), learning_rate, w.dtype)
     numbers = (float(decay), float(1 - decay), float(epsilon))

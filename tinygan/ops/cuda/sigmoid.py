@@ -6,15 +6,13 @@ from tinygan.ops.cuda.launch import Kernels
 _kernels = Kernels("sigmoid")
 
 
-def sigmoid_forward(x: Array) -> Array:
-    """y = σ(x), any shape."""
+def sigmoid(x: Array) -> Array:
     y = array_module(x).empty_like(x)
     _kernels("sigmoid_forward", x.size, x, x.size, y)
     return y
 
 
 def sigmoid_backward(y: Array, dy: Array) -> Array:
-    """dx = dy·y·(1 − y)."""
     dx = array_module(y).empty_like(y)
     _kernels("sigmoid_backward", y.size, y, dy, y.size, dx)
     return dx

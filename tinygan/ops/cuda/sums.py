@@ -8,8 +8,7 @@ FAN_IN = 32  # how many values a thread adds up: few, since it waits for each
 _kernels = Kernels("sums")
 
 
-def sum_over_rows(x: Array) -> Array:
-    """Σ x over every axis but the last, a new array: (..., C) -> (C,)."""
+def channel_sum(x: Array) -> Array:
     return total(_column_sums(x.reshape(-1, x.shape[-1])))
 
 

@@ -1,4 +1,4 @@
-// Weights of length one: see ops/unit_norm.py. A weight is seen as (outer, units, inner): sums run over outer and inner,
+// Weights of length one: see tinygan/ops/__init__.py. A weight is seen as (outer, units, inner): sums run over outer and inner,
 // and there is one length per unit. Convolution and linear: inner = 1; transposed convolution: inner = C_in.
 
 // Per unit the sum of a * b over every chunks-th element, into sums (units, chunks). One thread per unit and chunk, in

@@ -1,4 +1,4 @@
-"""Weights scaled to length one per output channel, and the gradient of that: the formulas of ``ops/unit_norm.py``."""
+"""Weights scaled to length one per output channel, and the gradient of that: the operations of ``tinygan/ops``."""
 
 import math
 from collections.abc import Callable
@@ -9,8 +9,7 @@ from tinygan.ops.cuda.launch import Kernels, square_root
 _kernels = Kernels("weight_norm")
 
 
-def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
-    """v = w/n with n² = k·Σw² + ε per unit of ``axis``; ``accumulate``: total += (dv − k·v·s)/n with s = Σ dv·v."""
+def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
     xp = array_module(w)
     _, units, inner = _around(w, axis)
     sums = _chunk_products(w, w, axis)
@@ -18,15 +17,14 @@ def normalise(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Cal
     _kernels("lengths", units, sums, units, sums.shape[1], float(k), float(epsilon), length)
     _kernels("divide", w.size, w, length, units, inner, w.size, v)
 
-    def accumulate(dv: Array, total: Array) -> None:
-        s = sums_of_products(dv, v, axis)
-        _kernels("add_projected", w.size, dv, v, length, s, float(k), units, inner, w.size, total)
+    def add_gradient(dv: Array, dw: Array) -> None:
+        s = channel_dot(dv, v, axis)
+        _kernels("add_projected", w.size, dv, v, length, s, float(k), units, inner, w.size, dw)
 
-    return v, accumulate
+    return v, add_gradient
 
 
-def sums_of_products(a: Array, b: Array, axis: int) -> Array:
-    """Σ a·b over every axis but ``axis``."""
+def channel_dot(a: Array, b: Array, axis: int) -> Array:
     sums = _chunk_products(a, b, axis)
     units, chunks = sums.shape
     out = array_module(a).empty(units, a.dtype)

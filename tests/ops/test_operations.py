@@ -1,0 +1,118 @@
+"""The page of operations, and the three implementations that stand behind it."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+from tests.fakecupy import install
+from tinygan import ops
+from tinygan.ops import Window, cpu, cuda, reference
+
+IMPLEMENTATIONS = {"reference": reference, "cpu": cpu, "cuda": cuda}
+SHAPE = re.compile(r"\((?:[A-Z0-9][A-Za-z0-9']*(?:[·/][A-Za-z0-9']+)*, ?)*[A-Z0-9][A-Za-z0-9'·²]*,?\)")
+
+
+@pytest.fixture
+def on_the_formulas():
+    ops.use("reference")
+    yield
+    ops.use("fast")
+
+
+def types_of(function):
+    """The signature by name, kind and default; the CPU's functions say np.ndarray where the page says Array."""
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize("where", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", ops.OPERATIONS)
+def test_every_implementation_has_the_signature_of_the_page(name, where):
+    function = getattr(IMPLEMENTATIONS[where], name)
+    assert types_of(function) == types_of(getattr(ops, name))
+    own, page = (str(inspect.signature(one).return_annotation) for one in (function, getattr(ops, name)))
+    assert own.replace("<class 'numpy.ndarray'>", "typing.Any").replace("numpy.ndarray", "typing.Any") == page
+
+
+@pytest.mark.parametrize("where", IMPLEMENTATIONS)
+@pytest.mark.parametrize("name", ops.OPERATIONS)
+def test_shapes_are_those_of_the_page(name, where):
+    """An implementation need not repeat what the page says; where it names a shape, the page has the same one."""
+    page, own = (
+        set(SHAPE.findall(one.__doc__ or "")) for one in (getattr(ops, name), getattr(IMPLEMENTATIONS[where], name))
+    )
+    assert own <= page, own - page
+
+
+@pytest.mark.parametrize("name", ops.OPERATIONS)
+def test_the_page_describes_every_operation(name):
+    assert len(getattr(ops, name).__doc__) > 20
+    assert name in ops.__all__
+
+
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_nothing_else_is_exported(where):
+    assert sorted(IMPLEMENTATIONS[where].__all__) == sorted(ops.OPERATIONS)
+
+
+def test_the_switch(on_the_formulas):
+    x = np.array([[-1.0, 2.0]])
+    assert ops.implementation() == "reference"
+    y = ops.rectify(x, 0.5, 0.0)
+    np.testing.assert_array_equal(y, reference.rectify(x, 0.5, 0.0))
+    ops.use("fast")
+    assert ops.implementation() == "fast"
+
+
+def test_an_unknown_implementation_is_refused():
+    with pytest.raises(ValueError, match="unknown implementation 'quick': choose one of fast, reference"):
+        ops.use("quick")
+
+
+def test_the_first_array_decides(monkeypatch):
+    """NumPy to the cores, device arrays to the kernels, both to the formulas after the switch."""
+    seen = []
+    tables = [type(engine)(engine.module) for engine in (*ops._FAST, ops._REFERENCE[0])]
+    for table in tables:
+        table["sigmoid"] = lambda x, module=table.module: seen.append(module)
+    monkeypatch.setattr(ops, "_FAST", tuple(tables[:2]))
+    monkeypatch.setattr(ops, "_REFERENCE", (tables[2],) * 2)
+    xp = install(monkeypatch)
+    for name in ("fast", "reference"):
+        ops.use(name)
+        ops.sigmoid(np.ones(3))
+        ops.sigmoid(xp.ones(3))
+    monkeypatch.undo()
+    ops.use("fast")
+    assert seen == ["cpu", "cuda", "reference", "reference"]
+
+
+@pytest.mark.parametrize("name", ["correlate", "correlate_transpose"])
+def test_a_frozen_kernel_gives_the_same(name):
+    """Kept from call to call, whatever the batch; and then there is no dw."""
+    window, rng = Window((4, 4), (2, 2), (1, 1)), np.random.default_rng(0)
+    shape, w = (8, 8, 16), rng.standard_normal((4, 4, 16, 16))
+    for one in (cpu, reference):
+        frozen = {}
+        for N in (1, 40, 1):
+            x = rng.standard_normal((N, *shape))
+            y, backward = getattr(one, name)(x, w, window, None, frozen)
+            expected, its_backward = getattr(one, name)(x, w, window)
+            np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+            dy = rng.standard_normal(y.shape)
+            dx = backward(dy, True, False)[0]
+            np.testing.assert_allclose(dx, its_backward(dy)[0], rtol=0, atol=1e-11 * np.abs(dx).max())
+            if one is cpu:
+                assert backward(dy, True, True)[1] is None
+                assert frozen
+
+
+def test_infinities_go_through_a_rectifier_as_its_formula_says():
+    x = np.array([[-np.inf, np.inf, np.nan, -1.0]])
+    for one in (cpu, reference):
+        np.testing.assert_array_equal(one.rectify(x, 0.0, 0.0), [[0, np.inf, np.nan, 0]])
+        np.testing.assert_array_equal(one.rectify(x, 0.0, np.full(4, -0.5)), [[-0.5, np.inf, np.nan, -0.5]])
+        np.testing.assert_array_equal(one.rectify(x, 0.25, 0.0), [[-np.inf, np.inf, np.nan, -0.25]])
+        slopes = np.array([0.5, 0.5, 0.5, 0.5])
+        np.testing.assert_array_equal(one.rectify(x, slopes, np.zeros(4)), [[-np.inf, np.inf, np.nan, -0.5]])

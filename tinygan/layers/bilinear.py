@@ -1,0 +1,68 @@
+"""What linear layer, convolution and transposed convolution have in common: y = f(x, w) + b, linear in x and in w."""
+
+from tinygan import ops
+from tinygan.array import Array
+from tinygan.init import fan_in_uniform
+from tinygan.layers.base import Backward, Gradients, Layer
+from tinygan.ops.reference import BilinearBackward
+
+
+class BilinearLayer(Layer):
+    """y = f(x, w) + b.
+
+    A subclass gives f with its two adjoints as :meth:`apply_weight`. :class:`~tinygan.layers.WeightNorm` calls the same
+    method with the normalised weight, :func:`~tinygan.layers.frozen` with one that never changes.
+
+    Args:
+        weight_shape: shape of ``w``.
+        output_axis: the axis of ``w`` that counts output channels.
+        fan_in: number of products in one output value.
+        bias: whether there is a ``b``, (out_channels,).
+        init_factor: multiplies the initial bound 1/√fan_in of ``w`` and ``b``; the paper's code starts the
+            generator's first weight-normalised layer with 0.01 (notes A3).
+
+    Attributes:
+        out_channels: the last axis of ``y``.
+        tap_share: the k of weight norm's n² = k·Σw² + ε, the share of taps that one output pixel meets.
+    """
+
+    tap_share = 1.0
+
+    def __init__(self, weight_shape: tuple[int, ...], output_axis: int, fan_in: int, bias: bool, init_factor: float):
+        super().__init__()
+        self.output_axis = output_axis % len(weight_shape)
+        self.out_channels = weight_shape[self.output_axis]
+        self.parameter("w", weight_shape, fan_in_uniform(fan_in, init_factor))
+        if bias:
+            self.parameter("b", (self.out_channels,), fan_in_uniform(fan_in, init_factor))
+        else:
+            self.b = None
+
+    def apply_weight(
+        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
+    ) -> tuple[Array, BilinearBackward]:
+        """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True) -> (dx or None, dw or None)``.
+
+        Args:
+            frozen: a dict for one ``w`` that never changes; what is made of it alone is kept there, and there is no dw.
+        """
+        raise TypeError(f"{type(self).__name__} must define apply_weight")
+
+    def per_channel(self, values: Array) -> Array:
+        """One value per output channel, (out_channels,), shaped to multiply ``w``."""
+        shape = [1] * len(self.parameter_specs["w"].shape)
+        shape[self.output_axis] = self.out_channels
+        return values.reshape(shape)
+
+    def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
+        y, weight_backward = self.apply_weight(x, self.w, self.b)
+
+        def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            dx, dw = weight_backward(dy, need_dx, grads is not None)
+            if grads is not None:
+                grads[self.path("w")] += dw
+                if self.b is not None:
+                    grads[self.path("b")] += ops.channel_sum(dy)
+            return dx
+
+        return y, backward

@@ -1,0 +1,79 @@
+"""Convolution by patches, the formula of ``ops/reference.py`` as tasks: for what tiles do not fit."""
+
+import math
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from tinygan.ops.cpu.correlation import Correlation, channel_parts
+from tinygan.ops.reference import ceil_div, fold, unfold
+from tinygan.ops.window import Window
+from tinygan.runtime.threads import run, scratch
+
+NARROW = 8  # Channels. For fewer, patches are faster than tiles, and are folded by channel.
+
+
+class PatchCorrelation(Correlation):
+    """a = the patches of x as rows, (N·H'·W', kh·kw·C); d = y as rows, (N·H'·W', K); u = w as a matrix."""
+
+    def __init__(self, window: Window, input_shape: tuple[int, int, int, int], K: int):
+        super().__init__(window, input_shape, K)
+        self.rows_per_image = math.prod(self.output_shape[1:3])
+
+    def transform_input(self, x: np.ndarray) -> np.ndarray:
+        a = np.empty((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
+
+        def work(images: slice, rows: slice) -> None:
+            a[rows] = unfold(x[images], self.window)
+
+        self.for_each_shard(work)
+        return a
+
+    def transform_output(self, y: np.ndarray) -> np.ndarray:
+        return y.reshape(-1, y.shape[-1])
+
+    def transform_kernel(self, w: np.ndarray) -> np.ndarray:
+        return w.reshape(-1, w.shape[-1])
+
+    def shard_of_input(self, x: np.ndarray) -> np.ndarray:
+        return unfold(x, self.window)
+
+    shard_of_output = transform_output
+
+    def multiply_forward(self, a: np.ndarray, u: np.ndarray, out: np.ndarray) -> None:
+        np.matmul(a, u, out=out.reshape(-1, out.shape[-1]))
+
+    def multiply_backward(self, d: np.ndarray, u: np.ndarray, out: np.ndarray) -> None:
+        if out.shape[3] < NARROW:
+            columns = np.matmul(u, d.T, out=scratch((len(u), len(d)), d.dtype))
+            fold_columns(columns, self.window, out)
+        else:
+            multiply = np.matmul if d.shape[1] > 1 else np.multiply  # what a column times a row is, 20 times as fast
+            patches = multiply(d, u.T, out=scratch((len(d), len(u)), d.dtype))
+            out[:] = fold(patches, self.window, out.shape)
+
+    def weight_grad(self, a: np.ndarray, d: np.ndarray) -> np.ndarray:
+        dw = np.empty((a.shape[1], d.shape[1]), a.dtype)
+        run(partial(np.matmul, a[:, part].T, d, out=dw[part]) for part in channel_parts(len(dw)))
+        return dw.reshape(self.kernel_shape)
+
+
+def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:
+    """``reference.fold`` for few channels, from patches as columns: (kh·kw·C, N·H'·W') -> (N, H, W, C).
+
+    With the channels last, each addition would run over a few numbers in a row; here it is rows of the feature map. The
+    image is put together in planes, one for each channel and each place (p, q) within a stride×stride block, and
+    interleaved at the end.
+    """
+    (kh, kw), (sh, sw), (ph, pw) = window
+    N, H, W, C = out.shape
+    rows, cols = window.positions((H, W))
+    taps = columns.reshape(kh, kw, C, N, rows, cols)
+    t, s = ceil_div(H + 2 * ph, sh), ceil_div(W + 2 * pw, sw)
+    planes = scratch((sh, sw, C, N, t, s), columns.dtype)
+    planes[:] = 0
+    for i, j in product(range(kh), range(kw)):
+        planes[i % sh, j % sw, :, :, i // sh : i // sh + rows, j // sw : j // sw + cols] += taps[i, j]
+    padded = planes.transpose(3, 4, 0, 5, 1, 2).reshape(N, t * sh, s * sw, C)
+    out[:] = padded[:, ph : ph + H, pw : pw + W]

@@ -1,0 +1,25 @@
+"""The geometry of a convolution: kernel, stride and padding."""
+
+from typing import NamedTuple
+
+
+class Window(NamedTuple):
+    """How a kernel moves over an image; pairs are (vertical, horizontal), in pixels.
+
+    >>> Window((4, 4), (2, 2), (1, 1)).positions((32, 32))
+    (16, 16)
+    >>> Window((4, 4), (2, 2), (1, 1)).image_size((16, 16))
+    (32, 32)
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int]
+
+    def positions(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """How many places (H', W') the kernel has on an (H, W) image: floor((H + 2·pad − kernel)/stride) + 1."""
+        return tuple((side + 2 * p - k) // s + 1 for side, k, s, p in zip(image_size, *self, strict=True))
+
+    def image_size(self, positions: tuple[int, int]) -> tuple[int, int]:
+        """The smallest image (H, W) on which the kernel has (H', W') places: (H' − 1)·stride + kernel − 2·pad."""
+        return tuple((count - 1) * s + k - 2 * p for count, k, s, p in zip(positions, *self, strict=True))
