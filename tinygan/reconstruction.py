@@ -12,7 +12,8 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import Backend
-from tinygan.layers import Layer, frozen
+from tinygan.frozen import frozen
+from tinygan.layers import Layer
 from tinygan.optim import Adam, RMSProp
 from tinygan.parameters import Parameters
 from tinygan.runtime.collectives import split_evenly

@@ -5,7 +5,8 @@ import pytest
 
 from tests.layers.cases import CASES, prepare, smooth_input
 from tinygan.device import open_backend
-from tinygan.layers import BatchNorm, WeightNorm, frozen, initialise
+from tinygan.frozen import frozen
+from tinygan.layers import BatchNorm, WeightNorm, initialise
 from tinygan.models import dcgan, resnet
 from tinygan.models.dcgan import NORMS
 from tinygan.ops.cpu.tiles import Tiles

@@ -7,39 +7,16 @@ from tinygan.layers.batchnorm import BatchNorm
 from tinygan.layers.bilinear import BilinearLayer
 from tinygan.layers.border import Crop, Pad
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
-from tinygan.layers.frozen import frozen
 from tinygan.layers.linear import Linear
 from tinygan.layers.resample import AveragePool, NearestDouble
 from tinygan.layers.scaleshift import Rescale, ScaleShift
 from tinygan.layers.sequential import Reshape, Sequential
 from tinygan.layers.weightnorm import WeightNorm
 
+# fmt: off
 __all__ = [
-    "Addition",
-    "AveragePool",
-    "BatchNorm",
-    "BilinearLayer",
-    "Conv2d",
-    "ConvTranspose2d",
-    "Crop",
-    "Gradients",
-    "Layer",
-    "LeakyReLU",
-    "Linear",
-    "NearestDouble",
-    "PReLU",
-    "Pad",
-    "ReLU",
-    "Rescale",
-    "Reshape",
-    "ScaleShift",
-    "Sequential",
-    "Sigmoid",
-    "TPReLU",
-    "TReLU",
-    "Tanh",
-    "WeightNorm",
-    "WeightNormalisedAddition",
-    "frozen",
-    "initialise",
+    "Addition", "AveragePool", "BatchNorm", "BilinearLayer", "Conv2d", "ConvTranspose2d", "Crop", "Gradients",
+    "Layer", "LeakyReLU", "Linear", "NearestDouble", "PReLU", "Pad", "ReLU", "Rescale", "Reshape", "ScaleShift",
+    "Sequential", "Sigmoid", "TPReLU", "TReLU", "Tanh", "WeightNorm", "WeightNormalisedAddition", "initialise",
 ]
+# fmt: on

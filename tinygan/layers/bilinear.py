@@ -4,7 +4,7 @@ from tinygan import ops
 from tinygan.array import Array
 from tinygan.init import fan_in_uniform
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.reference import BilinearBackward
+from tinygan.ops import BilinearBackward
 
 
 class BilinearLayer(Layer):

@@ -8,8 +8,7 @@ is the input gradient of the other. The operations are :func:`tinygan.ops.correl
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops import Window
-from tinygan.ops.reference import BilinearBackward
+from tinygan.ops import BilinearBackward, Window
 
 Size = int | tuple[int, int]
 

@@ -3,7 +3,7 @@
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops.reference import BilinearBackward
+from tinygan.ops import BilinearBackward
 
 
 class Linear(BilinearLayer):

@@ -6,9 +6,9 @@ Three implementations stand behind it, with the same names and signatures:
     cpu/           the same on the CPU's cores: blocked passes, tiled convolutions
     cuda/          the same as kernels (.cu) beside the functions that launch them
 
-An operation looks at its first array: a NumPy array goes to ``cpu/``, a CuPy array to ``cuda/``. After
-``use("reference")`` both go to the formulas. Axis letters: N images, H×W pixels, C channels (K of a convolution's
-other side), M values per channel. Results are new arrays unless a docstring says "in place".
+An operation looks at its first array: a NumPy array goes to ``cpu/``, a CuPy array to ``cuda/``; after
+``use("reference")`` both go to the formulas (``dispatch.py``). Axis letters: N images, H×W pixels, C channels (K of a
+convolution's other side), M values per channel. Results are new arrays unless a docstring says "in place".
 
 >>> y, backward = correlate(np.ones((1, 3, 3, 1)), np.ones((2, 2, 1, 1)), Window((2, 2), (1, 1), (0, 0)))
 >>> y[0, :, :, 0]
@@ -21,64 +21,13 @@ array([[1., 2., 1.],
        [1., 2., 1.]])
 """
 
-import functools
-import importlib
 from collections.abc import Callable
 
 import numpy as np
 
 from tinygan.array import Array
-from tinygan.ops.window import Window
-
-__all__ = ["OPERATIONS", "Window", "implementation", "use"]
-
-BilinearBackward = Callable[..., tuple[Array | None, Array | None]]
-IMPLEMENTATIONS = ("fast", "reference")
-OPERATIONS: list[str] = []
-_HOST_TYPES = np.ndarray, np.generic
-
-
-class _Engine(dict):
-    """Name -> function of one implementation, whose module is imported when its first operation is called."""
-
-    def __init__(self, module: str):
-        super().__init__()
-        self.module = module
-
-    def __missing__(self, name: str) -> Callable:
-        self[name] = getattr(importlib.import_module(f"tinygan.ops.{self.module}"), name)
-        return self[name]
-
-
-_FAST = _Engine("cpu"), _Engine("cuda")
-_REFERENCE = (_Engine("reference"),) * 2
-_host, _device = _FAST
-
-
-def use(name: str) -> None:
-    """Run all operations of this process on ``"fast"`` (the default) or on ``"reference"``, the plain formulas."""
-    global _host, _device
-    if name not in IMPLEMENTATIONS:
-        raise ValueError(f"unknown implementation {name!r}: choose one of {', '.join(IMPLEMENTATIONS)}")
-    _host, _device = _FAST if name == "fast" else _REFERENCE
-
-
-def implementation() -> str:
-    """``"fast"`` or ``"reference"``, as :func:`use` left it."""
-    return "fast" if _host is _FAST[0] else "reference"
-
-
-def operation(declaration: Callable) -> Callable:
-    """Make a function of this page call the implementation for the device of its first argument."""
-    name = declaration.__name__
-    OPERATIONS.append(name)
-    __all__.append(name)
-
-    @functools.wraps(declaration)
-    def call(x: Array, *rest: object, **keywords: object):
-        return (_host if isinstance(x, _HOST_TYPES) else _device)[name](x, *rest, **keywords)
-
-    return call
+from tinygan.ops.dispatch import IMPLEMENTATIONS, OPERATIONS, implementation, operation, use
+from tinygan.ops.window import BilinearBackward, Window
 
 
 @operation
@@ -211,3 +160,6 @@ def gather_images(images: Array, places: Array, size: tuple[int, int], dtype: np
 @operation
 def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
     """In place: rows[row] = (d_real, d_fake, g); rows (R, 3), the others 0-d, ``row`` int64, read when it runs."""
+
+
+__all__ = ["IMPLEMENTATIONS", "OPERATIONS", "BilinearBackward", "Window", "implementation", "use", *OPERATIONS]

@@ -9,10 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import Window
+from tinygan.ops.window import BilinearBackward, Window
 
 Pair = tuple[int, int]
-BilinearBackward = Callable[..., tuple[Array | None, Array | None]]
 
 
 def matmul(a: Array, b: Array) -> Array:

@@ -1,6 +1,11 @@
-"""The geometry of a convolution: kernel, stride and padding."""
+"""The geometry of a convolution: kernel, stride and padding; and the type of its backward pass."""
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+from tinygan.array import Array
+
+BilinearBackward = Callable[..., tuple[Array | None, Array | None]]  # (dy, need_dx=True, need_dw=True) -> (dx, dw)
 
 
 class Window(NamedTuple):

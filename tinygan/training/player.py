@@ -41,8 +41,11 @@ class Player:
         while len(self.all_gradients) < members:
             self.all_gradients.append(self.parameters.zeros_like())
 
-    def learn(self, images: Array, target: int, loss: Callable) -> Array:
-        """Add the gradients of D's loss on ``images`` to the store, and return its value; no image gradient is made."""
+    def learn(self, images: Array, target: Array | int, loss: Callable) -> Array:
+        """Add the gradients of ``loss(network(images), target)`` to the store, and return the loss's value.
+
+        Of D: target 1 for real images, 0 for generated ones. No image gradient is made.
+        """
         logits, backward = self.network(images, training=True)
         value, dlogits = loss(logits, target)
         backward(dlogits, self.gradients, need_dx=False)

@@ -9,8 +9,7 @@ from tinygan.ops.cpu.correlation import Correlation
 from tinygan.ops.cpu.patches import NARROW, PatchCorrelation
 from tinygan.ops.cpu.tiled import TiledCorrelation
 from tinygan.ops.cpu.tiles import Tiles, kernel_blocks
-from tinygan.ops.reference import BilinearBackward
-from tinygan.ops.window import Window
+from tinygan.ops.window import BilinearBackward, Window
 from tinygan.runtime.threads import batched_tasks
 
 POINTS = 3, 4, 5  # Evaluation points each way to choose from. With more, rounding is worse.

@@ -3,8 +3,7 @@
 from tinygan.array import Array
 from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.cuda.patches import fold, unfold
-from tinygan.ops.reference import BilinearBackward
-from tinygan.ops.window import Window
+from tinygan.ops.window import BilinearBackward, Window
 
 
 def correlate(
