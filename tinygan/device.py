@@ -1,14 +1,11 @@
-"""The only module that knows NumPy from CuPy: the device, its array module ``xp``, precision, and transfers.
+"""The device: its array module ``xp``, precision, and transfers.
 
-Everything else is written once, against ``xp``. CuPy is imported only when a GPU is asked for or looked for, so a
-machine without it never notices.
+CuPy is imported only when a GPU is asked for or looked for, so a machine without it never notices.
 """
 
-import ctypes
 import functools
 import importlib.util
 import os
-import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -17,6 +14,7 @@ import numpy as np
 
 from tinygan.array import Array, array_module
 from tinygan.errors import TinyganError, UsageError
+from tinygan.runtime.allocator import reuse_freed_memory
 from tinygan.runtime.collectives import shared_zeros
 from tinygan.runtime.threads import use_all_cores
 
@@ -54,7 +52,7 @@ class Backend:
         return shared_zeros(count, self.dtype) if self.xp is np else self.xp.zeros(count, self.dtype)
 
     def free_memory(self) -> int:
-        """Bytes that nobody uses on the GPU."""
+        """Free bytes on the GPU."""
         return self.xp.cuda.runtime.memGetInfo()[0]
 
     def page_locked(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -79,8 +77,10 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     of mantissa, as PyTorch does for convolutions; it exists on the GPU only. ``auto`` is ``tf32`` on a GPU that has it
     and ``float32`` elsewhere. Products in TF32 or not is a setting of the process: the last backend decides.
 
+    What this sets for the process: on the CPU, NumPy's matrix products to one thread each (tinygan's own threads run
+    several of them) and the C library to keep freed memory (:mod:`tinygan.runtime.allocator`).
     On the GPU all work of the calling thread goes to one stream from here on, not the default one: that could not be
-    captured (``gpu/graph.py``).
+    captured (``runtime/graph.py``).
 
     Raises:
         TinyganError: ``gpu`` was asked for and cannot be used, with the reason and the remedy.
@@ -98,7 +98,7 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
         return _open_gpu(precision, dtype)
     if precision == "tf32":
         raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
-    _reuse_freed_memory()
+    reuse_freed_memory()
     use_all_cores()
     return Backend("cpu", np, dtype, f"CPU, {os.cpu_count()} cores")
 
@@ -146,17 +146,3 @@ def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
 def _stream(cupy: ModuleType) -> Any:
     """The process's one stream for device work."""
     return cupy.cuda.Stream(non_blocking=True)
-
-
-def _reuse_freed_memory() -> None:
-    """Have the C library keep freed memory for the next array instead of returning it to the system.
-
-    By default every large array is mapped anew and each of its pages faulted in at first touch, every iteration
-    again: measured, half of a training step's time (docs/design.md). glibc only; elsewhere nothing is changed.
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # the names of malloc.h
-            mallopt(M_MMAP_MAX, 0)
-            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)

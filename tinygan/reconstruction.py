@@ -57,8 +57,8 @@ class Reconstruction(NamedTuple):
 def usual_batch(image_shape: tuple[int, ...], device: str) -> int:
     """How many images of shape (H, W, 3) to search for at once, for speed: 200 at 32×32, fewer of larger ones.
 
-    Each step brings all weights to the cores; with more images they are used for longer. A GPU takes five times as
-    many, to have more to do than to be told (a guess: none was at hand). Memory grows with the batch.
+    Each step reads all weights; with more images they are used for longer. A GPU takes five times as many, so that work
+    outweighs launch overhead (untested). Memory grows with the batch.
     """
     return max(FEWEST_AT_ONCE, VALUES_AT_ONCE[device] // math.prod(image_shape))
 
@@ -100,8 +100,8 @@ def reconstruct(
     """Search for ``targets``, uint8 (M, H, W, 3) on the host, batch by batch, and yield each batch's result.
 
     Memory is that of one batch. With ``search.restarts``, ``random_codes(r)`` gives start r = 1, 2, … for all targets,
-    (M, Z), and each image keeps the best of its searches. A ``team`` of processes that know the game ``network`` plays
-    in shares each batch out.
+    (M, Z), and each image keeps the best of its searches. ``workers``, processes that know the game ``network`` plays
+    in, share each batch out.
     """
 
     def found(batch: Array, start: Array) -> Reconstruction:
@@ -122,7 +122,7 @@ def reconstruct(
 
 
 def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Search) -> Reconstruction:
-    """One member's part of a batch, with the generator that the workers was formed with."""
+    """One process's part of a batch, with the generator that it was forked with."""
     generator = game.generator
     return search_codes(generator.network, targets, start, search, generator.parameters.backend)
 
@@ -152,8 +152,5 @@ def _better(one: Reconstruction, other: Reconstruction) -> Reconstruction:
     """Image by image the one with the lower loss."""
     takes_other = other.losses < one.losses
     return Reconstruction(
-        *(
-            np.where(takes_other.reshape(-1, *[1] * (ours.ndim - 1)), theirs, ours)
-            for ours, theirs in zip(one, other, strict=True)
-        )
+        *(np.where(takes_other.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(one, other, strict=True))
     )

@@ -29,7 +29,7 @@ class LossLog:
             self.rows[row, column] = loss
 
     def next_row(self) -> int:
-        """The row of one more iteration, for whoever writes its losses into ``rows`` himself."""
+        """The row of one more iteration, for a caller that writes its losses into ``rows`` itself."""
         if self.count == len(self.rows):
             raise IndexError("more losses than the interval has room for: the log was not cleared when it was due")
         self.count += 1
