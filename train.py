@@ -30,10 +30,18 @@ def build_parser() -> argparse.ArgumentParser:
         default = getattr(defaults, name)
         if default not in (None, ""):
             text += f" (default: {show(default)})"
-        group.add_argument(training_options.flag(name), choices=CHOICES.get(name), help=text, **how)
+        group.add_argument(
+            training_options.flag(name), choices=None if name == "model" else CHOICES.get(name), help=text, **how
+        )
 
     group = parser.add_argument_group("network")
-    add(group, "model", "dcgan, or the residual network of the paper's last section (resnet)")
+    add(
+        group,
+        "model",
+        "dcgan; the residual network of the paper's last section (resnet); or networks of your own, "
+        "package.module:function (docs/own-layer.md)",
+        metavar="MODEL",
+    )
     add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
     add(group, "code_size", "length of the latent code", type=int, metavar="N")
     add(group, "features", "channels of the outermost level, doubled at each level inwards", type=int, metavar="N")
@@ -102,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
         "precision",
         "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32",
     )
+    add(group, "ops", "fast; or reference: every operation as its plain formula, for reading and checking")
 
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=tuple(PRESETS), help="a paper run's options; typed options win")

@@ -11,7 +11,7 @@ from tests.training.conftest import TINY_RESNET
 from tinygan.device import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.models.norms import NORMS
-from tinygan.ops.cuda import matmul as products
+from tinygan.ops.cuda import cublas
 from tinygan.training import checkpoint
 from tinygan.training.options import Options, flag, show
 
@@ -64,9 +64,9 @@ def test_auto_takes_the_gpu_if_there_is_one(fake_cupy, monkeypatch):
         fake_cupy.cuda.Device = lambda capability=capability: SimpleNamespace(id=0, compute_capability=capability)
         backend = open_backend("gpu", "auto")
         assert backend.description == f"pretended GPU, 1 GiB, {precision}"
-        assert products.tf32 == (precision == "tf32")
+        assert cublas.tf32 == (precision == "tf32")
     open_backend("gpu", "float32")
-    assert not products.tf32
+    assert not cublas.tf32
     fake_cupy.cuda.runtime.getDeviceCount = lambda: 0
     assert open_backend("auto").device == "cpu"
     with pytest.raises(TinyganError, match=r"--device gpu: .*no device.*CUDA_VISIBLE_DEVICES.*--device cpu"):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tinygan.layers import Layer
 from tinygan.models import dcgan, resnet
+from tinygan.models.own import build_own, is_own
 from tinygan.models.pyramid import Size
 
 ResidualLevels = tuple[Sequence[int], Sequence[int]]  # channels and blocks of each level, from the image inwards
@@ -21,7 +22,7 @@ def build_networks(
     """G and D, without values yet.
 
     Args:
-        model: ``dcgan`` or ``resnet``.
+        model: ``dcgan``, ``resnet``, or a function of one's own (``own.py``).
         size: (H, W) of the images.
         features, levels: of the DCGAN.
         residual: levels of G and of D, for the residual networks.
@@ -33,6 +34,8 @@ def build_networks(
     >>> list(G.children)
     ['linear', 'reshape', 'linear_act', 'up2', 'up2_act', 'up1', 'up1_act', 'up0', 'sigmoid']
     """
+    if is_own(model):
+        return build_own(model, size, code_size, features, norm)
     if model == "resnet":
         of_g, of_d = residual
         return resnet.generator(size, code_size, *of_g, norm), resnet.discriminator(size, *of_d, norm)

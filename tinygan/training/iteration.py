@@ -23,13 +23,13 @@ def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None])
     Args:
         note: takes a line for people, should the GPU's captured step not be possible.
     """
-    if session.backend.device == "cpu":
+    if session.backend.device == "cpu" or ops.implementation() == "reference":
         return eager_iteration(session, losses)
     return CapturedIteration(session, losses, note)
 
 
 def eager_iteration(session: Session, losses: LossLog) -> Iteration:
-    """Operation by operation, by all members of the session's workers: what the CPU does."""
+    """Operation by operation, by all of the session's workers: what the CPU does, and any device on the formulas."""
     options, backend = session.options, session.backend
     schedule = SCHEDULES[options.schedule]
 

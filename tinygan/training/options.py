@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from tinygan import ops
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
@@ -11,6 +12,7 @@ from tinygan.device import DEVICES, PRECISIONS
 from tinygan.errors import UsageError
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
+from tinygan.models.own import is_own
 from tinygan.models.pyramid import default_levels, pyramid
 from tinygan.training.step import SCHEDULES
 
@@ -28,6 +30,7 @@ CHOICES = {
     "dataset": DATASETS,
     "device": DEVICES,
     "precision": tuple(PRECISIONS),
+    "ops": ops.IMPLEMENTATIONS,
 }
 
 
@@ -64,6 +67,7 @@ class Options:
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    ops: str = "fast"
     out: str = "runs"
     name: str = ""
     log_every: int = 50
@@ -74,8 +78,13 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
+            if name == "model" and is_own(self.model):
+                continue
             if getattr(self, name) not in choices:
-                raise UsageError(f"unknown {name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+                own = ", or package.module:function" if name == "model" else ""
+                raise UsageError(
+                    f"unknown {name} {getattr(self, name)!r}: {flag(name)} takes one of {', '.join(choices)}{own}"
+                )
         for name in ("code_size", "features", "batch_size", "iterations", *INTERVALS):
             if getattr(self, name) < 1:
                 raise UsageError(f"{flag(name)} is {getattr(self, name)}: it must be at least 1")
@@ -99,6 +108,8 @@ class Options:
                 raise UsageError(f"{flag(name)} belongs to --model resnet: add that, or leave it out")
             if value is not None and (not value or min(value) < 1):
                 raise UsageError(f"{flag(name)} {show(value)}: give at least 1 for each level, with commas")
+        if is_own(self.model):
+            return
         if self.model == "dcgan":
             pyramid(self.image_size, self.levels)
             return
@@ -141,7 +152,17 @@ class Options:
 INTERVALS = ("log_every", "sample_every", "save_every", "keep_every")
 
 # What may differ when a run is continued; everything else decides what the weights mean or would break its exactness.
-CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "data_dir", "out", "test_every", *INTERVALS)
+CHANGEABLE_ON_RESUME = (
+    "iterations",
+    "learning_rate",
+    "warmup",
+    "device",
+    "ops",
+    "data_dir",
+    "out",
+    "test_every",
+    *INTERVALS,
+)
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
 PRESETS: dict[str, dict] = {

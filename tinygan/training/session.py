@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import tinygan
-from tinygan import data
+from tinygan import data, ops
 from tinygan.data.batches import BatchSource
 from tinygan.data.devicebatches import open_source
 from tinygan.data.imageset import ImageSet
@@ -19,6 +19,7 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.files import write_atomically
 from tinygan.layers import Layer
 from tinygan.models import build_networks
+from tinygan.models.own import is_own
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
@@ -52,6 +53,7 @@ class Session:
 
 def start(options: Options, command: list[str]) -> Session:
     """A new run in a new folder under ``options.out``; weights from ``options.seed``."""
+    ops.use(options.ops)
     backend = open_backend(options.device, options.precision)
     images = load_images(options)
     source = batch_source(images, options, backend)
@@ -73,6 +75,7 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     Raises:
         TinyganError: the data set is not the one that the run was started on.
     """
+    ops.use(options.ops)
     backend = open_backend(options.device, options.precision)
     images = load_images(options)
     if images.fingerprint() != stored.fingerprint:
@@ -118,11 +121,26 @@ def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> N
 def build_game(options: Options, backend: Backend) -> Game:
     """G and D with initial weights drawn from the seed, the same on every device and in every precision."""
     G, D = networks_of(options)
-    return Game(
+    game = Game(
         Player(G, rng_for(options.seed, "initial generator"), backend),
         Player(D, rng_for(options.seed, "initial discriminator"), backend),
         options.loss,
     )
+    if is_own(options.model):
+        _check_shapes(game, options)
+    return game
+
+
+def _check_shapes(game: Game, options: Options) -> None:
+    """UsageError unless networks of one's own take a code to an image of the options' size, and that to one logit."""
+    codes = game.generator.parameters.backend.to_device(np.zeros((1, options.code_size)))
+    image = game.generator.network(codes)[0]
+    logits = game.discriminator.network(image)[0]
+    expected = (1, *options.image_size, 3), (1,)
+    if (image.shape, logits.shape) != expected:
+        raise UsageError(
+            f"--model {options.model}: G gives {image.shape} and D {logits.shape}; expected {expected[0]} and (1,)"
+        )
 
 
 def networks_of(options: Options) -> tuple[Layer, Layer]:
@@ -160,7 +178,7 @@ def batch_source(images: ImageSet, options: Options, backend: Backend) -> BatchS
 
 def run_title(options: Options) -> str:
     """The part of a run's folder name behind the number."""
-    model = "" if options.model == "dcgan" else options.model  # as runs were named when there was one model
+    model = "" if options.model == "dcgan" else options.model.replace(":", "-").replace(".", "-")
     return "-".join(part for part in (options.dataset, model, options.norm, options.name) if part)
 
 

@@ -1,0 +1,74 @@
+"""train.py on networks of one's own, and on the formulas of the reference."""
+
+import pytest
+
+import train
+from tinygan.errors import UsageError, run_script
+from tinygan.evaluation.trained import open_run
+from tinygan.training.runfolder import RunFolder
+
+TINY = ["--dataset", "shapes", "--batch-size", "8", "--code-size", "6", "--features", "4", "--iterations", "4"]
+TINY += ["--log-every", "2", "--test-every", "0", "--device", "cpu"]
+NETWORKS = """
+from tinygan.layers import Conv2d, ConvTranspose2d, Linear, Reshape, Sequential, Sigmoid, PReLU
+
+def build(image_size, code_size, features, norm):
+    H, W = image_size
+    G = Sequential([Linear(code_size, H * W // 16 * features), Reshape((H // 4, W // 4, features)), PReLU(features),
+                    ConvTranspose2d(features, 3, 4, stride=4), Sigmoid()])
+    last = Conv2d(features, 1, (H // 4, W // 4))
+    return G, Sequential([Conv2d(3, features, 4, stride=4), PReLU(features), last, Reshape(())])
+
+def too_small(image_size, **others):
+    return build((8, 8), **others)
+
+def nothing(**others):
+    return None
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(NETWORKS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_networks_of_ones_own_train_resume_and_open(own, tmp_path):
+    arguments = [*TINY, "--model", "mine:build", "--out", str(tmp_path / "runs")]
+    assert run_script(train.main, arguments) == 0
+    folder = RunFolder(tmp_path / "runs" / "00000-shapes-mine-build-wn")
+    assert len(folder.read_log()) == 2
+    assert run_script(train.main, ["--resume", str(folder.path), "--iterations", "6"]) == 0
+    assert open_run(folder.path, "last").iteration == 6
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("mine:build2", "--model mine:build2: .*; name a function of a module that can be imported here"),
+        ("other_module:build", "No module named 'other_module'"),
+        ("mine:nothing", "--model mine:nothing returned None: return two layers"),
+        ("mine:too_small", r"G gives \(1, 8, 8, 3\) and D \(1,\); expected \(1, 32, 32, 3\) and \(1,\)"),
+        ("mine", "unknown model 'mine'"),
+        ("mine:a b", "unknown model"),
+    ],
+)
+def test_what_cannot_be_built_is_one_line(own, tmp_path, model, says):
+    with pytest.raises(UsageError, match=says):
+        train.main([*TINY, "--model", model, "--out", str(tmp_path / "runs")])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_whole_program_on_the_formulas(tmp_path):
+    """The first losses agree in float32; a resumed run goes on on what it is told."""
+    logs = []
+    for name in ("fast", "reference"):
+        out = tmp_path / name
+        assert (
+            run_script(train.main, [*TINY, "--features", "8", "--ops", name, "--iterations", "1", "--out", str(out)])
+            == 0
+        )
+        logs.append(RunFolder(next(out.iterdir())).read_log()[0])
+    for loss in ("d_real", "d_fake", "g"):
+        assert logs[0][loss] == pytest.approx(logs[1][loss], abs=1e-5)
+    assert run_script(train.main, ["--resume", str(next(out.iterdir())), "--iterations", "2", "--ops", "fast"]) == 0

@@ -1,0 +1,32 @@
+"""Networks of one's own: ``--model package.module:build``."""
+
+import importlib
+
+from tinygan.errors import UsageError
+from tinygan.layers import Layer
+from tinygan.models.pyramid import Size
+
+
+def is_own(model: str) -> bool:
+    """Whether ``model`` names a function, ``package.module:function``, instead of a model of tinygan's."""
+    module, _, function = model.partition(":")
+    return all(part.isidentifier() for part in (*module.split("."), function))
+
+
+def build_own(model: str, size: Size, code_size: int, features: int, norm: str) -> tuple[Layer, Layer]:
+    """``build(image_size=(H, W), code_size=…, features=…, norm=…)`` of the named module: G and D, without values.
+
+    G takes codes (N, code_size) to images (N, H, W, 3) in [0, 1], D images to logits (N,).
+
+    Raises:
+        UsageError: the module cannot be imported, has no such function, or that returns something else.
+    """
+    module, _, function = model.partition(":")
+    try:
+        build = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"--model {model}: {error}; name a function of a module that can be imported here") from error
+    networks = build(image_size=size, code_size=code_size, features=features, norm=norm)
+    if not (isinstance(networks, tuple) and len(networks) == 2 and all(isinstance(one, Layer) for one in networks)):
+        raise UsageError(f"--model {model} returned {networks!r}: return two layers, (G, D)")
+    return networks
