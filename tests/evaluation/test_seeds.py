@@ -96,7 +96,8 @@ def test_the_terminals_table_has_a_row_for_each_model(four):
     row = next(line for line in lines if line.startswith("wn "))
     assert "0.017000 (0.016000 to 0.018000)" in row
     assert "−0.003000 ± 0.000" in row
-    assert row.split()[-1] == "0"
+    assert row.split()[-5:] == ["200;", "200", "0,", "1", "200"]  # best iterations, seeds, iteration
+    assert row.split()[-6] == "0"  # collapses
     json.dumps(to_json(four), allow_nan=False)
 
 

@@ -20,16 +20,8 @@ from tinygan.training.options import CHANGEABLE_ON_RESUME, flag
 OF_A_RUN = {"seed", "name", *CHANGEABLE_ON_RESUME} - {"learning_rate", "warmup"}
 COLLAPSED = 2.0  # times the lowest running loss
 SEEDS_HEAD = (
-    "model",
-    "seeds",
-    "at iteration",
-    "lowest running loss",
-    "last running loss",
-    "final loss",
-    "difference per image",
-    "‖z‖²/Z",
-    "best iterations",
-    "collapses",
+    *("model", "final loss", "lowest running loss", "last running loss", "difference per image", "‖z‖²/Z"),
+    *("collapses", "best iterations", "seeds", "at iteration"),
 )
 CONSTANT, SPAN = 1e-4, 1000  # nats by which losses vary over so many iterations when a training is dead
 
@@ -166,18 +158,18 @@ def show_model(row: dict) -> tuple[str, ...]:
     difference, error = row["difference"], row["difference"] and row["difference"]["standard_error"]
     return (
         row["model"],
+        *(_show_spread(row[name], 6) for name in ("final", "running", "last")),
+        _show_spread(difference, 6, "+", f" ± {error:.6f}" if error is not None else ""),
+        _show_spread(row["z2"], 2),
+        str(row["collapses"]),
+        "; ".join(f"{iteration:,}" for iteration in row["best_iterations"]),
         ", ".join(map(str, row["seeds"])),
         f"{row['iteration']:,}",
-        *(_show_spread(row[name], 6) for name in ("running", "last", "final")),
-        (_show_spread(difference, 6, "+") + (f" ± {error:.6f}" if error is not None else "")) if difference else "–",
-        _show_spread(row["z2"], 2),
-        ", ".join(f"{iteration:,}" for iteration in row["best_iterations"]),
-        str(row["collapses"]),
     )
 
 
-def _show_spread(figures: dict | None, decimals: int, sign: str = "") -> str:
+def _show_spread(figures: dict | None, decimals: int, sign: str = "", error: str = "") -> str:
     if figures is None:
         return "–"
     mean, low, high = (f"{figures[name]:{sign}.{decimals}f}".replace("-", "−") for name in ("mean", "low", "high"))
-    return mean if low == high else f"{mean} ({low} to {high})"
+    return mean + error + ("" if low == high else f" ({low} to {high})")
