@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("report", report, "One self-contained page about several runs", several=True)
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, report.html say")
+    command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
     return parser
 
 
@@ -180,10 +181,13 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write the page, once or as long as the runs go on."""
     from tinygan.evaluation.runsummary import read_run
     from tinygan.report import write_report
+    from tinygan.report.follow import follow
 
+    if options.follow:
+        follow(options.run, options.out)
     write_report([read_run(path) for path in options.run], options.out)
     print(options.out)
 

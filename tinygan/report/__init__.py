@@ -1,8 +1,9 @@
 """The comparison of runs as one HTML page that needs nothing else: no network, no other file.
 
 markup.py builds elements, axes.py and series.py prepare curves.py; pictures.py and strips.py, tables.py, seeds.py and
-checkpoints.py are the other parts; here they become a page. report.css and report.js go into it as they are. Without
-the script everything is readable too: it adds the sliders and the values under the pointer.
+checkpoints.py are the other parts; here they become a page, which follow.py writes again as runs go on. report.css and
+report.js go into it as they are. Without the script everything is readable too: it adds the sliders and the values
+under the pointer.
 """
 
 from importlib import resources
