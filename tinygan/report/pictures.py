@@ -127,6 +127,8 @@ def _slideshow(name: str, run: RunSummary, style: str, grids: list[tuple[int, Pa
         )
         for iteration, path in grids
     ]
+    if len(grids) == 1:
+        return card(run.name, style, frames[0], element("p", f"Iteration {grids[-1][0]:,}"))
     slider = element("input", type="range", id=name, min=0, max=len(grids) - 1, value=len(grids) - 1, step=1)
     control = element(
         "p",
