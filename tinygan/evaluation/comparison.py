@@ -51,6 +51,8 @@ def table(runs: list[RunSummary]) -> str:
     for run in comparison["runs"]:
         losses = [show_loss(run[test]) for test in ("running", "final")]
         rows.append((run["name"], run["norm"], f"{run['best_iteration']:,}", *losses, show_difference(run)))
+    if len(runs) == 1:
+        rows = [row[:-1] for row in rows]  # nothing to be against
     lines = _align(rows, texts=2)
     if comparison["models"]:
         lines += ["", *_align([SEEDS_HEAD, *map(show_model, comparison["models"])], texts=1)]
@@ -150,12 +152,18 @@ def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:
     elif several:
         of = "at the iteration named" if several[0]["of"] == "last" else "of the best checkpoints"
         notes.append(f"Over seeds: means with the range; final losses {of}, differences with ± over test images.")
+    until = min(run.tests[-1].iteration for run in runs)
+    if not several and any(run.tests[-1].iteration > until for run in runs):
+        lowest = [min(test.loss for test in run.tests if test.iteration <= until) for run in runs]
+        each = ", ".join(f"{run.name} {loss:.6f}" for run, loss in zip(runs, lowest, strict=True))
+        notes.append(f"The runs have not gone equally far; lowest running losses up to iteration {until:,}: {each}.")
     for run in runs:
         if collapsed(run):
             notes.append(f"{run.name} has collapsed: last running loss above twice its lowest, or losses constant.")
         if not run.final:
             command = f"evaluate.py reconstruct {shlex.quote(str(run.folder.path))}"
-            notes.append(f"{run.name} has no final loss yet, any difference is that of the running loss: {command}")
+            differs = ", any difference is that of the running loss" if len(runs) > 1 else ""
+            notes.append(f"{run.name} has no final loss yet{differs}: {command}")
         elif run.final.iteration != run.best.iteration:
             iterations = f"{run.final.iteration:,}, its lowest running loss of {run.best.iteration:,}"
             notes.append(f"The final loss of {run.name} is of iteration {iterations}: repeat the final test.")
