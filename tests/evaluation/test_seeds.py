@@ -88,7 +88,23 @@ def test_each_run_is_measured_against_the_vanilla_run_of_its_seed(tmp_path):
     comparison = to_json([read_run(path) for path in paths])
     found = [run["difference"] and run["difference"]["relative"] for run in comparison["runs"]]
     assert found == [None, pytest.approx(-0.1), None, pytest.approx(-0.25)]
-    assert comparison["reference"] == "the vanilla run of the same settings and seed"
+    assert comparison["reference"] == "the none run of the same settings and seed"
+
+
+def test_without_vanilla_runs_those_with_the_first_norm_take_their_place(tmp_path):
+    runs = []
+    for seed, (bn, wn) in enumerate([(0.010, 0.009), (0.020, 0.015)]):
+        runs += [make_run(tmp_path / f"b{seed}", "bn", final=bn, options={"seed": seed})]
+        runs += [make_run(tmp_path / f"w{seed}", "wn", final=wn, options={"seed": seed})]
+    comparison = to_json([read_run(path) for path in runs])
+    found = [run["difference"] and run["difference"]["relative"] for run in comparison["runs"]]
+    assert found == [None, pytest.approx(-0.1), None, pytest.approx(-0.25)]
+    assert comparison["models"][1]["against"] == "bn"
+
+
+def test_the_norm_of_codes_is_that_of_the_running_tests_before_there_are_final_ones(tmp_path):
+    runs = [read_run(seeded(tmp_path / f"{seed}", "wn", seed)) for seed in (0, 1)]
+    assert over_seeds(runs)[0]["z2"] == {"mean": 1.5, "low": 1.5, "high": 1.5}
 
 
 def test_the_terminals_table_has_a_row_for_each_model(four):

@@ -26,7 +26,8 @@ PAPER = [
 def to_json(runs: list[RunSummary]) -> dict:
     """The comparison as JSON can hold it; the terminal's table and the page are made from it.
 
-    A run's reference is the vanilla run of the same settings and seed, else the first vanilla run, else the first run.
+    A run's reference is the vanilla run of the same settings and seed, else the first vanilla one; without vanilla runs
+    those with the first run's norm take their place.
     ``difference.relative`` is loss / reference's loss − 1, of the final losses where both runs have one, else of the
     running ones; ``difference.of`` says which. Its ``standard_error`` pairs the two losses of each image (delta method
     for a ratio of means) and is None where they cannot be paired. ``models`` holds the rows of :func:`over_seeds`.
@@ -34,12 +35,12 @@ def to_json(runs: list[RunSummary]) -> dict:
     """
     if not runs:
         raise TinyganError("no runs to compare: name at least one run folder")
-    vanilla = [run for run in runs if run.norm == "none"]
-    first = next(iter(vanilla), runs[0])
-    references = [next((other for other in vanilla if _setting(other) == _setting(run)), first) for run in runs]
+    norm = "none" if any(run.norm == "none" for run in runs) else runs[0].norm
+    plain = [run for run in runs if run.norm == norm]
+    references = [next((other for other in plain if _setting(other) == _setting(run)), plain[0]) for run in runs]
     entries = [_entry(run, reference) for run, reference in zip(runs, references, strict=True)]
     several = len({id(reference) for reference in references}) > 1
-    against = "the vanilla run of the same settings and seed" if several else first.name
+    against = f"the {norm} run of the same settings and seed" if several else plain[0].name
     rows = over_seeds(runs)
     return {"reference": against, "runs": entries, "models": rows, "notes": _notes(runs, rows), "paper": PAPER}
 

@@ -82,11 +82,11 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
     """A row for each model, as JSON can hold it; empty where no model has several runs.
 
     ``iteration`` is the last that all runs have been tested at, and everything but ``collapses`` is up to there:
-    ``best_iterations`` of each seed; ``running`` and ``last``, the lowest and the last running loss; ``final`` and
-    ``z2`` of the final test ``of`` that iteration ("last") or else of the best checkpoint ("best"), None where not all
-    runs have one. Each as ``mean``, ``low`` and ``high`` over seeds. ``difference``: the final loss minus that of the
-    vanilla model (else the first) with the same seeds, as mean over images and seeds, its ``standard_error`` over
-    images, and the range over seeds.
+    ``best_iterations`` of each seed; ``running`` and ``last``, the lowest and the last running loss; ``final``, the
+    loss of the final test ``of`` that iteration ("last") or else of the best checkpoint ("best"), None where not all
+    runs have one; ``z2`` of that test, else of the best running one. Each as ``mean``, ``low`` and ``high`` over seeds.
+    ``difference``: the final loss minus that of the vanilla model (else the first) with the same seeds, as mean over
+    images and seeds, its ``standard_error`` over images, and the range over seeds.
     """
     groups = models(runs)
     if all(len(model.runs) == 1 for model in groups):
@@ -109,7 +109,7 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
                 "last": _spread([tests[-1].loss for tests in early]),
                 "of": which,
                 "final": _spread([result.loss for result in results]) if which else None,
-                "z2": _spread([result.z2 for result in results]) if which else None,
+                "z2": _spread([test.z2 for test in results or bests]),
                 "difference": _difference(model, reference, tested) if which and model is not reference else None,
                 "against": reference.name,
                 "collapses": sum(map(collapsed, model.runs)),
