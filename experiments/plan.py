@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import tinygan
 import train
 from tinygan.errors import UsageError
 from tinygan.training import options as training_options
@@ -64,7 +65,7 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
     here = _fingerprint(wanted.dataset, wanted.data_dir, wanted.image_size, wanted.crop_size)
     if config["data"]["fingerprint"] != here:
         differences.append(f"images {config['data']['fingerprint'][:20]}… instead of {here[:20]}…")
-    code = session.git_commit() or f"version {session.tinygan.__version__}"
+    code = session.git_commit() or f"version {tinygan.__version__}"
     others = {one.get("git_commit") or f"version {one['versions']['tinygan']}" for one in config["sessions"]} - {code}
     differences += [f"code {other[:16]} instead of {code[:16]}" for other in sorted(others)]
     if differences:

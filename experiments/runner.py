@@ -139,6 +139,7 @@ class Experiment:
         else:
             print("no run has come to its first running test", flush=True)
         if self.failed:
+            self.options.results.mkdir(parents=True, exist_ok=True)
             lines = [f"{' '.join(member.typed)}: {error}\n" for member, error in self.failed.items()]
             write_atomically(self.options.results / "ended-early.txt", "".join(lines).encode())
 

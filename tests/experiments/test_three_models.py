@@ -221,6 +221,13 @@ def test_a_training_that_blows_up_is_named_and_the_others_go_on(call, tmp_path, 
     assert [runner.iteration_of(RunFolder(path)) for path in sorted((tmp_path / "runs").iterdir())] == [2, 1, 2]
 
 
+def test_trainings_that_all_blow_up_at_once_are_named_too(call, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(train, "main", lambda arguments: (_ for _ in ()).throw(NonFiniteError("g is not finite")))
+    call(OPTIONS)
+    assert "no run has come to its first running test" in capsys.readouterr().out
+    assert (tmp_path / "results/ended-early.txt").read_text().count("g is not finite") == 3
+
+
 @pytest.mark.parametrize(
     ("module", "names"),
     [
