@@ -107,6 +107,16 @@ def test_the_norm_of_codes_is_that_of_the_running_tests_before_there_are_final_o
     assert over_seeds(runs)[0]["z2"] == {"mean": 1.5, "low": 1.5, "high": 1.5}
 
 
+def test_runs_that_share_no_iteration_are_not_compared_at_one(tmp_path):
+    early = seeded(tmp_path / "early", "wn", 0)
+    late = seeded(tmp_path / "late", "wn", 1)
+    log = (late / "log.jsonl").read_text()
+    (late / "log.jsonl").write_text(log.replace('"iteration": 100,', '"iteration": 300,').replace(": 200,", ": 400,"))
+    runs = [read_run(early), read_run(late)]
+    assert over_seeds(runs) == []
+    assert "equally far" not in table(runs)
+
+
 def test_the_terminals_table_has_a_row_for_each_model(four):
     lines = table(four).split("\n")
     row = next(line for line in lines if line.startswith("wn "))

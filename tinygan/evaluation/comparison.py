@@ -8,7 +8,7 @@ import shlex
 
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import FinalResult, RunSummary
-from tinygan.evaluation.seeds import SEEDS_HEAD, collapsed, over_seeds, settings, show_model
+from tinygan.evaluation.seeds import SEEDS_HEAD, collapsed, over_seeds, settings, show_model, tests_alike
 from tinygan.evaluation.statistics import mean_error, standard_error
 
 PAPER_CAPTION = "For orientation, the paper's own figures (Table 2; CelebA, so another data set and other losses):"
@@ -154,8 +154,9 @@ def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:
         of = "at the iteration named" if several[0]["of"] == "last" else "of the best checkpoints"
         notes.append(f"Over seeds: means with the range; final losses {of}, differences with ± over test images.")
     until = min(run.tests[-1].iteration for run in runs)
-    if not several and any(run.tests[-1].iteration > until for run in runs):
-        lowest = [min(test.loss for test in run.tests if test.iteration <= until) for run in runs]
+    early = tests_alike(runs)
+    if not several and all(early) and any(run.tests[-1].iteration > until for run in runs):
+        lowest = [min(test.loss for test in tests) for tests in early]
         each = ", ".join(f"{run.name} {loss:.6f}" for run, loss in zip(runs, lowest, strict=True))
         notes.append(f"The runs have not gone equally far; lowest running losses up to iteration {until:,}: {each}.")
     for run in runs:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.evaluation.runsummary import FinalResult, RunSummary, newest_final
+from tinygan.evaluation.runsummary import FinalResult, RunningTest, RunSummary, newest_final
 from tinygan.evaluation.statistics import mean_error
 from tinygan.training.options import CHANGEABLE_ON_RESUME, flag
 
@@ -78,8 +78,15 @@ def finals(run: RunSummary) -> dict[str, FinalResult]:
     return dict(sorted(found.items(), key=lambda item: (item[1].iteration, item[0])))
 
 
+def tests_alike(runs: list[RunSummary]) -> list[list[RunningTest]]:
+    """The running tests of each run up to the last iteration that all have come to; empty lists where one has none."""
+    until = min(run.tests[-1].iteration for run in runs)
+    found = [[test for test in run.tests if test.iteration <= until] for run in runs]
+    return found if all(found) else [[] for _ in runs]
+
+
 def over_seeds(runs: list[RunSummary]) -> list[dict]:
-    """A row for each model, as JSON can hold it; empty where no model has several runs.
+    """A row for each model, as JSON can hold it; none where no model has several runs, or runs share no tests.
 
     ``iteration`` is the last that all runs have been tested at, and everything but ``collapses`` is up to there:
     ``best_iterations`` of each seed; ``running`` and ``last``, the lowest and the last running loss; ``final``, the
@@ -89,15 +96,16 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
     images and seeds, its ``standard_error`` over images, and the range over seeds.
     """
     groups = models(runs)
-    if all(len(model.runs) == 1 for model in groups):
+    early = {run.folder.path: tests for run, tests in zip(runs, tests_alike(runs), strict=True)}
+    if all(len(model.runs) == 1 for model in groups) or not all(early.values()):
         return []
     until = min(run.tests[-1].iteration for run in runs)
     which, tested = _final_tests(runs, until)
     reference = next((model for model in groups if model.runs[0].norm == "none"), groups[0])
     rows = []
     for model in groups:
-        early = [[test for test in run.tests if test.iteration <= until] for run in model.runs]
-        bests = [min(tests, key=lambda test: test.loss) for tests in early]
+        tested_early = [early[run.folder.path] for run in model.runs]
+        bests = [min(tests, key=lambda test: test.loss) for tests in tested_early]
         results = [tested[run.folder.path] for run in model.runs] if which else []
         rows.append(
             {
@@ -106,7 +114,7 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
                 "iteration": until,
                 "best_iterations": [test.iteration for test in bests],
                 "running": _spread([test.loss for test in bests]),
-                "last": _spread([tests[-1].loss for tests in early]),
+                "last": _spread([tests[-1].loss for tests in tested_early]),
                 "of": which,
                 "final": _spread([result.loss for result in results]) if which else None,
                 "z2": _spread([test.z2 for test in results or bests]),
