@@ -27,7 +27,7 @@ class RunningTest(NamedTuple):
 
 
 class FinalResult(NamedTuple):
-    """The best checkpoint's result on the final test; ``losses`` holds one loss per image, (count,)."""
+    """A checkpoint's result on the final test; ``losses`` holds one loss per image, (count,)."""
 
     iteration: int
     steps: int
@@ -68,11 +68,16 @@ class RunSummary:
         return min(self.tests, key=lambda test: test.loss)
 
 
+class NoTestsError(TinyganError):
+    """A run has no running test in its log, yet or at all."""
+
+
 def read_run(path: Path) -> RunSummary:
     """Read a run folder, of a run that has ended or one that is being written.
 
     Raises:
-        TinyganError: not a run folder, a damaged file (named, with its line), or no running test.
+        TinyganError: not a run folder, or a damaged file (named, with its line).
+        NoTestsError: no running test.
     """
     folder = RunFolder(path)
     if not folder.config.is_file():
@@ -84,12 +89,12 @@ def read_run(path: Path) -> RunSummary:
         raise TinyganError(f"{folder.config} is damaged: restore it from a copy, or leave this run out") from error
     losses, tests = _read_log(folder.log)
     if not tests:
-        raise TinyganError(
+        raise NoTestsError(
             f"{path} has no reconstruction test in its log: it has not come to the first one, was trained with "
             f"--test-every 0, or is older than the tests; go on with --resume {path} --test-every 1000, or leave it out"
         )
     name = "".join(character if character.isprintable() else "?" for character in folder.path.resolve().name)
-    return RunSummary(folder, name, norm, options, data, config, losses, tests, _newest_final(folder.evaluation))
+    return RunSummary(folder, name, norm, options, data, config, losses, tests, newest_final(folder.evaluation))
 
 
 def _read_log(path: Path) -> tuple[dict[str, np.ndarray], list[RunningTest]]:
@@ -114,10 +119,10 @@ def _read_log(path: Path) -> tuple[dict[str, np.ndarray], list[RunningTest]]:
     return dict(zip(("iteration", *LOSSES), columns, strict=True)), tests
 
 
-def _newest_final(folder: Path) -> FinalResult | None:
-    """The newest complete result of the best checkpoint on the final test, of equally old ones that of most steps."""
+def newest_final(folder: Path, checkpoint: str = "best") -> FinalResult | None:
+    """The newest complete result of a checkpoint on the final test, of equally old ones that of most steps."""
     found = []
-    for path in folder.glob("reconstruct-final-best-*.json"):
+    for path in folder.glob(f"reconstruct-final-{checkpoint}-*.json"):
         try:
             values = json.loads(path.read_text())
             values["losses"] = np.array(values["losses"], float)

@@ -206,12 +206,12 @@ def _describe(session: Session, command: list[str], resumed_from: str | None = N
                 "numpy": np.__version__,
                 xp.__name__: xp.__version__,
             },
-            "git_commit": _git_commit(),
+            "git_commit": git_commit(),
         },
     )
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout."""
     arguments = ["git", "-C", str(Path(tinygan.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
