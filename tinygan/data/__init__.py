@@ -4,6 +4,8 @@
     split.py            which images train, which choose the best checkpoint, which give the final figure
     transform.py        crop and scale to the size that the network draws
     decode.py           one image file's bytes to pixels, with a word on what had to be converted
+    metadata.py         files that Pillow reads only without their texts, profiles and EXIF
+    png.py              a PNG's transparent colour
 
     cifar10.py          CIFAR-10, found on the disk or downloaded
     cifar10_batches.py  its two file formats

@@ -57,7 +57,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     CMYK goes through Pillow's plain conversion, without colour profiles.
     """
     if image.mode.startswith("I"):  # Pillow's own conversion of 16-bit grey clips at 255: all but black turns white
-        grey = np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255)
+        values = np.asarray(image, dtype=np.int64)
+        grey = np.clip(values >> 8, 0, 255) * (values != image.info.get("transparency"))
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
