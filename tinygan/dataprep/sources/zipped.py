@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +18,7 @@ from tinygan.dataprep.sources.files import classes_of, describe_others
 from tinygan.errors import TinyganError
 
 LARGEST_RATIO = 1100  # deflate cannot shrink more than 1032 times: beyond it the archive lies about a size
+UTF8_FLAG = 0x800  # of a member: its name is UTF-8
 REMEDY = "delete it and get it again, or unpack it and name the folder"
 
 
@@ -51,8 +52,9 @@ class ZipSource:
         names, skipped, others, digest = {}, [], Counter(), hashlib.sha256()
         for member in members:
             _refuse_hostile(self.path, member)
-            name = PurePosixPath(member.filename)
-            if member.is_dir() or any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
+            written = name_of(member)
+            name = PurePosixPath(written)
+            if written.endswith("/") or any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
                 continue
             digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\0".encode(errors="surrogateescape"))
             if name.suffix.lower() not in EXTENSIONS:
@@ -69,8 +71,8 @@ class ZipSource:
             raise TinyganError(f"no images in {self.path}: looked for members named *{' '.join(EXTENSIONS)}")
         ordered = sorted(names)
         labels, classes = classes_of(ordered) if self.classes else (None, ())
-        left_out = describe_others(others) if others else []
-        return Listing(ordered, f"sha256:{digest.hexdigest()}", labels, classes, sorted(skipped), left_out)
+        fingerprint = f"sha256:{digest.hexdigest()}"
+        return Listing(ordered, fingerprint, labels, classes, sorted(skipped), describe_others(others))
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
@@ -78,7 +80,7 @@ class ZipSource:
         with self._open() as archive:
             members = {}
             for member in archive.infolist():
-                members.setdefault(str(PurePosixPath(member.filename)), member)
+                members.setdefault(str(PurePosixPath(name_of(member))), member)
 
             def read(name: str) -> bytes:
                 with archive.open(members[name]) as file:
@@ -105,9 +107,22 @@ class ZipSource:
             )
 
 
+def name_of(member: zipfile.ZipInfo) -> str:
+    """A member's name with "/" between folders, as the program that packed it meant it.
+
+    The format wants "/" and, but for a flag, code page 437. Windows programs write "\\" too, and macOS and many others
+    UTF-8 without the flag: what can be read as UTF-8 is taken for it, since hardly any other text can.
+    """
+    name = member.filename
+    if not member.flag_bits & UTF8_FLAG:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
+
+
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
     """An archive that was made to write elsewhere is not trusted with anything."""
-    parts = member.filename.replace("\\", "/").split("/")
+    parts = name_of(member).split("/")
     if parts[0] == "" or ".." in parts or ":" in parts[0]:
         raise TinyganError(
             f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "
