@@ -25,8 +25,8 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
 
     Every image is turned as its EXIF orientation says, then goes through :func:`tinygan.data.transform.fit`. Left
     out are hidden files and folders (among them macOS's ``._*``), ``__MACOSX``, and symbolic links that lead out of
-    the folder, which are counted in ``source``. A file that cannot be decoded, claims more than 50 million pixels or is smaller than the crop is
-    skipped and counted in ``source``.
+    the folder, which are counted in ``source``. A file that cannot be decoded, claims more than 50 million pixels or
+    is smaller than the crop is skipped and counted as well.
 
     Args:
         data_dir: the folder.
