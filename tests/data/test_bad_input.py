@@ -379,6 +379,42 @@ def test_a_member_that_claims_to_be_huge_is_skipped(tmp_path, archive):
     ]
 
 
+def test_a_member_that_shrinks_as_far_as_it_can_is_read_and_one_that_claims_more_is_not(tmp_path):
+    flat = encoded(Image.new("RGB", (1024, 1024)), "BMP")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in ("1.bmp", "2.bmp"):
+            archive.writestr(name, flat)
+        shrunk = archive.getinfo("2.bmp").compress_size
+    assert len(flat) > 900 * shrunk  # deflate's limit is 1032
+    content = bytearray((tmp_path / "photos.zip").read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = (1200 * shrunk).to_bytes(4, "little")
+    (tmp_path / "photos.zip").write_bytes(content)
+    said, images = pack(open_zip(tmp_path / "photos.zip"), tmp_path, max_skipped=0.5)
+    assert said["skipped"] == [["2.bmp", f"claims to unpack to {1200 * shrunk} bytes"]]
+    assert len(images.images) == 1
+
+
+def test_a_source_that_changed_is_another_one(photos, tmp_path, archive):
+    def seen(source):
+        return source.list(tmp_path).fingerprint
+
+    folders = [seen(FolderSource(photos))]
+    with open(photos / "000.png", "ab") as file:
+        file.write(b"more")
+    folders.append(seen(FolderSource(photos)))
+    (photos / "000.png").rename(photos / "00.png")
+    folders.append(seen(FolderSource(photos)))
+    assert len(set(folders)) == 3
+    member = bytearray(encoded(picture(0), "BMP"))
+    archives = [seen(open_zip(archive([("1.bmp", bytes(member))])))]
+    member[-1] ^= 1  # of the same length
+    archives.append(seen(open_zip(archive([("1.bmp", bytes(member))]))))
+    archives.append(seen(open_zip(archive([("2.bmp", bytes(member))]))))
+    assert len(set(archives)) == 3
+    assert archives[2] == seen(open_zip(archive([("2.bmp", bytes(member))])))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -8,7 +8,7 @@ import pytest
 from tests.data.conftest import picture
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import open_packed
-from tinygan.data.split import split
+from tinygan.data.split import Split, split
 from tinygan.data.storedsplit import split_from_json, split_to_json
 from tinygan.dataprep.describe import describe
 from tinygan.dataprep.finish import PackOptions
@@ -122,3 +122,10 @@ def test_the_fingerprint_knows_the_split():
     same = ImageSet("folder", images, None, "x", split(40))
     other = ImageSet("folder", images, None, "x", split(40, seed=1))
     assert usual.fingerprint() == same.fingerprint() != other.fingerprint()
+
+
+def test_the_fingerprint_knows_where_training_ends():
+    rows = np.arange(40)
+    parts = [Split(rows[:a], rows[a:b], rows[b:]) for a, b in ((30, 35), (31, 35), (30, 36), (30, 40))]
+    images = np.zeros((40, 2, 2, 3), np.uint8)
+    assert len({ImageSet("folder", images, None, "x", one).fingerprint() for one in parts}) == 4

@@ -92,10 +92,10 @@ def test_a_16_bit_colour_is_transparent_only_if_both_of_its_bytes_are_equal(chan
 
 
 def test_of_a_transparent_colour_only_the_bits_that_a_sample_has_count():
-    for depth, colour, pixel in ((4, GREY, [5]), (8, GREY, [5]), (8, RGB, [5, 6, 7])):
-        hidden = chunk(b"tRNS", struct.pack(f">{len(pixel)}H", *(0xAB00 | value for value in pixel)))
-        pixels, _ = row(png([pixel, [9] * len(pixel)], depth, colour, hidden), 2)
-        assert pixels == [BLACK, [upper(9, depth)] * 3]
+    for depth, colour, pixel in ((2, GREY, [1]), (4, GREY, [5]), (8, GREY, [5]), (8, RGB, [5, 6, 7])):
+        hidden = chunk(b"tRNS", struct.pack(f">{len(pixel)}H", *(0xFFFF << depth & 0xFFFF | value for value in pixel)))
+        pixels, _ = row(png([pixel, [3] * len(pixel)], depth, colour, hidden), 2)
+        assert pixels == [BLACK, [upper(3, depth)] * 3]
 
 
 def test_a_turned_file_keeps_its_transparent_colour():

@@ -22,15 +22,12 @@ def settle_transparent_colour(image: Image.Image, content: bytes) -> None:
         content: the file that it was opened from.
     """
     key, raw = image.info.get("transparency"), rawmode(image)
+    if key is None:
+        return
     if raw in ("L;2", "L;4"):
         top = 2 ** int(raw[2:]) - 1
-        if key is not None:
-            image.info["transparency"] = (key & top) * 255 // top
-    elif raw == "L" and key is not None:
-        image.info["transparency"] = key & 255  # the specification: of fewer than 16 bits the lower ones count
-    elif raw == "RGB" and key is not None:
-        image.info["transparency"] = tuple(value & 255 for value in key)
-    elif raw == "RGB;16B" and key is not None:
+        image.info["transparency"] = (key & top) * 255 // top  # the specification: only as many bits as a sample has
+    elif raw == "RGB;16B":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as other:
             other.tile = [(*tile[:3], "RGB;16L") for tile in other.tile]  # read in the wrong order: the lower bytes
             low = np.asarray(other, np.int64)
