@@ -5,6 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from tinygan.data.metadata import without_metadata
 from tinygan.data.png import rawmode, settle_transparent_colour
 from tinygan.data.transform import Size, fit
+from tinygan.errors import TinyganError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # the only decoders that a file's bytes can choose, whatever its name
 LARGEST_IMAGE = 50_000_000  # pixels; a file of some kilobytes may claim far more and fill the memory
@@ -101,6 +103,27 @@ def _orientation(image: Image.Image) -> object:
         return image.getexif().get(ORIENTATION)
     except (SyntaxError, struct.error, ValueError, TypeError, LookupError, ArithmeticError, OSError):
         return None  # its pixels are whole, and nothing else of the EXIF matters here
+
+
+def open_image(path: Path) -> tuple[Image.Image, list[str]]:
+    """:func:`read_upright` of a file that a person names.
+
+    Raises:
+        TinyganError: naming the file and why it cannot be used.
+    """
+    try:
+        with quiet_decoders():
+            return read_upright(read_file(path))
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders meet damage with nearly any type of exception
+        raise TinyganError(f"{path} cannot be used: {reason(error)}") from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes, but not many more than :func:`decode` takes."""
+    with open(path, "rb") as file:
+        return file.read(LARGEST_FILE + 1)
 
 
 def reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from tinygan.data.decode import LARGEST_FILE, decode, quiet_decoders, reason
+from tinygan.data.decode import decode, quiet_decoders, read_file, reason
 from tinygan.data.imageset import ImageSet
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
@@ -174,9 +174,3 @@ def _decode(
 def _describe(paths: list[Path], skipped: dict[int, Exception]) -> str:
     number, error = next(iter(skipped.items()))
     return f"{paths[number]}: {reason(error)}"
-
-
-def read_file(path: Path) -> bytes:
-    """A file's bytes, but not many more than :func:`decode` takes."""
-    with open(path, "rb") as file:
-        return file.read(LARGEST_FILE + 1)

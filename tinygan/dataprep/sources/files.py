@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.folder import EXTENSIONS, find_images, read_file
+from tinygan.data.decode import read_file
+from tinygan.data.folder import EXTENSIONS, find_images
 from tinygan.data.packed import DESCRIPTION
 from tinygan.dataprep.sources import Listing, Read, printable
 from tinygan.errors import TinyganError
