@@ -313,6 +313,7 @@ def test_backslashes_in_an_archive_stand_between_folders(tmp_path, archive, syst
         ("Füße".encode(), ["Füße/1.png", "a/2.png"]),  # macOS: UTF-8 without the flag
         ("日本".encode(), ["a/2.png", "日本/1.png"]),
         ("Füße".encode("cp437"), ["Füße/1.png", "a/2.png"]),  # as the format says
+        ("Fuß".encode("cp437"), ["Fuß/1.png", "a/2.png"]),
         (b"\xff\xfe", ["a/2.png", "\u00a0\u25a0/1.png"]),
     ],
 )
@@ -324,6 +325,36 @@ def test_names_in_an_archive_are_those_that_were_meant(tmp_path, archive, writte
     assert len(said["classes"]) == 2
     by_name = dict(zip(names, images.images, strict=True))
     assert np.array_equal(by_name["a/2.png"], np.asarray(picture(1)))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("pets/cats/1.png", "pets/dogs/1.png"), {"cats": 1, "dogs": 1}),  # the folder itself was packed
+        (("a/pets/cats/1.png", "a/pets/dogs/x/1.png"), {"cats": 1, "dogs": 1}),
+        (("cats/1.png", "dogs/1.png"), {"cats": 1, "dogs": 1}),
+        (("pets/1.png", "pets/2.png"), {}),
+        (("pets/1.png", "pets/cats/2.png"), {}),
+        (("1.png", "cats/2.png"), {}),
+        (("1.png", "2.png"), {}),
+        (("cat/1.png", "cats/1.png"), {"cat": 1, "cats": 1}),
+    ],
+)
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_classes_are_the_folders_in_the_folder_that_was_packed(tmp_path, archive, names, classes, separator):
+    said, images = pack(open_zip(archive(pictures(*(name.replace("/", separator) for name in names)))), tmp_path)
+    assert said["classes"] == classes
+    assert names_in(tmp_path) == list(names)
+    assert (images.labels is None) == (not classes)
+
+
+def test_half_a_japanese_character_is_no_backslash(tmp_path, archive):
+    places = {f"{'_' * len(name.encode('sjis'))}{k}": name for k, name in enumerate(("ソA", "ソB", "ド表"))}
+    path = archive(pictures(*(f"{place}/1.png" for place in places)))
+    written = {f"{place}/".encode(): f"{name}{place[-1]}/".encode("sjis") for place, name in places.items()}
+    assert all(b"\\" in name for name in written.values())
+    said, _ = pack(open_zip(raw_names(path, written)), tmp_path)
+    assert list(said["classes"].values()) == [1, 1, 1]
 
 
 def test_names_with_the_flag_are_utf8(tmp_path, archive):

@@ -37,6 +37,13 @@ def test_long_texts_cost_no_image(kind, behind):
     assert notes == ["EXIF orientation: turned upright"]
 
 
+@pytest.mark.parametrize("kind", [b"pHYs", b"gAMA", b"cHRM", b"sRGB", b"tIME", b"acTL", b"fcTL", b"iCCP", b"abCd"])
+def test_remarks_that_are_too_short_cost_no_image(kind):
+    whole = encoded(picture(1), "PNG")
+    at = whole.index(b"IDAT") - 4
+    assert np.array_equal(decode(whole[:at] + chunk(kind, b"") + whole[at:], (8, 8), None)[0], picture(1))
+
+
 def test_damage_in_a_file_with_long_texts_is_still_damage():
     whole = encoded(picture(1, 64, 64), "PNG")
     at = whole.index(b"IDAT") - 4
@@ -50,6 +57,8 @@ def test_nothing_else_is_taken_out_of_a_png():
     at = whole.index(b"IDAT") - 4
     assert without_metadata(whole[:at] + text_chunk(b"tEXt") + whole[at:]) == whole
     assert without_metadata(b"GIF89a") == b"GIF89a"
+    hidden = encoded(Image.new("L", (8, 8), 5), "PNG", transparency=5)
+    assert without_metadata(hidden) == hidden
     assert without_metadata(whole[:-7] + b"\xff\xff") == whole[:-7] + b"\xff\xff"
 
 

@@ -19,13 +19,21 @@ def chunk(kind, content):
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(samples, depth, colour, *chunks):
-    """One row of pixels, samples (W, channels), twice."""
+def packed(samples, depth):
+    """A row of pixels (W, channels) as it lies in the file, unfiltered."""
     bits = "".join(f"{value:0{depth}b}" for pixel in samples for value in pixel)
     bits += "0" * (-len(bits) % 8)
-    rows = 2 * (b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big"))
-    start = chunk(b"IHDR", struct.pack(">IIBBBBB", len(samples), 2, depth, colour, 0, 0, 0))
-    end = chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def png(samples, depth, colour, *chunks, interlaced=False):
+    """One row of at most four pixels, samples (W, channels), twice."""
+    rows = [samples, samples]
+    if interlaced:  # Adam7: of four columns and two rows its first, fourth, sixth and seventh pass have something
+        rows = [samples[:1], samples[2:3], samples[1::2], samples]
+    pixels = b"".join(packed(row, depth) for row in rows if row)
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", len(samples), 2, depth, colour, 0, 0, interlaced))
+    end = chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + start + b"".join(chunks) + end
 
 
@@ -56,9 +64,10 @@ def palette_of(colour):
 
 
 @pytest.mark.parametrize(("colour", "depth"), KINDS)
-def test_every_colour_type_and_depth(colour, depth):
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_every_colour_type_and_depth(colour, depth, interlaced):
     samples, expected = samples_of(colour, depth)
-    pixels, notes = row(png(samples, depth, colour, *palette_of(colour)), 3)
+    pixels, notes = row(png(samples, depth, colour, *palette_of(colour), interlaced=interlaced), 3)
     assert pixels == expected
     assert ("16-bit" in " ".join(notes)) == (depth == 16)
     assert any("transparency" in note for note in notes) == (colour in (GREY_ALPHA, RGBA))
@@ -66,12 +75,14 @@ def test_every_colour_type_and_depth(colour, depth):
 
 @pytest.mark.parametrize(("colour", "depth"), [kind for kind in KINDS if kind[0] in (GREY, RGB, INDEXED)])
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_the_transparent_colour_is_laid_on_black_at_every_depth(colour, depth, which):
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_the_transparent_colour_is_laid_on_black_at_every_depth(colour, depth, which, interlaced):
     samples, expected = samples_of(colour, depth)
     hidden = struct.pack(f">{len(samples[which])}H", *samples[which])
     if colour == INDEXED:
         hidden = bytes(0 if index == samples[which][0] else 255 for index in range(2))
-    pixels, notes = row(png(samples, depth, colour, *palette_of(colour), chunk(b"tRNS", hidden)), 3)
+    chunks = *palette_of(colour), chunk(b"tRNS", hidden)
+    pixels, notes = row(png(samples, depth, colour, *chunks, interlaced=interlaced), 3)
     assert pixels == [BLACK if s == samples[which] else rgb for s, rgb in zip(samples, expected, strict=True)]
     assert "transparency: laid on black" in notes
 

@@ -42,8 +42,10 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     if not data_dir.is_dir():
         what = "is a file; unpack it if it is an archive and name" if data_dir.exists() else "does not exist; name"
         raise TinyganError(f"{data_dir} {what} the folder of images itself")
-    paths, links, *_ = find_images(data_dir)
-    left_out = f" (left out: {len(links)} symbolic links that lead out of it)" if links else ""
+    paths, links, odd, *_ = find_images(data_dir)
+    counts = (len(links), "symbolic links that lead out of it"), (len(odd), "links to nowhere or pipes")
+    left_out = ", ".join(f"{count} {what}" for count, what in counts if count)
+    left_out = f" (left out: {left_out})" if left_out else ""
     if not paths:
         wanted = " ".join(EXTENSIONS)
         raise TinyganError(f"no images below {data_dir}: looked for files named *{wanted}{left_out}; check --data-dir")

@@ -1,16 +1,16 @@
 """Image files without what no pixel depends on, for those that Pillow refuses because of it."""
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+KEPT = (b"tRNS", b"eXIf")  # of a PNG's ancillary chunks, whose names begin with a small letter
 REMARKS = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # APP1 (EXIF) to APP15 and comments, but APP14, which says what CMYK means
 SCAN = 0xDA  # the marker that the pixels follow
 
 
 def without_metadata(content: bytes) -> bytes:
-    """A PNG without texts and colour profile, a JPEG without EXIF, profiles and comments; other files unchanged.
+    """A PNG without texts, colour profile and the like, a JPEG without EXIF, profiles and comments; others unchanged.
 
-    Pillow refuses a PNG whose texts unpack to more than 1 MB each or 64 MB together, and a JPEG with some forms of
-    broken EXIF. A file that is cut off stays cut off.
+    Pillow refuses a PNG whose texts unpack to more than 1 MB each or 64 MB together, or one of whose remarks is too
+    short, and a JPEG with some forms of broken EXIF. A file that is cut off stays cut off.
     """
     if content.startswith(PNG):
         return b"".join(_png_chunks(content))
@@ -22,7 +22,8 @@ def _png_chunks(content: bytes):
     at = len(PNG)
     while at < len(content):
         end = at + 12 + int.from_bytes(content[at : at + 4], "big")  # length, kind, content, check sum
-        if content[at + 4 : at + 8] not in TEXTS:
+        kind = content[at + 4 : at + 8]
+        if kind in KEPT or not kind[:1].islower():
             yield content[at:end]
         at = end
 

@@ -1,12 +1,13 @@
 """A zip archive of image files, read member by member: nothing is unpacked, so no path in it is ever created."""
 
 import hashlib
+import posixpath
 import stat
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,7 +28,7 @@ class ZipSource:
     """All JPEG, PNG, WebP and BMP members of the archive ``path``, sorted by name.
 
     Attributes:
-        classes: as in :class:`tinygan.dataprep.sources.files.FolderSource`.
+        classes: as in :class:`tinygan.dataprep.sources.files.FolderSource`, of the folder that all members lie in.
         md5: of the genuine archives by file name; one of these names with another sum is damaged.
     """
 
@@ -70,7 +71,10 @@ class ZipSource:
         if not names:
             raise TinyganError(f"no images in {self.path}: looked for members named *{' '.join(EXTENSIONS)}")
         ordered = sorted(names)
-        labels, classes = classes_of(ordered) if self.classes else (None, ())
+        # Programs that pack a folder begin each name with that folder: what lies in it is the classes.
+        top = posixpath.commonpath([posixpath.dirname(name) for name in ordered])
+        below = [name.removeprefix(f"{top}/") for name in ordered]
+        labels, classes = classes_of(below) if self.classes else (None, ())
         fingerprint = f"sha256:{digest.hexdigest()}"
         return Listing(ordered, fingerprint, labels, classes, sorted(skipped), describe_others(others))
 
@@ -111,18 +115,21 @@ def name_of(member: zipfile.ZipInfo) -> str:
     """A member's name with "/" between folders, as the program that packed it meant it.
 
     The format wants "/" and, but for a flag, code page 437. Windows programs write "\\" too, and macOS and many others
-    UTF-8 without the flag: what can be read as UTF-8 is taken for it, since hardly any other text can.
+    UTF-8 without the flag: what can be read as UTF-8 is taken for it, since hardly any other text can. In the older
+    encodings of East Asia "\\" is the second half of some characters, so beside a "/" it separates nothing there.
     """
     name = member.filename
     if not member.flag_bits & UTF8_FLAG:
-        with suppress(UnicodeError):
+        try:
             name = name.encode("cp437").decode()
+        except UnicodeError:
+            return name if "/" in name else name.replace("\\", "/")
     return name.replace("\\", "/")
 
 
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
     """An archive that was made to write elsewhere is not trusted with anything."""
-    parts = name_of(member).split("/")
+    parts = name_of(member).replace("\\", "/").split("/")
     if parts[0] == "" or ".." in parts or ":" in parts[0]:
         raise TinyganError(
             f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "
