@@ -362,7 +362,9 @@ def test_names_with_the_flag_are_utf8(tmp_path, archive):
     assert names_in(tmp_path) == ["Füße/1.png", "日本/2.png"]
 
 
-@pytest.mark.parametrize("written", [b"..\\1.png", b"a\\..\\..\\1.png", b"\\etc\\1.png", b"C:\\1.png"])
+@pytest.mark.parametrize(
+    "written", [b"..\\1.png", b"a\\..\\..\\1.png", b"\\etc\\1.png", b"C:\\1.png", b"\xff/..\\..\\1.png"]
+)
 def test_members_that_lead_elsewhere_are_refused_however_written(tmp_path, archive, written):
     place = b"_" * len(written)
     path = archive([*pictures("0.png"), (place.decode(), encoded(picture(1), "PNG"))])

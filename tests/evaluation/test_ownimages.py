@@ -94,6 +94,8 @@ def test_fitted_as_the_data_is(run, tmp_path):
     image = read_own(tmp_path / "2.png", run)
     assert np.array_equal(image.pixels, fit(picture(2, 100, 80), (32, 32), (80, 80)))
     assert image.how == "80x100, centre 80x80 taken, scaled to 32x32"
+    image = read_own(tmp_path / "2.png", with_options(run, crop_size=(200, 100)))  # of the crop's shape
+    assert np.array_equal(image.pixels, fit(picture(2, 100, 80), (32, 32), (100, 50)))
 
 
 def test_of_a_run_on_windows_the_centre_of_the_datas_size_is_taken(run, tmp_path):
@@ -129,6 +131,21 @@ def test_other_images_or_searches_do_not_take_a_results_place(run, tmp_path):
     assert len(files) == 4
     again = reconstruct_own(run, [read_own(tmp_path / "a.png", run)], Search(steps=5, restarts=1))
     assert again in files
+
+
+def test_restarts_find_what_lies_far_from_code_0(run, tmp_path):
+    far = run.generate(3 * np.random.default_rng(0).standard_normal((4, run.options.code_size)).astype(np.float32))
+    for k, pixels in enumerate(far):
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+    images = [read_own(tmp_path / f"{k}.png", run) for k in range(4)]
+
+    def losses(restarts):
+        file = reconstruct_own(run, images, Search(steps=2, restarts=restarts))
+        return np.array([image["loss"] for image in json.loads(file.read_text())["images"]])
+
+    once, often = losses(0), losses(6)
+    assert (often <= once).all()
+    assert (often < once).any()
 
 
 def test_progress_counts_every_step(run, tmp_path, monkeypatch):

@@ -111,7 +111,6 @@ def find_images(root: Path) -> Found:
             for folder, subfolders, files in os.walk(start, onerror=refuse):
                 subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
                 if os.path.realpath(folder) in read:
-                    subfolders.clear()
                     continue
                 read.add(os.path.realpath(folder))
                 starts += [Path(folder, name) for name in subfolders if Path(folder, name).is_symlink()]
