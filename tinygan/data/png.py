@@ -27,6 +27,8 @@ def settle_transparent_colour(image: Image.Image, content: bytes) -> None:
     if raw in ("L;2", "L;4"):
         top = 2 ** int(raw[2:]) - 1
         image.info["transparency"] = (key & top) * 255 // top  # the specification: only as many bits as a sample has
+    elif raw == "1":
+        image.info["transparency"] = 255 * bool(key)  # so far only the newest Pillow scales this one
     elif raw == "RGB;16B":
         with Image.open(io.BytesIO(content), formats=("PNG",)) as other:
             other.tile = [(*tile[:3], "RGB;16L") for tile in other.tile]  # read in the wrong order: the lower bytes

@@ -61,6 +61,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         grey = np.clip(values >> 8, 0, 255) * (values != image.info.get("transparency"))
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
+        if image.mode == "1":  # whose transparent colour not all versions of Pillow look at
+            image, key = image.convert("L"), image.info["transparency"]
+            image.info["transparency"] = key
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
     return image.convert("RGB")
