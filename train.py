@@ -17,7 +17,6 @@ from tinygan.text import say
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
 
-
 EXAMPLES = (
     "train.py --norm wn                                          the embedded data set, two CPU cores are enough",
     "train.py --norm wn --dataset cifar10 --device gpu           the main job; CIFAR-10 is downloaded once",
@@ -99,9 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_number(group, "iterations", "iterations in all, also after --resume")
     add_number(group, "batch_size", "images per batch")
     add_number(group, "learning_rate", "of RMSProp, for both networks")
-    add_number(
-        group, "warmup", "iterations over which the learning rate rises from 0; helps runs that die at once"
-    )
+    add_number(group, "warmup", "iterations over which the learning rate rises from 0; helps runs that die at once")
     add(group, "schedule", "alternating: D, then G on fresh noise; shared: one generated batch for both")
     add(group, "loss", "adversarial loss: non-saturating cross-entropy, or least squares on probabilities")
     add_number(group, "seed", "governs weights, noise, data order and previews")

@@ -49,13 +49,13 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
-    """``, did you mean …?`` with the most similar of ``known``, or nothing.
+    """The most similar of ``known`` as a question in parentheses, or nothing.
 
     >>> did_you_mean("--lerning-rate", ["--learning-rate", "--seed"])
-    ', did you mean --learning-rate?'
+    ' (did you mean --learning-rate?)'
     """
     close = difflib.get_close_matches(typed, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def number(name: str, within: str | None = None) -> Callable[[str], int | float]:

@@ -1,5 +1,6 @@
 """What every number that can be typed may be: one table for all scripts, presets, resumes and stored options."""
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def largest_typed(arguments: list[str]) -> str | None:
     """
     words = [word for argument in arguments for word in argument.split("=", 1)]
     found = []
-    for typed, value in zip(words, words[1:], strict=False):
+    for typed, value in itertools.pairwise(words):
         for name, numbers in RANGES.items():
             # argparse takes abbreviations; of a size both sides count
             if numbers.usual and len(typed) > 3 and flag(name).startswith(typed) and re.fullmatch("[0-9,x]+", value):

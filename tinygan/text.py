@@ -42,7 +42,7 @@ def prepare_streams() -> None:
                 os.dup2(null, descriptor)
                 os.close(null)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(descriptor, "w" if descriptor else "r", encoding="utf-8", closefd=False))
+            setattr(sys, name, os.fdopen(descriptor, "w" if descriptor else "r", encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not what a test or a notebook has put there
             stream.reconfigure(errors=NAME)
