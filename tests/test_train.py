@@ -12,6 +12,7 @@ import pytest
 import train
 from tinygan import errors
 from tinygan.data import shapes
+from tinygan.ranges import RANGES, Range
 from tinygan.training import options as training_options
 
 ROOT = Path(__file__).parent.parent
@@ -111,12 +112,12 @@ def test_resume_latest(finished, run):
         (["--image-size", "6"], ["6x6", "too small", "8"]),
         (["--image-size", "large"], ["--image-size", "large", "178x218"]),
         (["--levels", "9"], ["9 levels", "32x32"]),
-        (["--batch-size", "0"], ["--batch-size", "at least 1"]),
+        (["--batch-size", "0"], ["--batch-size is '0'", "from 1 to 1,000,000"]),
         (["--batch-size", "60000"], ["--batch-size 60000", "larger than the", "training images"]),
-        (["--learning-rate", "-1"], ["--learning-rate", "positive"]),
-        (["--learning-rate", "nan"], ["--learning-rate", "positive"]),
+        (["--learning-rate", "-1"], ["--learning-rate is '-1'", "from 1e-30"]),
+        (["--learning-rate", "nan"], ["--learning-rate is 'nan'", "a number from 1e-30"]),
         (["--iterations", "many"], ["--iterations", "many"]),
-        (["--seed", "-1"], ["--seed", "negative"]),
+        (["--seed", "-1"], ["--seed is '-1'", "from 0"]),
         (["--name", "../up"], ["--name", "letters"]),
         (["--no-such-option"], ["--no-such-option", "--help"]),
         (["--precision", "tf32", "--device", "cpu"], ["tf32", "GPU", "float32"]),
@@ -124,7 +125,7 @@ def test_resume_latest(finished, run):
         (["--d-features", "2,3"], ["--d-features", "--model resnet"]),
         (["--model", "resnet", "--g-blocks", "2;3"], ["--g-blocks", "2;3", "64,128,256"]),
         (["--model", "resnet", "--d-blocks", "1,2"], ["3 levels of --d-features", "2 of --d-blocks"]),
-        (["--model", "resnet", "--g-features", "4,0,4"], ["--g-features 4,0,4", "at least 1"]),
+        (["--model", "resnet", "--g-features", "4,0,4"], ["--g-features is '0'", "from 1"]),
         (["--preset", "celeba"], ["--data-dir"]),
         (["--preset", "resnet21-celeba"], ["--data-dir"]),
         (["--preset", "celeba", "--resume", "latest"], ["--preset", "--resume"]),
@@ -166,7 +167,8 @@ def test_no_gpu(run, monkeypatch):
     assert_one_line(run(*TINY, "--device", "gpu"), 1, "--device gpu", "CuPy is not installed", "--device cpu")
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run, monkeypatch):
+    monkeypatch.setitem(RANGES, "learning_rate", Range(0, 1e31, whole=False))  # beyond what can be typed
     before = (finished / "checkpoints" / "last.safetensors").read_bytes()
     result = run("--resume", finished, "--iterations", 20, "--learning-rate", 1e30)
     assert_one_line(result, 1, "not finite at iteration", "last.safetensors (iteration 2)", "--learning-rate")

@@ -71,12 +71,12 @@ def number(name: str, within: str | None = None) -> Callable[[str], int | float]
     return read
 
 
-def numbers(name: str, within: str | None = None) -> Callable[[str], list[int | float]]:
-    """An argparse type: numbers with commas between them, each in the range of :func:`number`."""
+def numbers(name: str, within: str | None = None) -> Callable[[str], list[int]]:
+    """An argparse type: whole numbers with commas between them, each in the range of :func:`number`."""
     one = number(name, within)
 
-    def read(text: str) -> list[int | float]:
-        if not re.fullmatch(r"[^,]+(,[^,]+)*", text):
+    def read(text: str) -> list[int]:
+        if not re.fullmatch("[+-]?[0-9]+(,[+-]?[0-9]+)*", text):
             raise UsageError(f"{flag(name)} {text!r} is no list: write numbers with commas, as in 64,128,256")
         return [one(part) for part in text.split(",")]
 

@@ -34,7 +34,7 @@ from tinygan.data import cifar10, folder, shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import DESCRIPTION, is_packed, open_packed, read_description
 from tinygan.data.transform import Size, fit_array
-from tinygan.errors import UsageError
+from tinygan.errors import TinyganError, UsageError
 
 FOLDERS = {  # data sets that are read from a folder of image files, and what --data-dir must name for each
     "celeba": "the folder of CelebA's aligned images (img_align_celeba with 000001.jpg and so on)",
@@ -67,6 +67,8 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         raise UsageError(f"image size {size} and crop {crop} must be positive (height, width)")
     if data_dir is None and dataset == "cifar10" and _is_packed_cifar10(size, crop):
         data_dir = cifar10.DOWNLOAD_FOLDER
+    if data_dir is not None and not Path(data_dir).exists():
+        raise TinyganError(f"--data-dir {data_dir} does not exist: name the folder or archive that holds the data set")
     if data_dir and is_packed(data_dir):
         images = open_packed(data_dir, size, crop)
         if images.name != dataset:
@@ -86,10 +88,25 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
     elif data_dir is None:
         images = shapes.load()
     else:
-        raise UsageError(
-            "the data set shapes is drawn, not read; leave --data-dir out, or name the data set with --dataset"
-        )
+        raise UsageError(f"--dataset shapes is drawn, not read, and {_what_is_in(Path(data_dir))}, or leave it out")
     return ImageSet(images.name, fit_array(images.images, size, crop), images.labels, images.source)
+
+
+def _what_is_in(data_dir: Path) -> str:
+    """What ``--data-dir`` seems to hold, and what to type for it."""
+    holds = f"--data-dir {data_dir} holds"
+    if any(
+        data_dir.name.startswith("cifar-10-") or any(data_dir.glob(pattern)) for pattern in ("cifar-10-*", "*_batch*")
+    ):
+        return f"{holds} CIFAR-10: add --dataset cifar10"
+    if (data_dir / "data.mdb").exists():
+        return f"{holds} an LMDB: prepare it once with data_prep.py lsun --source {data_dir}"
+    if data_dir.is_dir() and folder.find_images(data_dir).paths:
+        return (
+            f"{holds} image files: add --dataset folder (or celeba, or lsun) to read them as they are, or prepare them "
+            f"once with data_prep.py folder --source {data_dir}"
+        )
+    return f"{holds} neither a packed set nor images: name the folder that does"
 
 
 def _is_packed_cifar10(size: Size, crop: Size | None) -> bool:

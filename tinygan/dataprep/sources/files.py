@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygan.data.folder import EXTENSIONS, find_images, read_file
 from tinygan.data.packed import DESCRIPTION
-from tinygan.dataprep.sources import Listing, Read
+from tinygan.dataprep.sources import Listing, Read, printable
 from tinygan.errors import TinyganError
 
 LINK = "symbolic link that leads out of the folder"
@@ -73,5 +73,5 @@ def classes_of(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]
 
 def describe_others(others: dict[str, int]) -> list[str]:
     """One phrase about files that are not named as images."""
-    kinds = ", ".join(f"{count} {extension}" for extension, count in sorted(others.items()))
+    kinds = ", ".join(f"{count} {printable(extension)}" for extension, count in sorted(others.items()))
     return [f"{sum(others.values())} files that are not named as images ({kinds})"]
