@@ -40,6 +40,11 @@ class OneLineParser(argparse.ArgumentParser):
             self.error(f"unknown argument {unknown[0]!r}{similar}")
         return found, unknown
 
+    def _get_values(self, action: argparse.Action, typed: list[str]) -> object:
+        if action.option_strings and typed == ["--"]:  # argparse would drop it, and make the value an empty list
+            raise UsageError(f"{action.option_strings[-1]} is '--': give a value, or leave it out")
+        return super()._get_values(action, typed)
+
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
             name = "/".join(action.option_strings) or action.metavar or action.dest
@@ -54,7 +59,7 @@ def did_you_mean(typed: str, known: Iterable[str]) -> str:
     >>> did_you_mean("--lerning-rate", ["--learning-rate", "--seed"])
     ' (did you mean --learning-rate?)'
     """
-    close = difflib.get_close_matches(typed, list(known), n=1)
+    close = difflib.get_close_matches(typed, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""
 
 

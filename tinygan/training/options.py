@@ -22,6 +22,7 @@ Size = tuple[int, int]  # (height, width) in pixels
 Levels = list[int]  # one number per level, from the image inwards; a list, since `show` takes a tuple for a size
 
 MODELS = ("dcgan", "resnet")
+SIZES = ("image_size", "crop_size")
 RESNET_ONLY = ("d_features", "g_features", "d_blocks", "g_blocks")
 
 CHOICES = {
@@ -104,10 +105,13 @@ class Options:
 
     def _check_numbers(self, name: str, numbers: Range) -> None:
         """The option's number, or both of a size, or each of a list."""
-        value = getattr(self, name)
-        several = isinstance(value, tuple | list)
-        if value is not None and not all(one in numbers for one in (value if several else [value])):
-            each = " each way" if isinstance(value, tuple) else " for each level" if several else ""
+        value, each = getattr(self, name), ""
+        right = value in numbers
+        if name in SIZES:
+            right, each = isinstance(value, tuple) and len(value) == 2, " each way"
+        elif name in RESNET_ONLY:
+            right, each = isinstance(value, list), " for each level"
+        if value is not None and not (right and (not each or all(one in numbers for one in value))):
             raise UsageError(f"{flag(name)} is {show(value)}: give {numbers}{each}")
 
     def _check_network(self) -> None:
@@ -154,7 +158,7 @@ class Options:
     @classmethod
     def from_json(cls, values: dict) -> "Options":
         """The inverse of :meth:`to_json`."""
-        sizes = {name: tuple(values[name]) for name in ("image_size", "crop_size") if values.get(name)}
+        sizes = {name: tuple(values[name]) for name in SIZES if values.get(name)}
         return cls(**(values | sizes))
 
 
