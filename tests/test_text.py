@@ -12,22 +12,8 @@ from tests.data.conftest import write_pictures
 from tinygan.text import PLAIN, printable
 
 ROOT = Path(__file__).parent.parent
-TINY = [
-    "--features",
-    "2",
-    "--code-size",
-    "4",
-    "--batch-size",
-    "5",
-    "--device",
-    "cpu",
-    "--log-every",
-    "1",
-    "--test-every",
-    "1",
-    "--iterations",
-    "1",
-]
+TINY = ["--features", "2", "--code-size", "4", "--batch-size", "5", "--device", "cpu", "--log-every", "1"]
+TINY += ["--test-every", "1", "--iterations", "1"]
 ENCODINGS = {
     "cp1252": {"PYTHONIOENCODING": "cp1252"},
     "ascii": {"PYTHONIOENCODING": "ascii"},
@@ -90,44 +76,45 @@ def test_names_that_are_not_utf8_pack_and_are_listed(tmp_path):
     write_pictures(tmp_path / "src" / "b", 3)
     write_pictures(tmp_path / "src" / "a", 3)
     folder = os.fsencode(tmp_path / "src")
-    for name in (b"/Notizen.Gr\xf6\xdfe", b"/a/Gr\xf6\xdfe.txt", b"/a/kaputt\xff.png"):
+    for name in (b"/Notizen.Gr\xf6\xdfe", b"/a/kaputt\xff.png"):
         with open(folder + name, "wb") as file:
             file.write(b"x")
     os.rename(folder + b"/b", folder + b"/b\xe9te")
-    arguments = ("folder", "--source", "src", "--image-size", "8", "--processes", "1", "--max-skipped", "50")
     for out in ("set", os.fsdecode(b"s\xe9t")):
-        code, said, err = call(
-            "data_prep.py", *arguments[:2], tmp_path / "src", *arguments[3:], "--out", tmp_path / out
-        )
+        command = ["data_prep.py", "folder", "--source", tmp_path / "src", "--out", tmp_path / out]
+        code, said, err = call(*command, "--image-size", "8", "--processes", "1", "--max-skipped", "50")
         assert (code, err) == (0, b"")
         assert_harmless(said)
-        assert rb".gr\udcf6\udcdfe" in said
-        assert rb"kaputt\udcff.png" in said
-        assert rb"b\udce9te 3" in said
+        for name in (rb".gr\udcf6\udcdfe", rb"kaputt\udcff.png", rb"b\udce9te 3"):
+            assert name in said
         assert call("data_prep.py", "info", tmp_path / out, "--verify")[0] == 0
 
 
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_closed_streams(closed, tmp_path):
     """Nothing is opened under their numbers: what a library prints there would land in the log."""
-    arguments = ["--out", tmp_path / "runs", *TINY]
-    assert call("train.py", *arguments, shell=closed)[::2] == (0, b"")
-    assert (tmp_path / "runs/00000-shapes-wn/log.jsonl").read_text().startswith('{"iteration": 1')
+    write_pictures(tmp_path / "photos", 40, height=8, width=8)
+    data = ["--dataset", "folder", "--data-dir", tmp_path / "photos", "--image-size", "8"]
+    assert call("train.py", *data, *TINY, "--out", tmp_path / "runs", shell=closed)[::2] == (0, b"")
+    assert (tmp_path / "runs/00000-folder-wn/log.jsonl").read_text().startswith('{"iteration": 1')
     assert call("train.py", "--batch-size", "0", shell=closed)[0] == 2
 
 
-@pytest.mark.parametrize("reader", ["| head -c 1 >/dev/null; exit ${PIPESTATUS[0]}"])
-def test_a_reader_that_has_gone_is_one_line(reader):
-    command = f'"{sys.executable}" "{ROOT}/evaluate.py" reconstruct --help {reader}'
-    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
-    assert b"Traceback" not in done.stderr
-    assert b"Exception ignored" not in done.stderr
+def test_a_reader_that_has_gone_is_one_line():
+    """As with ``| head``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, ROOT / "train.py", "--dry-run", *TINY]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"error: operating system: Broken pipe\n")
 
 
 def test_nothing_prints_past_the_one_printer():
     """``say`` escapes what would steer a terminal; ``print`` does not."""
-    files = [*ROOT.glob("*.py"), *(ROOT / "tinygan").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]
-    files += (ROOT / "benchmarks").rglob("*.py")
+    files = [*ROOT.glob("*.py")]
+    for folder in ("tinygan", "experiments", "benchmarks"):
+        files += (ROOT / folder).rglob("*.py")
     prints = {
         str(file.relative_to(ROOT))
         for file in files
@@ -148,10 +135,10 @@ def test_our_own_characters_have_plain_ones():
         character
         for file in [*ROOT.glob("*.py"), *(ROOT / "tinygan").rglob("*.py")]
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.JoinedStr)
+        if isinstance(node, ast.JoinedStr) and file.parent.name != "report"  # a page, not a terminal
         for part in node.values
         if isinstance(part, ast.Constant)
         for character in part.value
         if ord(character) > 127
     }
-    assert used - {"\u00a0"} <= {chr(code) for code in PLAIN}
+    assert used <= {chr(code) for code in PLAIN}

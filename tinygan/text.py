@@ -7,8 +7,7 @@ from typing import TextIO
 
 # What stands for the characters of our own messages where an encoding lacks them.
 PLAIN = str.maketrans({
-    "×": "x", "÷": "/", "−": "-", "–": "-", "…": "...", "±": "+-", "²": "^2", "³": "^3", "‖": "||", "√": "sqrt ",
-    "·": "*", "€": "EUR", "ε": "eps", "∞": "inf",
+    "×": "x", "÷": "/", "−": "-", "–": "-", "…": "...", "±": "+-", "²": "^2", "³": "^3", "‖": "||", "·": "*",
 })  # fmt: skip
 NAME = "tinygan"  # of the error handler
 

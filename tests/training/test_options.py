@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tinygan.errors import UsageError
+from tinygan.ranges import RANGES
 from tinygan.training.options import CHANGEABLE_ON_RESUME, PRESETS, RESNET_ONLY, Options, resolve, resume
 
 
@@ -108,3 +109,46 @@ def test_the_21_layers_of_the_paper():
     assert options.residual_levels("d") == options.residual_levels("g") == ([64, 128, 256, 384, 512], [2] * 5)
     assert (options.image_size, options.crop_size, options.code_size) == ((160, 160), (160, 160), 128)
     assert (options.norm, options.learning_rate, options.schedule, options.loss) == ("wn", 2e-5, "shared", "bce")
+
+
+@pytest.mark.parametrize("name", [name for name in RANGES if name in vars(Options())])
+@pytest.mark.parametrize("value", [-1, 10**20, float("nan"), float("inf"), "5", True, [], [5], (5,), {}], ids=repr)
+def test_a_number_has_the_same_range_wherever_it_comes_from(name, value):
+    """Presets, resumes and stored options go through the same table as what is typed."""
+    for make in (
+        lambda: Options(**{name: value}),
+        lambda: Options.from_json(Options().to_json() | {name: value}),
+        lambda: resume(Options(iterations=10**9), {name: value}, "here.safetensors"),
+    ):
+        with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} "):
+            make()
+
+
+@pytest.mark.parametrize("name", RESNET_ONLY)
+@pytest.mark.parametrize(
+    "value", [-1, 5, float("nan"), "5", [0, 1, 1], [1, 10**20, 1], [True] * 3, ["1"] * 3], ids=repr
+)
+def test_a_list_has_numbers_of_its_range(name, value):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is"):
+        Options(model="resnet", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"norm": "bn", "batch_size": 1}, "--norm bn needs --batch-size 2 or more"),
+        ({"warmup": 11, "iterations": 10}, "--warmup 11 is longer than --iterations 10"),
+        ({"out": ""}, "--out is empty"),
+        ({"data_dir": ""}, "--data-dir is empty"),
+    ],
+)
+def test_options_that_cannot_be_meant(typed, message):
+    with pytest.raises(UsageError, match=message):
+        resolve(typed, None)
+
+
+def test_a_resumed_run_cannot_end_within_its_warmup_but_an_old_one_can_be_opened():
+    with pytest.raises(UsageError, match="--warmup 50 is longer than --iterations 20"):
+        resume(Options(iterations=100, warmup=50), {"iterations": 20}, "here.safetensors")
+    odd = Options(iterations=10, warmup=50, norm="bn", batch_size=1)  # was possible before
+    assert resume(odd, {}, "here.safetensors") == odd
