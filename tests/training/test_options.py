@@ -125,9 +125,7 @@ def test_a_number_has_the_same_range_wherever_it_comes_from(name, value):
 
 
 @pytest.mark.parametrize("name", RESNET_ONLY)
-@pytest.mark.parametrize(
-    "value", [-1, 5, float("nan"), "5", [0, 1, 1], [1, 10**20, 1], [True] * 3, ["1"] * 3], ids=repr
-)
+@pytest.mark.parametrize("value", [-1, 5, "5", [0, 1, 1], [1, 10**20, 1], [True] * 3, ["1"] * 3], ids=repr)
 def test_a_list_has_numbers_of_its_range(name, value):
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is"):
         Options(model="resnet", **{name: value})

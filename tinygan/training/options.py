@@ -158,7 +158,7 @@ class Options:
     @classmethod
     def from_json(cls, values: dict) -> "Options":
         """The inverse of :meth:`to_json`."""
-        sizes = {name: tuple(values[name]) for name in SIZES if values.get(name)}
+        sizes = {name: tuple(values[name]) for name in SIZES if isinstance(values.get(name), list)}
         return cls(**(values | sizes))
 
 
@@ -270,4 +270,4 @@ def show(value: object) -> str:
     """A value as it is typed on the command line: sizes as WIDTHxHEIGHT, lists with commas."""
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return f"{value[1]}x{value[0]}" if isinstance(value, tuple) else str(value)
+    return f"{value[1]}x{value[0]}" if isinstance(value, tuple) and len(value) == 2 else str(value)
