@@ -12,8 +12,10 @@ import pytest
 import train
 from tinygan import errors
 from tinygan.data import shapes
+from tinygan.ops import dispatch
 from tinygan.ranges import RANGES, Range
 from tinygan.training import options as training_options
+from tinygan.training.step import SCHEDULES
 
 ROOT = Path(__file__).parent.parent
 cached_shapes = functools.cache(shapes.load)  # drawn once, not in each of these tests
@@ -58,6 +60,20 @@ def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
     assert "663,426 parameters" in out
     assert "--learning-rate 0.0001" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_for_a_gpu_says_what_it_measured(run, monkeypatch):
+    used = []
+    step = SCHEDULES["alternating"].step
+    spied = SCHEDULES["alternating"]._replace(step=lambda *a: used.append(dispatch.implementation()) or step(*a))
+    monkeypatch.setitem(SCHEDULES, "alternating", spied)
+    for device, operations in (("cpu", "fast"), ("gpu", "reference")):
+        used.clear()
+        code, out, err = run("--dry-run", *TINY, "--device", device)
+        assert (code, err) == (0, "")
+        assert set(used) == {operations}
+        assert dispatch.implementation() == "fast"
+        assert ("measured on the CPU with the plain formulas" in out) == (device == "gpu")
 
 
 def test_a_residual_network_from_the_command_line(run, tmp_path):

@@ -9,13 +9,14 @@ import numpy as np
 
 from tinygan.device import PRECISIONS, open_backend, why_no_gpu
 from tinygan.layers import Layer
+from tinygan.ops import dispatch
 from tinygan.ops.cpu.correlate import batches_as_if_larger
 from tinygan.ranges import flag
 from tinygan.runtime import threads
 from tinygan.text import printable
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, show
-from tinygan.training.session import build_game, build_networks
+from tinygan.training.session import build_game, networks_of
 from tinygan.training.shards import process_count
 from tinygan.training.step import SCHEDULES, Game
 
@@ -27,8 +28,8 @@ MEASURABLE = 2**32  # bytes that measuring may take; what would take more is not
 def describe(options: Options) -> str:
     """The text that ``--dry-run`` prints; what it takes to find out is bounded, whatever the options."""
     H, W = options.image_size
-    device = "gpu" if options.device == "gpu" or (options.device == "auto" and why_no_gpu() is None) else "cpu"
-    networks = build_networks(options)
+    device = _device(options)
+    networks = networks_of(options)
     resident = resident_memory(options, networks, device)
     measurable = _affordable_images(options, resident) >= min(FEWEST_IMAGES, options.batch_size)
     precision = "float64" if options.precision == "float64" else "float32"
@@ -53,6 +54,11 @@ def describe(options: Options) -> str:
     )
 
 
+def _device(options: Options) -> str:
+    """Where a run with these options would compute."""
+    return "gpu" if options.device == "gpu" or (options.device == "auto" and why_no_gpu() is None) else "cpu"
+
+
 def _memory_lines(resident: float, per_step: float | None, batch_size: int, device: str) -> list[str]:
     kept = f"{resident / MIB:.0f} MiB of parameters, gradients and averages"
     beside = "(besides it the data set, and the libraries' own memory)"
@@ -62,13 +68,12 @@ def _memory_lines(resident: float, per_step: float | None, batch_size: int, devi
             f"measuring it would take more than {MEASURABLE / MIB:.0f} MiB itself",
         ]
     total = f"about {(resident + per_step) / MIB:.0f} MiB: {kept}, and {per_step / MIB:.0f} MiB for a batch of"
+    lines = [f"memory of a training step: {total} {batch_size}", beside]
     if device == "gpu":
-        return [
-            f"memory of a training step: more than {total} {batch_size} as the CPU computes it;",
-            "how much more the GPU's convolutions take, which hold patches of whole batches, was not measured",
-            beside,
-        ]
-    return [f"memory of a training step: {total} {batch_size}", beside]
+        lines.insert(
+            1, "(measured on the CPU with the plain formulas, which keep the same arrays as the GPU's kernels)"
+        )
+    return lines
 
 
 def _network_table(title: str, network: Layer, input_shape: tuple[int, ...], game: Game | None) -> list[str]:
@@ -129,7 +134,7 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     step keeps is per image. Of few images the peak may lie elsewhere in the step, where the weights are what counts; so
     half is at least ``FEWEST_IMAGES``.
     """
-    device = "gpu" if options.device == "gpu" else "cpu"
+    device = _device(options)
     members = process_count((options.batch_size, *options.image_size, 3), device)
     networks = game.generator.network, game.discriminator.network
     resident = resident_memory(options, networks, device)
@@ -137,9 +142,13 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     shard = -(-options.batch_size // members)
     before = threads.thread_count()
     threads.use_all_cores(max(1, threads.core_count() // members))  # each member's; every thread has scratch memory
+    operations = dispatch.implementation()
+    if device == "gpu":
+        dispatch.use("reference")  # patches of whole batches, kept for the backward pass
     try:
         return resident, members * _shard_memory(options, game, shard, most)
     finally:
+        dispatch.use(operations)
         threads.use_all_cores(before)
 
 
