@@ -7,11 +7,25 @@ import data_prep
 import evaluate
 import train
 from benchmarks import gpu_session, machine, profile, source, step
-from experiments import three_models
+from experiments import agreement, collect, learning_rates, options, three_models
 from tinygan.cli import OneLineParser
 from tinygan.ranges import RANGES
 
-SCRIPTS = (train, evaluate, data_prep, three_models, step, profile, source, gpu_session, machine)
+
+class Experiment:
+    """An experiment with the parser that all of them share."""
+
+    def __init__(self, module: object):
+        self.__name__, self.main = module.__name__, module.main
+
+    def build_parser(self) -> OneLineParser:
+        return options.build_parser(self.__name__.rpartition(".")[2], "an experiment")
+
+
+EXPERIMENTS = tuple(Experiment(module) for module in (three_models, learning_rates))
+WITHOUT_NUMBERS = (machine, agreement, collect)
+SCRIPTS = (train, evaluate, data_prep, EXPERIMENTS[0], step, profile, source, gpu_session, EXPERIMENTS[1])
+SCRIPTS += WITHOUT_NUMBERS
 
 
 def parsers() -> Iterator[tuple[object, list[str], OneLineParser]]:

@@ -72,6 +72,9 @@ RANGES = {
     "restarts": Range(0, 10_000),
     "count": Range(1, 10**7, usual=2_000),
     "checkpoint": Range(0, 10**9),
+    # experiments
+    "interleave": _INTERVAL,
+    "minutes": Range(1e-3, 10**6, whole=False),
     # data_prep.py
     "running_test": Range(0, 10**7),
     "final_test": Range(0, 10**7),
