@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinygan.cli import OneLineParser, path
+from tinygan import cli
+from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
 from tinygan.evaluation.measures.sliced_wasserstein import sliced_wasserstein_distance
@@ -34,7 +35,7 @@ def build_parser() -> OneLineParser:
     """The runs."""
     example = "python -m experiments.agreement runs/three-models/*"
     parser = OneLineParser(prog="experiments.agreement", description=__doc__.splitlines()[0], examples=(example,))
-    parser.add_argument("run", metavar="RUN", type=path("RUN"), nargs="+", help="a run folder")
+    parser.add_argument("run", metavar="RUN", type=cli.path("RUN"), nargs="+", help="a run folder")
     return parser
 
 

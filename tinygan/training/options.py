@@ -85,11 +85,10 @@ class Options:
             if name == "model" and is_own(self.model):
                 continue
             if getattr(self, name) not in choices:
-                similar = did_you_mean(str(getattr(self, name)), choices)
+                typed, several = getattr(self, name), ", ".join(choices)
+                similar = did_you_mean(str(typed), choices)
                 own = ", or package.module:function" if name == "model" else ""
-                raise UsageError(
-                    f"unknown {name} {getattr(self, name)!r}{similar}: {flag(name)} takes one of {', '.join(choices)}{own}"
-                )
+                raise UsageError(f"unknown {name} {typed!r}{similar}: {flag(name)} takes one of {several}{own}")
         for name in RANGES.keys() & vars(self).keys():
             self._check_numbers(name, RANGES[name])
         for name in RESNET_ONLY:
