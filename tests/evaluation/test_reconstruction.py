@@ -13,7 +13,7 @@ SIZE, CODE = (12, 16), 6
 
 
 def make_generator(norm, precision="float64"):
-    network = generator(SIZE, CODE, features=4, norm=norm)
+    network = generator(SIZE, CODE, features=8, norm=norm)  # 8 channels and more: convolutions of tiles
     backend = open_backend("cpu", precision)
     parameters, _ = initialise(network, rng_for(0, "test generator"), backend)
     # As after training: weights that make images differ, and statistics of batch norm that are neither 0 nor 1.

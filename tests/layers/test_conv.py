@@ -18,6 +18,8 @@ GEOMETRIES = {
     "3x5-full-map": ((3, 5), (1, 1), (0, 0), (3, 5)),
     "2x3-stride3x2-pad0x1": ((2, 3), (3, 2), (0, 1), (9, 6)),
 }
+# (C_in, C_out): from 8 channels on the products are of tiles, below of patches
+both_widths = pytest.mark.parametrize("channels", [(3, 2), (8, 9)], ids=["narrow", "wide"])
 every_geometry = pytest.mark.parametrize(
     ("kernel", "stride", "pad", "size"), GEOMETRIES.values(), ids=GEOMETRIES.keys()
 )
@@ -51,25 +53,27 @@ def conv_transpose_by_loops(x, w, b, stride, pad):
 
 
 def assert_close(actual, expected):
-    # Sums of at most 48 products in two orders: a few roundings of 1e-16 of the largest.
+    # Sums of at most 144 products in two orders, on tiles with three times the rounding: some 1e-16 of the largest.
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-14 * 10 * np.abs(expected).max())
 
 
 @every_geometry
+@both_widths
 @pytest.mark.parametrize("batch", [1, 2])
-def test_conv_equals_scipy(kernel, stride, pad, size, batch):
-    layer = Conv2d(3, 2, kernel, stride, pad)
+def test_conv_equals_scipy(kernel, stride, pad, size, channels, batch):
+    layer = Conv2d(*channels, kernel, stride, pad)
     parameters = prepare(layer)
-    x = smooth_input((batch, *size, 3))
+    x = smooth_input((batch, *size, channels[0]))
     assert_close(layer(x)[0], conv_by_scipy(x, parameters["w"], parameters["b"], stride, pad))
 
 
 @every_geometry
+@both_widths
 @pytest.mark.parametrize("batch", [1, 2])
-def test_conv_transpose_equals_loops(kernel, stride, pad, size, batch):
-    layer = ConvTranspose2d(3, 2, kernel, stride, pad)
+def test_conv_transpose_equals_loops(kernel, stride, pad, size, channels, batch):
+    layer = ConvTranspose2d(*channels, kernel, stride, pad)
     parameters = prepare(layer)
-    x = smooth_input((batch, *(min(side, 4) for side in size), 3))
+    x = smooth_input((batch, *(min(side, 4) for side in size), channels[0]))
     assert_close(layer(x)[0], conv_transpose_by_loops(x, parameters["w"], parameters["b"], stride, pad))
 
 
@@ -89,11 +93,14 @@ def test_loops_are_the_adjoint_of_scipys_convolution(kernel, stride, pad, size):
 
 
 @every_geometry
-def test_layers_are_each_others_adjoint(kernel, stride, pad, size):
-    up, down = ConvTranspose2d(2, 3, kernel, stride, pad, bias=False), Conv2d(3, 2, kernel, stride, pad, bias=False)
+@both_widths
+@pytest.mark.parametrize("batch", [1, 2])
+def test_layers_are_each_others_adjoint(kernel, stride, pad, size, channels, batch):
+    C, K = channels
+    up, down = ConvTranspose2d(K, C, kernel, stride, pad, bias=False), Conv2d(C, K, kernel, stride, pad, bias=False)
     w = prepare(up)["w"]
-    prepare(down)["w"][...] = w  # the same kernel array: (kh, kw, 3, 2)
-    b = smooth_input((2, *down.window.positions(size), 2))
+    prepare(down)["w"][...] = w  # the same kernel array: (kh, kw, C, K)
+    b = smooth_input((batch, *down.window.positions(size), K))
     y = up(b)[0]
     a = smooth_input(y.shape, seed=1)
     z = down(a)[0]

@@ -14,7 +14,7 @@ from tinygan.models.norms import NORMS
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
 
-SIZE, CODE, BATCH = (12, 18), 5, 3  # 18: the rule of the extra padding, on one axis only
+SIZE, CODE = (12, 18), 5  # 18: the rule of the extra padding, on one axis only
 LEVELS = [3, 4], [1, 2]  # the ResNet's channels and blocks: some blocks keep size and channels
 BUILD = {
     "dcgan": {
@@ -25,10 +25,20 @@ BUILD = {
         "G": lambda norm: resnet.generator(SIZE, CODE, *LEVELS, norm),
         "D": lambda norm: resnet.discriminator(SIZE, *LEVELS, norm),
     },
+    # From 8 channels on convolutions are of tiles.
+    "wide dcgan": {
+        "G": lambda norm: dcgan.generator(SIZE, CODE, 8, norm),
+        "D": lambda norm: dcgan.discriminator(SIZE, 8, norm),
+    },
+    "wide resnet": {
+        "G": lambda norm: resnet.generator(SIZE, CODE, (8, 9), (1, 1), norm),
+        "D": lambda norm: resnet.discriminator(SIZE, (8, 9), (1, 1), norm),
+    },
 }
 
 every_norm = pytest.mark.parametrize("norm", NORMS)
 both_models = pytest.mark.parametrize("model", BUILD)
+BATCH = {"dcgan": 3, "resnet": 3, "wide dcgan": 1, "wide resnet": 3}
 both_losses = pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES.values(), ids=ADVERSARIAL_LOSSES.keys())
 
 
@@ -61,7 +71,7 @@ def assert_gradient(name: str, value: np.ndarray, gradient: np.ndarray, loss: Ca
 @pytest.mark.parametrize("target", [0, 1], ids=["generated", "real"])
 def test_discriminator(model, norm, loss, target):
     D, parameters = network(model, "D", norm)
-    images = rng_for(0, "images").random((BATCH, *SIZE, 3))
+    images = rng_for(0, "images").random((BATCH[model], *SIZE, 3))
     grads = parameters.zeros_like()
     logits, backward = D(images, training=True)
     dimages = backward(loss(logits, target)[1], grads)
@@ -80,7 +90,7 @@ def test_discriminator(model, norm, loss, target):
 @both_losses
 def test_generator_through_frozen_discriminator(model, norm, loss):
     (G, parameters), (D, D_parameters) = network(model, "G", norm), network(model, "D", norm, seed=1)
-    codes = rng_for(0, "codes").standard_normal((BATCH, CODE))
+    codes = rng_for(0, "codes").standard_normal((BATCH[model], CODE))
     before = D_parameters.flat.copy()
     grads = parameters.zeros_like()
     images, G_backward = G(codes, training=True)
@@ -102,9 +112,9 @@ def test_generator_through_frozen_discriminator(model, norm, loss):
 def test_each_pass_fills_its_own_gradients_only(model, norm):
     (G, G_parameters), (D, D_parameters) = network(model, "G", norm), network(model, "D", norm, seed=1)
     G_grads, D_grads = G_parameters.zeros_like(), D_parameters.zeros_like()
-    images, G_backward = G(rng_for(0, "codes").standard_normal((BATCH, CODE)), training=True)
+    images, G_backward = G(rng_for(0, "codes").standard_normal((BATCH[model], CODE)), training=True)
     D_backward = D(images, training=True)[1]
-    dlogits = rng_for(0, "upstream").standard_normal(BATCH)
+    dlogits = rng_for(0, "upstream").standard_normal(BATCH[model])
 
     D_backward(dlogits, D_grads, need_dx=False)
     np.testing.assert_array_equal(G_grads.flat, 0)
