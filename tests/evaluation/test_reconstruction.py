@@ -1,13 +1,16 @@
 """The reconstruction measure: independent images, right descent, agreement with PyTorch."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
-from tinygan.reconstruction import Search, join, reconstruct, summary, usual_batch
+from tinygan.reconstruction import Search, join, reconstruct, search_codes, summary, usual_batch
 from tinygan.rng import rng_for
+from tinygan.runtime.workers import WorkerGroup
 
 SIZE, CODE = (12, 16), 6
 
@@ -107,6 +110,35 @@ def test_restarts_never_make_an_image_worse(optimiser):
     )  # code, image and loss belong together
     error = again.images - targets / 255
     np.testing.assert_allclose((error * error).mean(axis=(1, 2, 3)), again.losses, rtol=1e-12)
+
+
+def restart_codes(restart):
+    return rng_for(3, "test restarts", restart).standard_normal((9, CODE))
+
+
+def test_every_restart_has_codes_of_its_own_and_the_best_counts():
+    network, backend = make_generator("wn")
+    targets, search = random_targets(9), Search(2, 0.05, restarts=4)
+    starts = [np.zeros((9, CODE)), *(restart_codes(restart) for restart in (1, 2, 3, 4))]
+    found = [search_codes(network, targets / 255, start, search, backend) for start in starts]
+    losses = np.array([one.losses for one in found])
+    assert len(set(losses.argmin(axis=0))) > 2  # several starts win an image
+    best = join(list(reconstruct(network, targets, CODE, search, backend, 4, restart_codes)))
+    np.testing.assert_allclose(best.losses, losses.min(axis=0), rtol=1e-9)
+    for k, winner in enumerate(losses.argmin(axis=0)):
+        np.testing.assert_allclose(best.codes[k], found[winner].codes[k], rtol=1e-6, atol=1e-9)
+
+
+def test_a_group_of_processes_finds_what_one_finds():
+    """Each member its own images with their own starts; 9 images are shared out as 5 and 4."""
+    network, backend = make_generator("bn")
+    targets, search = random_targets(9), Search(2, 0.05, restarts=4)
+    alone = join(list(reconstruct(network, targets, CODE, search, backend, 9, restart_codes)))
+    player = SimpleNamespace(network=network, parameters=SimpleNamespace(backend=backend))
+    with WorkerGroup(SimpleNamespace(generator=player), 2) as workers:
+        shared = join(list(reconstruct(network, targets, CODE, search, backend, 9, restart_codes, workers)))
+    np.testing.assert_allclose(shared.losses, alone.losses, rtol=1e-9)
+    np.testing.assert_allclose(shared.codes, alone.codes, rtol=1e-6, atol=1e-9)
 
 
 def test_the_summary_is_what_it_says():

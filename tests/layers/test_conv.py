@@ -132,3 +132,28 @@ def test_conv_by_hand():
     x = np.array([[1.0, -2.0, 3.0], [0.0, 5.0, -1.0]]).reshape(1, 2, 3, 1)
     first, second = 2 * 1 + 4 * 0, 1 * -2 + 2 * 3 + 3 * 5 + 4 * -1
     np.testing.assert_array_equal(layer(x)[0][0, 0, :, 0], [first - 1, second - 1])
+
+
+@pytest.mark.parametrize("size", [(5, 4), (16, 12)], ids=["small-tiles", "large-tiles"])
+@pytest.mark.parametrize("build", [Conv2d, ConvTranspose2d])
+@pytest.mark.parametrize("window", [(4, 2, 1), (3, 1, 1)], ids=["4x4-stride2", "3x3"])
+def test_a_pixel_that_is_not_a_number_spoils_its_own_image_only(build, window, size):
+    """On tiles it spoils more of its image than its windows; of the other images not a bit."""
+    layer = build(8, 8, *window)
+    prepare(layer)
+    clean = smooth_input((5, *size, 8))
+    for value in (np.nan, np.inf, 1e300):
+        x = clean.copy()
+        x[2, 1, 2, 3] = value
+        with np.errstate(invalid="ignore", over="ignore"):
+            y, backward = layer(x)
+            dy = smooth_input(y.shape, seed=1)
+            spoilt_dy = dy.copy()
+            spoilt_dy[1, 2, 1, 4] = value
+            dx = backward(spoilt_dy)
+        expected, clean_backward = layer(clean)
+        others = [0, 1, 3, 4]
+        np.testing.assert_array_equal(y[others], expected[others])
+        others = [0, 2, 3, 4]
+        np.testing.assert_array_equal(dx[others], clean_backward(dy)[others])
+        assert not np.array_equal(y[2], expected[2])
