@@ -22,11 +22,11 @@ ROOT = Path(__file__).parent.parent
 class Parabola(Layer):
     """y = w·x² + b·x per channel; ``fault`` names one thing that it then does wrong."""
 
-    def __init__(self, fault: str = ""):
+    def __init__(self, fault: str = "", channels: int = 3):
         super().__init__()
         self.fault = fault
-        self.parameter("w", (3,), uniform(-1.0, 1.0))
-        self.parameter("b", (3,), uniform(-1.0, 1.0))
+        self.parameter("w", (channels,), uniform(-1.0, 1.0))
+        self.parameter("b", (channels,), uniform(-1.0, 1.0))
         self.buffer("passes", (1,), constant(0.0))
         self.memory = {}
 
@@ -60,7 +60,8 @@ class Parabola(Layer):
                 "dx times 1.001": 1e-3,
                 "dx times 1 + 1e-4": 1e-4,
                 "dx needs grads": 1e-3 * (grads is None),
-                "dx by the sign of w": 1e-3 * (self.w < 0),
+                "dx where w > 0": 1e-3 * (self.w > 0),
+                "dx where w < 0": 1e-3 * (self.w < 0),
                 "dx in training": 1e-3 * training,
                 "dx in evaluation": 1e-3 * (not training),
                 "dx for N = 1": 1e-3 * (len(x) == 1),
@@ -74,7 +75,7 @@ class Parabola(Layer):
                 "dw times 1.001": 1e-3,
                 "dw times 1 + 1e-4": 1e-4,
                 "dw depends on need_dx": 1e-3 * (not need_dx),
-                "dw by the sign of w": 1e-3 * (self.w > 0),
+                "dw where w > 0": 1e-3 * (self.w > 0),
                 "dw in evaluation": 1e-3 * (not training),
                 "dw for N = 1": 1e-3 * (len(x) == 1),
                 "dw by dy": 1e-3 * np.abs(dy).max(),
@@ -127,8 +128,9 @@ FAULTS = {
     "dx times 1 + 1e-4": "gradient of x",
     "dw times 1.001": "gradient of w",
     "dw times 1 + 1e-4": "gradient of w",
-    "dx by the sign of w": "gradient of x",
-    "dw by the sign of w": "gradient of w",
+    "dx where w > 0": "gradient of x",
+    "dx where w < 0": "gradient of x",
+    "dw where w > 0": "gradient of w",
     "dx in training": r"gradient of x.*\(training",
     "dx in evaluation": r"gradient of x.*\(evaluation",
     "dw in evaluation": r"gradient of w.*\(evaluation",
@@ -182,6 +184,13 @@ def test_right_layer_passes_and_tells_the_error_that_is_left():
 def test_wrong_layer_fails(fault, message):
     with pytest.raises(GradientError, match=message):
         check_gradients(Parabola(fault), rows())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_single_parameter_takes_either_sign(seed):
+    for fault in ("dx where w > 0", "dx where w < 0"):
+        with pytest.raises(GradientError, match="gradient of x"):
+            check_gradients(Parabola(fault, channels=1), rows()[:, :1], seed=seed)
 
 
 def unnoticed() -> list[str]:
