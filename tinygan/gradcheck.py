@@ -11,7 +11,6 @@ a random direction d of the input, and of each parameter, D(h) = (L(v + h·d) �
 D(h) is off by c·h²: little, but enough to accuse batch norm of two nearly equal rows. (4·D(h/2) − D(h))/3 is free of
 that, and rounding, about 1e-16·|L|/h, is allowed for. At a kink there is no gradient: keep inputs further than h = 1e-5
 from it (:func:`away_from`); near a hidden one h is made smaller.
-
 All of it in training and in evaluation, for the whole batch and for its first row alone, and with parameters of
 either sign (not the usual ones and zeros, which hide mistakes). A copy is checked: a layer in use stays as it is.
 """
@@ -21,6 +20,7 @@ from copy import deepcopy
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.device import open_backend
 from tinygan.errors import TinyganError, UsageError
 from tinygan.layers.base import Layer, initialise
@@ -33,22 +33,21 @@ STEPS = [STEP / 4**k for k in range(5)]  # the next one where a kink is too near
 SAME = 1e-12  # relative to the largest value: for results that may differ by the order of a sum
 FACTOR = 1024  # between two upstream gradients, so that what is not linear shows
 EPSILON = np.finfo(np.float64).eps
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, Array]
 
 
 class GradientError(AssertionError):
     """A gradient is wrong or a promise of the layer does not hold; the message names which."""
 
 
-def check_gradients(layer: Layer, x: np.ndarray, *, tolerance: float = TOLERANCE, seed: int = 0) -> float:
+def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, seed: int = 0) -> float:
     """Check ``layer`` at ``x``, float64 (N, ...), and return the largest relative error that was seen.
 
     The derivatives a of ``backward`` and b of differences agree if |a − b| ≤ tolerance·(|a| + |b| + ‖gradient‖) +
     rounding. Returned is |a − b| over |a| + |b| + the norm of all gradients together, nothing taken off for rounding.
 
     Raises:
-        GradientError: a gradient is wrong, or a promise does not hold.
-        UsageError: ``x`` is not float64, or is empty.
+        GradientError, UsageError: the layer does not do what it should; ``x`` is not float64, or is empty.
     """
     if x.dtype != np.float64 or not x.size:
         raise UsageError(f"x is {x.dtype} {x.shape}: give at least one row of float64, as x.astype(np.float64)")
@@ -60,7 +59,7 @@ def check_gradients(layer: Layer, x: np.ndarray, *, tolerance: float = TOLERANCE
     cases = [case for case in modes if case[2] is not None]
     running, worst = buffers.flat.copy(), 0.0
 
-    def forward() -> tuple[np.ndarray, Callable]:
+    def forward() -> tuple[Array, Callable]:
         buffers.flat[:] = running  # each evaluation starts from the same running statistics
         return layer(batch, training)
 
@@ -74,14 +73,14 @@ def check_gradients(layer: Layer, x: np.ndarray, *, tolerance: float = TOLERANCE
             values, buffers.flat[:] = {"x": batch, **parameters}, running
             try:
                 gradients = _promised(forward, values, {} if training else buffers, dy, other_passes)
-                worst = max(worst, _largest_error(forward, values, gradients, dy, tolerance, rng))
+                worst = max(worst, _worst(forward, values, gradients, dy, tolerance, rng.standard_normal))
             except GradientError as wrong:
                 where = f"{'training' if training else 'evaluation'}, N = {len(batch)}"
                 raise GradientError(f"{str(wrong).replace('layer.', '')} ({where})") from None
     return worst
 
 
-def _upstream(layer: Layer, x: np.ndarray, training: bool, rng: np.random.Generator) -> np.ndarray | None:
+def _upstream(layer: Layer, x: Array, training: bool, rng: np.random.Generator) -> Array | None:
     """A random dy; None where one row is too few for the statistics of a batch. Nothing else may be refused."""
     try:
         y = layer(x.copy(), training)[0]
@@ -93,13 +92,13 @@ def _upstream(layer: Layer, x: np.ndarray, training: bool, rng: np.random.Genera
     return rng.standard_normal(y.shape)
 
 
-def _promised(forward: Callable, values: Arrays, state: Arrays, dy: np.ndarray, other_passes: Callable) -> Arrays:
+def _promised(forward: Callable, values: Arrays, state: Arrays, dy: Array, other_passes: Callable) -> Arrays:
     """``backward``'s gradients by the names of ``values``; neither these nor ``state`` may be written to."""
     x, arrays = values["x"], {"dy": dy, **values, **state}
     before = deepcopy(arrays)
     zeros = _Gradients({name: np.zeros_like(value) for name, value in values.items() if name != "x"})
 
-    def run(dy: np.ndarray, times: int = 1) -> Arrays:
+    def run(dy: Array, times: int = 1) -> Arrays:
         grads = deepcopy(zeros)
         for _ in range(times):
             dx = backward(dy, grads)
@@ -127,19 +126,17 @@ def _promised(forward: Callable, values: Arrays, state: Arrays, dy: np.ndarray, 
     return once
 
 
-def _largest_error(
-    forward: Callable, values: Arrays, gradients: Arrays, dy: np.ndarray, tolerance: float, rng: np.random.Generator
-) -> float:
-    """Of the derivatives by ``values``, each along a direction of its own."""
-    y, x, worst = forward()[0].copy(), values["x"].copy(), 0.0
+def _worst(forward: Callable, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Callable) -> float:
+    """The largest relative error of the derivatives by ``values``, each along a direction of its own."""
+    y, x, largest = forward()[0].copy(), values["x"].copy(), 0.0
     # What rounding within the layer may do to L: as much as rounding y, and every x, would.
-    values["x"] *= 1 + EPSILON * rng.choice([-1, 1], x.shape)
+    values["x"] *= 1 + EPSILON * np.sign(draw(x.shape))
     rounding = 4 * np.abs(dy * (np.abs(forward()[0] - y) + EPSILON * np.abs(y))).sum()
     values["x"][...] = x
     norms = {name: np.sqrt((gradient**2).sum()) for name, gradient in gradients.items()}
     for name, value in values.items():
         for step in STEPS:
-            direction = rng.standard_normal(value.shape)
+            direction = draw(value.shape)
             expected, doubt = directional_derivative(lambda: forward()[0], dy, value, direction, step)
             actual = (direction * gradients[name]).sum()
             error, size = abs(actual - expected), abs(actual) + abs(expected)
@@ -148,12 +145,12 @@ def _largest_error(
                 break
         kink = "" if doubt <= allowed else ", across a kink (see away_from)"
         _require(error <= allowed, f"gradient of {name}: backward gives {actual}, differences {expected}{kink}")
-        worst = max(worst, float(error / max(size + sum(norms.values()), EPSILON)))
-    return worst
+        largest = max(largest, float(error / max(size + sum(norms.values()), EPSILON)))
+    return largest
 
 
 def directional_derivative(
-    output: Callable[[], np.ndarray], dy: np.ndarray, value: np.ndarray, direction: np.ndarray, step: float = STEP
+    output: Callable[[], Array], dy: Array, value: Array, direction: Array, step: float = STEP
 ) -> tuple[float, float]:
     """The derivative of Σ dy·output() as ``value`` moves along ``direction``, and a doubt that kinks make large.
 
@@ -193,7 +190,7 @@ def randomise(parameters: Parameters, rng: np.random.Generator) -> None:
     parameters.flat[:] = rng.uniform(0.3, 1.0, size) * rng.choice([-1.0, 1.0], size)
 
 
-def away_from(x: np.ndarray, kink: np.ndarray | float, margin: float = 1e-2) -> np.ndarray:
+def away_from(x: Array, kink: Array | float, margin: float = 1e-2) -> Array:
     """``x`` with every element nearer than ``margin`` to ``kink`` moved that far away from it, on its own side."""
     distance = x - kink
     return np.where(np.abs(distance) < margin, kink + np.where(distance < 0, -margin, margin), x)
