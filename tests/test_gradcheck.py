@@ -9,8 +9,9 @@ import pytest
 
 from tests.layers.cases import CASES, smooth_input
 from tinygan.device import open_backend
+from tinygan.differences import STEP, directional_derivative
 from tinygan.errors import UsageError
-from tinygan.gradcheck import STEP, GradientError, away_from, check_gradients, directional_derivative, randomise
+from tinygan.gradcheck import GradientError, away_from, check_gradients, randomise
 from tinygan.init import constant, uniform
 from tinygan.layers import BatchNorm, Conv2d, Layer, LeakyReLU, Linear, Sequential, Tanh, TPReLU, initialise
 from tinygan.optim import RMSProp

@@ -1,18 +1,14 @@
 """Check a handwritten backward pass against finite differences, and whatever else :class:`Layer` promises.
 
-For a layer of your own a test is one line::
-
     >>> from tinygan.layers import Linear
     >>> check_gradients(Linear(5, 3), np.random.default_rng(0).standard_normal((4, 5))) < 1e-8
     True
 
 With a random upstream gradient r the scalar L = Σ r·layer(x) has the gradients that ``backward(r)`` must return: along
-a random direction d of the input, and of each parameter, D(h) = (L(v + h·d) − L(v − h·d))/2h must tend to Σ d·gradient.
-D(h) is off by c·h²: little, but enough to accuse batch norm of two nearly equal rows. (4·D(h/2) − D(h))/3 is free of
-that, and rounding, about 1e-16·|L|/h, is allowed for. At a kink there is no gradient: keep inputs further than h = 1e-5
-from it (:func:`away_from`); near a hidden one h is made smaller.
-All of it in training and in evaluation, for the whole batch and for its first row alone, and with parameters of
-either sign (not the usual ones and zeros, which hide mistakes). A copy is checked: a layer in use stays as it is.
+a random direction d of the input, and of each parameter, the slope of L (``differences.py``) must be Σ d·gradient. At a
+kink there is none: keep inputs further than 1e-5 from it (:func:`away_from`).
+All of it in training and evaluation, for the batch and for its first row alone, with parameters of either sign (not
+the usual ones and zeros, which hide mistakes). A copy is checked: a layer in use stays as it is.
 """
 
 from collections.abc import Callable
@@ -22,17 +18,15 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import open_backend
+from tinygan.differences import STEPS, directional_derivative
 from tinygan.errors import TinyganError, UsageError
 from tinygan.layers.base import Layer, initialise
 from tinygan.layers.sequential import Sequential
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
 
-STEP, TOLERANCE = 1e-5, 1e-7
-STEPS = [STEP / 4**k for k in range(5)]  # the next one where a kink is too near
+TOLERANCE, EPSILON = 1e-7, np.finfo(np.float64).eps
 SAME = 1e-12  # relative to the largest value: for results that may differ by the order of a sum
-FACTOR = 1024  # between two upstream gradients, so that what is not linear shows
-EPSILON = np.finfo(np.float64).eps
 Arrays = dict[str, Array]
 
 
@@ -46,8 +40,7 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
     The derivatives a of ``backward`` and b of differences agree if |a − b| ≤ tolerance·(|a| + |b| + ‖gradient‖) +
     rounding. Returned is |a − b| over |a| + |b| + the norm of all gradients together, nothing taken off for rounding.
 
-    Raises:
-        GradientError, UsageError: the layer does not do what it should; ``x`` is not float64, or is empty.
+    Raises GradientError where the layer does not do what it should, UsageError if ``x`` is not float64, or is empty.
     """
     if x.dtype != np.float64 or not x.size:
         raise UsageError(f"x is {x.dtype} {x.shape}: give at least one row of float64, as x.astype(np.float64)")
@@ -116,8 +109,8 @@ def _promised(forward: Callable, values: Arrays, state: Arrays, dy: Array, other
     alone = deepcopy(zeros)
     _require(backward(dy, alone, need_dx=False) is None, "need_dx=False must return None")
     _require_same(alone, once, "need_dx=False changes the gradient of")
-    one, mixed = run(other), run(other - FACTOR * dy)
-    _require_same(mixed, {name: one[name] - FACTOR * once[name] for name in once}, "backward is not linear in dy:")
+    one, mixed = run(other), run(other - 1024 * dy)
+    _require_same(mixed, {name: one[name] - 1024 * once[name] for name in once}, "backward is not linear in dy:")
     _require_same(arrays, before, "written to:", rounding=0)
     arrays["y"], backward = forward()
     other_passes()
@@ -147,25 +140,6 @@ def _worst(forward: Callable, values: Arrays, gradients: Arrays, dy: Array, tole
         _require(error <= allowed, f"gradient of {name}: backward gives {actual}, differences {expected}{kink}")
         largest = max(largest, float(error / max(size + sum(norms.values()), EPSILON)))
     return largest
-
-
-def directional_derivative(
-    output: Callable[[], Array], dy: Array, value: Array, direction: Array, step: float = STEP
-) -> tuple[float, float]:
-    """The derivative of Σ dy·output() as ``value`` moves along ``direction``, and a doubt that kinks make large.
-
-    The doubt is by how much slope and bend over ±h differ from those over ±h/2. ``value`` is restored to the bit.
-    """
-    original, middle, slopes, bends = value.copy(), output().copy(), [], []
-    for h in (step, step / 2):
-        value[...] = original + h * direction
-        above = output() - middle
-        value[...] = original - h * direction
-        below = output() - middle
-        slopes.append(float((dy * (above - below)).sum()) / (2 * h))
-        bends.append(float((dy * (above + below)).sum()) / (2 * h))
-    value[...] = original
-    return (4 * slopes[1] - slopes[0]) / 3, abs(slopes[0] - slopes[1]) + abs(bends[0] - 2 * bends[1])
 
 
 class _Gradients(dict):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import prepare
-from tinygan.gradcheck import STEPS, TOLERANCE, directional_derivative
+from tinygan.differences import STEPS, directional_derivative
+from tinygan.gradcheck import TOLERANCE
 from tinygan.layers import Sequential
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models import dcgan, resnet
