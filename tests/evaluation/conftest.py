@@ -13,6 +13,12 @@ def load_few():
     return ImageSet("shapes", *shapes.draw(0, range(400)), "400 shapes")
 
 
+@pytest.fixture
+def few_shapes():
+    """The data set of ``trained``."""
+    return load_few()
+
+
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory):
     """The folder of a run of 12 iterations on 400 shapes: 20 running and 40 final test images."""
