@@ -4,6 +4,11 @@
 Makes a folder of ready pixels that train.py --data-dir opens at once. Every command takes --help.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 from pathlib import Path
@@ -11,7 +16,7 @@ from pathlib import Path
 from tinygan.cli import OneLineParser, parse_size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
 from tinygan.errors import UsageError, run_script
-from tinygan.runtime.threads import allowed_cores
+from tinygan.runtime.cores import allowed_cores
 
 SOURCES = {
     "cifar10": "the archive, or the folder that it or its batches lie in (default: found in --out or downloaded)",
@@ -106,7 +111,7 @@ def pack(options: argparse.Namespace) -> None:
         raise UsageError("--seed, --running-test and --final-test must not be negative")
     if not 0 <= options.max_skipped <= 100:
         raise UsageError(f"--max-skipped is {options.max_skipped:g}: it is a percentage, 0 to 100")
-    wishes = PackOptions(
+    wanted = PackOptions(
         options.command,
         options.image_size,
         options.crop_size,
@@ -117,7 +122,7 @@ def pack(options: argparse.Namespace) -> None:
         options.max_skipped / 100,
     )
     source, keep = choose(options.command, options.source, options.out)
-    made = prepare(source, wishes, options.out, options.processes, keep)
+    made = prepare(source, wanted, options.out, options.processes, keep)
     print(describe(options.out, made))
     if made["split"]["train"] < Options.batch_size:
         train = made["split"]["train"]

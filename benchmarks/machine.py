@@ -4,6 +4,11 @@
 process of its own, so that the caller keeps neither its memory nor its threads.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import json
 import os
@@ -16,8 +21,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from tinygan.device import PRECISIONS, open_backend
-from tinygan.errors import TinyganError
-from tinygan.runtime.threads import allowed_cores
+from tinygan.errors import TinyganError, run_script
+from tinygan.runtime.cores import allowed_cores
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
@@ -86,9 +91,14 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(prog="benchmarks.machine", description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=tuple(PRODUCT_SIZES), default="cpu")
     parser.add_argument("--precision", choices=tuple(PRECISIONS), default="float32")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     print(json.dumps(measure(chosen.device, chosen.precision)))
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

@@ -4,6 +4,8 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from tinygan.signals import main_runs
+
 
 class TinyganError(Exception):
     """Something outside the code is wrong (a file, the disk, the device, the run itself). Exit code 1."""
@@ -36,11 +38,14 @@ class Stopped(TinyganError):
 def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run a script's ``main`` and return its exit code, every expected failure as one line on standard error.
 
+    A stop that was asked for is told the same way, but is not called an error.
+
     ``--debug`` among the arguments shows the traceback as well. Errors of the operating system (a full disk, no
     permission) are expected failures; any other exception is a defect of tinygan and is shown whole.
     """
     try:
-        main(arguments)
+        with main_runs():
+            main(arguments)
         return 0
     except TinyganError as error:
         caught, exit_code, line = error, error.exit_code, str(error)
@@ -50,5 +55,6 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
         traceback.print_exception(caught)
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    asked_for = isinstance(caught, Stopped | KeyboardInterrupt)
+    print(f"{'' if asked_for else 'error: '}{' '.join(line.split())}", file=sys.stderr)
     return exit_code

@@ -12,7 +12,7 @@ from tinygan.device import open_backend
 from tinygan.errors import NonFiniteError, UsageError
 from tinygan.rng import rng_for
 from tinygan.runtime import threads
-from tinygan.runtime.threads import release_scratch
+from tinygan.runtime.scratch import release_scratch
 from tinygan.training import checkpoint, dryrun, loop, session
 from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range

@@ -8,6 +8,7 @@ from tinygan.device import open_backend
 from tinygan.layers import Layer
 from tinygan.ops.cpu.correlate import batches_as_if_larger
 from tinygan.runtime import threads
+from tinygan.runtime.scratch import release_scratch
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, flag, show
 from tinygan.training.player import Player
@@ -100,7 +101,7 @@ def _peak(options: Options, game: Game, images: int) -> int:
     dtype = game.generator.parameters.flat.dtype
     real = np.full((images, *options.image_size, 3), 0.5, dtype)
     codes = latent_codes(options, 1, schedule.code_batches)[:, :images].astype(dtype)
-    threads.release_scratch()  # so that it counts
+    release_scratch()  # so that it counts
     tracemalloc.start()
     try:
         schedule.step(game, real, codes, 0.0)
