@@ -1,11 +1,15 @@
 """A preparation: the same bytes however it went, nothing that looks whole before it is."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +301,95 @@ class Deadly(FolderSource):
 
     def reader(self):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_workers_that_are_killed_end_the_preparation(photos, whole, tmp_path, everybody):
+    """It neither hangs nor loses what is finished, and what it says is true."""
+    out = tmp_path / "out"
+    with pytest.raises(
+        TinyganError, match=r"between 008.png and 011.png ended \(by signal 9\); what is finished is kept"
+    ):
+        prepare(Killed(photos, all=everybody), OPTIONS, out, 2)
+    assert json.loads((out / "unfinished" / "journal.json").read_text())["rows"] == 8
+    prepare(FolderSource(photos), OPTIONS, out, 2)
+    assert_same(out, whole)
+
+
+@dataclass(frozen=True)
+class Killed(FolderSource):
+    """Who reads the ninth image is killed, or all of them."""
+
+    all: bool = False
+
+    @contextmanager
+    def reader(self):
+        with super().reader() as read:
+            (self.path.parent / f"reader-{os.getpid()}").touch()
+
+            def deadly(item):
+                if item == "008.png":
+                    time.sleep(0.5)  # what comes before is on its way
+                    others = [int(path.name[7:]) for path in self.path.parent.glob("reader-*")]
+                    for number in {*(others if self.all else ())} - {os.getpid()}:
+                        os.kill(number, signal.SIGKILL)
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return read(item)
+
+            yield deadly
+
+
+def test_the_first_failure_in_order_is_the_one_that_is_raised():
+    with Pool(2) as pool, pytest.raises(RuntimeError) as caught:
+        list(pool.in_order(fail_after, [(0.5, "first"), (0.0, "second")]))
+    assert "first" in str(caught.value)
+    assert "second" not in str(caught.value)
+
+
+def fail_after(seconds, message):
+    time.sleep(seconds)
+    raise ValueError(message)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stop_does_not_wait_for_a_block(photos, tmp_path, processes):
+    """A block may be 256 photographs; with one process it ends at the next image, with more at once."""
+    began = time.monotonic()
+    pressed = threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    pressed.start()
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
+        prepare(Sleepy(photos), OPTIONS, tmp_path / "out", processes)
+    pressed.join()
+    assert time.monotonic() - began < 12
+
+
+class Sleepy(FolderSource):
+    """Each of its images takes 4 seconds."""
+
+    @contextmanager
+    def reader(self):
+        with super().reader() as read:
+            yield lambda item: (time.sleep(4), read(item))[1]
+
+
+def test_no_process_for_a_worker_is_one_line(photos, tmp_path, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(
+        TinyganError, match=r"refuses a process .*unavailable\): give fewer --processes, or raise the limit"
+    ):
+        prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 2)
+
+
+def test_workers_need_no_shared_memory_folder(photos, whole, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("a semaphore with a name")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 2)
+    assert_same(tmp_path / "out", whole)
 
 
 def test_classes_only_where_every_image_has_one(tmp_path):

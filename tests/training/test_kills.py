@@ -7,7 +7,6 @@ import time
 import pytest
 
 from tests.kills import begin, storm
-from tests.liverun import TRAINING
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder, find_checkpoint
 
@@ -19,6 +18,9 @@ import train
 from tinygan.errors import run_script
 sys.exit(run_script(train.main, sys.argv[1:]))
 """
+TRAINING = ["--norm", "bn", "--features", "2", "--code-size", "4", "--batch-size", "8", "--device", "cpu"]
+TRAINING += ["--iterations", "100000", "--log-every", "2", "--save-every", "2", "--sample-every", "50"]
+TRAINING += ["--test-every", "20"]
 TIMES = ("seconds", "images_per_second")
 
 
@@ -39,7 +41,7 @@ def assert_killed_training_is_exact(tmp_path, count):
     process = start(out)
     while not list(out.glob("*/checkpoints/last.safetensors")):
         time.sleep(0.02)
-    seconds = 1.5 * (time.monotonic() - began)  # so that some kills come before the first iteration
+    seconds = 1.3 * (time.monotonic() - began)  # so that some kills come before the first iteration
     process.kill()
     process.communicate()
     list(storm(count, seconds, lambda: start(out)))

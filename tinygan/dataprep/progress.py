@@ -3,7 +3,7 @@
 import sys
 import time
 
-from tqdm import tqdm
+from tinygan.bars import tqdm
 
 LINE_SECONDS = 10.0
 
