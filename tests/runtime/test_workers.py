@@ -216,10 +216,7 @@ def test_processes_hold_no_files_open(make, size, tmp_path):
 
 def test_only_what_is_open_is_closed(make, size, monkeypatch):
     """Not every number up to a limit that may be 2³⁰."""
-    monkeypatch.setattr(os, "closerange", lambda first, last: time.sleep(60))
-    monkeypatch.setattr(
-        os, "close", lambda descriptor, close=os.close: close(descriptor) if descriptor < 1000 else 1 / 0
-    )
+    monkeypatch.setattr(os, "closerange", lambda first, last: os._exit(1))
     assert len(make().run(describe, [(0,)] * size)) == size
 
 
@@ -237,6 +234,27 @@ def test_exit_codes_that_nobody_keeps(size, monkeypatch):
             WorkerGroup(None, size).run(fail_in, [(0, "raise")] * size)
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+def test_an_interruption_of_a_process_that_has_just_begun_is_not_its_business(make, size, monkeypatch):
+    """Ctrl-C goes to all of them; what it means is up to rank 0."""
+    fork = os.fork
+
+    def interrupted():
+        pid = fork()
+        if pid == 0:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                os._exit(1)
+        return pid
+
+    monkeypatch.setattr(os, "fork", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert len(make().run(describe, [(0,)] * size)) == size
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_an_interruption_while_processes_start_leaves_none(size, monkeypatch):
