@@ -47,6 +47,30 @@ def test_an_interrupted_import_is_one_line(tmp_path, script, name):
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+REFUSED_THREADS = """
+import threading
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+"""
+
+
+def test_a_matrix_library_without_its_threads_is_no_interruption(tmp_path):
+    """OpenBLAS raises SIGINT in the process that imports it."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT.format(name="numpy.linalg") + REFUSED_THREADS)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, *SCRIPTS[0]],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        preexec_fn=hear_signals,
+    )
+    line = "error: can't start new thread: set OPENBLAS_NUM_THREADS=1 to need fewer, or raise the limit (ulimit -u)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
 @pytest.fixture
 def handlers():
     """The handlers of before are there again after the test."""

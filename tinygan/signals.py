@@ -8,6 +8,7 @@ A script answers them at once (:func:`begin_script`), a long job where it can st
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -49,9 +50,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         frame = frame.f_back
     if not importing:
         raise KeyboardInterrupt
+    line, code = "interrupted", 128 + number
+    try:
+        threading.Thread(target=int).start()
+    except RuntimeError as error:  # then it was not Ctrl-C: OpenBLAS raises this signal if it is refused its threads
+        line, code = f"error: {error}: set OPENBLAS_NUM_THREADS=1 to need fewer, or raise the limit (ulimit -u)", 1
     if sys.stderr is not None:
-        os.write(2, b"interrupted\n")
-    os._exit(128 + number)
+        os.write(2, f"{line}\n".encode())
+    os._exit(code)
 
 
 class StopRequest:
