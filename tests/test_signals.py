@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def test_signals_that_are_held_back_arrive_afterwards(handlers):
     seen = []
     signal.signal(signal.SIGTERM, lambda *arguments: seen.append(arguments[0]))
     with held_back():
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
         assert seen == []
     assert seen == [signal.SIGTERM]
 

@@ -100,7 +100,7 @@ class StopRequest:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Signals of ``ENDING`` arrive after this block, and a process that is begun in it is deaf to them."""
+    """Signals of ``ENDING`` to this thread arrive after the block; a process that is begun in it is deaf to them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield

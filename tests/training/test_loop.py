@@ -219,7 +219,7 @@ def test_the_memory_estimate_knows_the_forms_of_the_whole_batch(norm, batch, mon
     assert estimate == pytest.approx(measured, rel=0.1)
 
 
-def test_the_memory_is_measured_on_a_members_threads(tiny_options, monkeypatch):
+def test_the_memory_is_measured_on_the_threads_of_one_process(tiny_options, monkeypatch):
     options, seen = tiny_options(), []
     game = session.start(options, ["test"]).game
     before = threads.thread_count()
