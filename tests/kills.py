@@ -42,7 +42,8 @@ KILLS = {
     "killed": Kill(lambda process: process.kill(), (-9,)),
     "killed with all": Kill(lambda process: os.killpg(process.pid, signal.SIGKILL), (-9,)),
     "one of its processes killed": Kill(_kill_a_worker, (1, -9)),
-    "Ctrl-C": Kill(lambda process: os.killpg(process.pid, signal.SIGINT), (130,)),
+    # By the signal itself where all is done and the interpreter has taken the handlers down.
+    "Ctrl-C": Kill(lambda process: os.killpg(process.pid, signal.SIGINT), (130, -2)),
     # Before there is anything to save these end it as they end any program.
     "SIGTERM": Kill(lambda process: process.send_signal(signal.SIGTERM), (143, -15)),
     "SIGHUP": Kill(lambda process: os.killpg(process.pid, signal.SIGHUP), (129, -1)),
