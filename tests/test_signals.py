@@ -18,11 +18,12 @@ from tinygan.signals import ENDING, StopRequest, held_back
 from tinygan.training import checkpoint
 
 ROOT = Path(__file__).parent.parent
+EXPERIMENTS = ("three_models", "agreement", "learning_rates", "collect", "affine", "resnet")
 SCRIPTS = [
     ["train.py", "--iterations", "1", "--device", "cpu"],
     ["evaluate.py", "compare", "nowhere"],
     ["data_prep.py", "info", "nowhere"],
-    ["-m", "experiments.three_models", "--iterations", "1000"],
+    *(["-m", f"experiments.{name}"] for name in EXPERIMENTS),
     *(["-m", f"benchmarks.{name}"] for name in ("step", "source", "profile", "machine", "gpu_session")),
 ]
 # Stands in for a person's Ctrl-C: whoever imports this module first gets the signal in the middle of it.
@@ -37,7 +38,13 @@ sys.meta_path.insert(0, Finder())
 """
 
 
-@pytest.mark.parametrize("name", ["argparse", "numpy", "numpy.linalg", "tinygan.errors"])
+def test_every_script_is_among_them():
+    names = {file.stem for folder in ("experiments", "benchmarks") for file in (ROOT / folder).glob("*.py")}
+    run = {name for name in names if "run_script(main" in next(ROOT.glob(f"*/{name}.py")).read_text()}
+    assert run == {script[1].rpartition(".")[2] for script in SCRIPTS if script[0] == "-m"}
+
+
+@pytest.mark.parametrize("name", ["numpy", "numpy.linalg", "tinygan.errors"])
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script[script[0] == "-m"])
 def test_an_interrupted_import_is_one_line(tmp_path, script, name):
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT.format(name=name))
