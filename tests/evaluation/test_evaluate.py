@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -222,6 +223,12 @@ def test_an_arc_keeps_its_length_and_meets_its_ends():
         (["reconstruct", "RUN", "--steps", "0"], 2, ["--steps"]),
         (["reconstruct", "RUN", "--set", "train"], 2, ["--set"]),
         (["guess", "RUN"], 2, ["guess"]),
+        (["reconstruct", "RUN", "--learning-rate", "nan"], 2, ["--learning-rate is 'nan'"]),
+        (["reconstruct", "RUN", "--learning-rate", "-1"], 2, ["--learning-rate is '-1'"]),
+        (["samples", "RUN", "--seed", "-1"], 2, ["--seed is '-1'"]),
+        (["samples", "RUN", "--checkpoint", "²"], 2, ["--checkpoint is '²'"]),
+        (["samples", ""], 2, ["RUN is empty"]),
+        (["samples", "RUN", "--npz", ""], 2, ["--npz is empty"]),
     ],
 )
 def test_mistakes_are_one_line(trained, call, arguments, code, words):
@@ -230,6 +237,40 @@ def test_mistakes_are_one_line(trained, call, arguments, code, words):
     assert result[2].count("\n") == 1
     for word in words:
         assert word in result[2]
+
+
+def test_latest_is_the_newest_run_of_runs(trained, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call("samples", "latest")
+    assert (code, err) == (1, "error: latest: no run in runs has a checkpoint; name a run folder\n")
+    for number in (3, 11):
+        shutil.copytree(trained, tmp_path / "runs" / f"{number:05d}-shapes-wn")
+    for command in ("samples", "compare"):
+        code, out, _ = call(command, "latest")
+        assert code == 0
+        assert "00011-shapes-wn" in out
+
+
+def test_before_the_first_running_test_the_line_names_the_last_checkpoint(trained, call, tmp_path):
+    young = shutil.copytree(trained, tmp_path / "young")
+    (young / "checkpoints" / "best.safetensors").unlink()
+    code, _, err = call("samples", young)
+    assert code == 1
+    assert err.endswith("there is a best one after the first running test, until then give --checkpoint last\n")
+    assert call("samples", young, "--checkpoint", "last", "--count", 1)[0] == 0
+
+
+def test_a_search_that_is_not_finite_does_not_replace_a_result(trained, call, tmp_path, monkeypatch):
+    run = shutil.copytree(trained, tmp_path / "run")
+    command = ("reconstruct", run, "--steps", 2, "--device", "cpu")
+    assert call(*command)[0] == 0
+    result = run / "evaluation" / "reconstruct-final-best-2.json"
+    before, search = result.read_bytes(), finaltest._search
+    monkeypatch.setattr(finaltest, "_search", lambda *a: (r := search(*a))._replace(losses=r.losses * np.nan))
+    code, _, err = call(*command, "--learning-rate", "900")
+    assert code == 1
+    assert "not finite at --learning-rate 900" in err
+    assert result.read_bytes() == before
 
 
 def test_a_foreign_or_damaged_checkpoint_and_other_images(trained, call, tmp_path):

@@ -16,6 +16,7 @@ from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
 from tinygan.runtime.cores import core_count
 from tinygan.runtime.threads import thread_started
+from tinygan.text import printable
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 BROKEN_SHARE = 0.01  # of the files may be undecodable; beyond it something is wrong with the folder
@@ -67,7 +68,7 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
         for new, old in enumerate(kept):  # in place: there may be no memory for a second array
             images[new] = images[old]
         images = images[: len(kept)]
-    return ImageSet(name, images, None, source)
+    return ImageSet(name, images, None, printable(source))
 
 
 class Found(NamedTuple):

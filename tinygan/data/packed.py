@@ -21,6 +21,7 @@ from tinygan.data.imageset import ImageSet
 from tinygan.data.storedsplit import split_from_json
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
+from tinygan.text import printable
 
 FORMAT = "tinygan packed images 1"
 IMAGES, DESCRIPTION, TRAIN, NAMES = "images.npy", "dataset.json", "train.npy", "names.txt"
@@ -138,7 +139,7 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
         division = split_from_json(stored, train, count)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
         raise damaged(folder / DESCRIPTION, f"split: {error}") from error
-    source = f"{plain(description['summary'])}, packed in {folder}"
+    source = printable(f"{description['summary']}, packed in {folder}")
     return ImageSet(description["dataset"], images, labels, source, division, size or own, description["fingerprint"])
 
 
@@ -161,11 +162,6 @@ def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
 def damaged(path: Path, what: object) -> TinyganError:
     """The line for a file of a packed set that is not what it was."""
     return TinyganError(f"{path} is damaged ({what}); delete the folder and prepare it again with data_prep.py")
-
-
-def plain(text: str) -> str:
-    """A text from a file as one line that any terminal prints."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _text(size: Size) -> str:

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from tinygan.data.imageset import ImageSet, with_split
-from tinygan.data.packed import DESCRIPTION, IMAGES, NAMES, PREVIEW, damaged, plain, read_description
+from tinygan.data.packed import DESCRIPTION, IMAGES, NAMES, PREVIEW, damaged, read_description
 from tinygan.data.storedsplit import TESTS
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.errors import TinyganError
+from tinygan.text import printable
 
 LISTED = 10  # skipped images, and classes, that are named one by one
 
@@ -18,7 +19,7 @@ def describe(folder: Path, description: dict) -> str:
         TinyganError: the description is damaged.
     """
     try:
-        return "\n".join(map(plain, _lines(folder, description)))
+        return "\n".join(map(printable, _lines(folder, description)))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise damaged(folder / DESCRIPTION, f"{type(error).__name__}: {error}") from error
 

@@ -18,6 +18,7 @@ from tinygan.dataprep.sources import Listing, Source
 from tinygan.dataprep.workers import decoded_blocks
 from tinygan.errors import Stopped, TinyganError, UsageError
 from tinygan.signals import StopRequest
+from tinygan.text import say
 
 SAVE_SECONDS = 5.0  # between two journals: what a crash may cost
 
@@ -46,7 +47,7 @@ def prepare(source: Source, options: PackOptions, out: Path, processes: int, kee
         partition = read_partition(options.partition, listing.items) if options.partition else None
         pack.open(_job(source, options, listing))
         if pack.rows:
-            print(f"{pack.rows} images are finished already; going on from there", file=sys.stderr)
+            say(f"{pack.rows} images are finished already; going on from there", file=sys.stderr)
         _check_space(out, options, len(listing.items) - pack.rows)
         _decode(source, options, listing, pack, processes)
         return finish(source, options, listing, pack, partition)

@@ -9,7 +9,7 @@ import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
 from tinygan.bars import tqdm
-from tinygan.errors import TinyganError
+from tinygan.errors import NonFiniteError, TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
@@ -71,6 +71,11 @@ def reconstruction_test(
             started = time.monotonic()
             rows = slice(len(losses), len(losses) + batch_size)
             found = _search(run, targets, rows, search, workers)
+            if not np.isfinite(found.losses).all():
+                raise NonFiniteError(
+                    f"the search's loss is not finite at --learning-rate {search.learning_rate}: give a smaller one; "
+                    "nothing was written"
+                )
             codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
             seconds += time.monotonic() - started
             metadata = {"identity": json.dumps(identity), "seconds": repr(seconds)}

@@ -1,5 +1,6 @@
 """A finished or running training run, opened to look at its generator."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,11 +81,17 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     folder = RunFolder(path)
     if not folder.config.exists():
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
-    name = which if which in ("best", "last") else f"{int(which):06d}" if which.isdigit() else which
+    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
     file = folder.checkpoints / f"{name}.safetensors"
     if not file.exists():
         there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
-        raise TinyganError(f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
+        line = f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}"
+        not_yet = name == "best" and "last" in there
+        raise TinyganError(
+            f"{line}; there is a best one after the first running test, until then give --checkpoint last"
+            if not_yet
+            else line
+        )
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))
     game = build_game(stored.options, backend)
