@@ -4,6 +4,11 @@
 Every command takes --help. Results go into the run's folder, under evaluation/.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import json
 import sys

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
-from tqdm import tqdm
 
+from tinygan.bars import tqdm
 from tinygan.errors import NonFiniteError, TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically

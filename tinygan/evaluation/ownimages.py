@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
 from tinygan.data.transform import Size, centre, fit
 from tinygan.evaluation.trained import TrainedRun
