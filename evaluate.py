@@ -211,7 +211,8 @@ def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
     from tinygan.evaluation import pictures
     from tinygan.evaluation.trained import open_run
-    from tinygan.reconstruction import Search, join, reconstruct
+    from tinygan.reconstruction import Search, join
+    from tinygan.training.batched_search import reconstruct
 
     run = open_run(options.run, options.checkpoint, options.device)
     say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))

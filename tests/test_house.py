@@ -31,8 +31,8 @@ ORDER = [
     ["report", "export"],
 ]
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-READING_CORE = ["ops/__init__.py", "ops/reference.py", "losses.py", "optim.py", "gradcheck.py", "reconstruction.py"]
-READING_CORE += ["training/step.py", "layers", "models"]
+READING_CORE = ["ops/__init__.py", "ops/reference.py", "losses.py", "optim.py", "gradcheck.py", "differences.py"]
+READING_CORE += ["reconstruction.py", "training/step.py", "layers", "models"]
 # Files above 200 lines, each with its reason in docs/design.md.
 LONG = {"ops/reference.py", "training/options.py", "runtime/workers.py"}
 

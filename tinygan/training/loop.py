@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygan.errors import NonFiniteError, Stopped
 from tinygan.images import save_grid
-from tinygan.reconstruction import Search, join, reconstruct, summary, usual_batch
+from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
+from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import preview_codes
 from tinygan.training.iteration import iteration_of
