@@ -15,6 +15,7 @@ import numpy as np
 from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.files import write_atomically
+from tinygan.output import check_output, write_output
 
 if TYPE_CHECKING:
     from tinygan.evaluation.trained import TrainedRun
@@ -105,6 +106,8 @@ def samples(options: argparse.Namespace) -> None:
     from tinygan.evaluation.pictures import save_samples
     from tinygan.evaluation.trained import open_run
 
+    if options.npz:
+        check_output(Path(options.npz), "--npz")
     run = open_run(options.run, options.checkpoint, options.device)
     print(save_samples(run, options.count, options.seed, options.png_folder, options.npz))
 
@@ -171,10 +174,12 @@ def compare(options: argparse.Namespace) -> None:
     from tinygan.evaluation.comparison import table, to_json
     from tinygan.evaluation.runsummary import read_run
 
+    if options.json:
+        check_output(options.json, "--json")
     runs = [read_run(path) for path in options.run]
     print(table(runs))
     if options.json:
-        write_atomically(options.json, json.dumps(to_json(runs), indent=2).encode())
+        write_output(options.json, json.dumps(to_json(runs), indent=2).encode())
 
 
 def report(options: argparse.Namespace) -> None:
@@ -182,6 +187,7 @@ def report(options: argparse.Namespace) -> None:
     from tinygan.evaluation.runsummary import read_run
     from tinygan.report import write_report
 
+    check_output(options.out, "--out")
     write_report([read_run(path) for path in options.run], options.out)
     print(options.out)
 

@@ -181,6 +181,8 @@ def main(arguments: list[str]) -> None:
         }
         kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
         print(f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}", flush=True)
+        for note in current.notes:
+            print(f"note: {note}", flush=True)
     Trainer(current).run()
     print(f"pictures: {current.folder.samples}\ncheckpoint: {current.folder.last}")
 

@@ -130,6 +130,7 @@ def _notes(runs: list[RunSummary]) -> list[str]:
             "with fewer, the standard error is larger."
         )
     for run in runs:
+        notes += [f"{run.name}: {file} is damaged and left out; repeat that final test." for file in run.damaged]
         if not run.final:
             notes.append(f"{run.name} has no final loss yet: any difference is that of the running loss.")
         elif run.final.iteration != run.best.iteration:

@@ -10,6 +10,7 @@ from tinygan.errors import TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import grid, save_grid
+from tinygan.output import write_output
 from tinygan.rng import rng_for
 
 WALK_STEPS = 10  # images from one end to the other
@@ -31,7 +32,7 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
         return _save_folder(Path(png_folder), batches)
     images = np.concatenate(list(batches))
     if npz:
-        write_atomically(Path(npz), lambda file: np.savez(file, images=images))
+        write_output(Path(npz), lambda file: np.savez(file, images=images))
         return npz
     path = _evaluation_file(run, f"samples-{run.checkpoint}-{seed}.png")
     save_grid(path, images, columns=max(1, round(count**0.5)))
@@ -39,7 +40,10 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
 
 
 def _save_folder(folder: Path, batches: Iterator[np.ndarray]) -> str:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TinyganError(f"--png-folder {folder} cannot be made ({error.strerror}): name a new folder") from error
     if any(folder.iterdir()):
         raise TinyganError(f"--png-folder {folder} is not empty: name a new one")
     number = 0

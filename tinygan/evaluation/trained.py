@@ -1,5 +1,6 @@
 """A finished or running training run, opened to look at its generator."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +81,9 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     folder = RunFolder(path)
     if not folder.config.exists():
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
-    name = which if which in ("best", "last") else f"{int(which):06d}" if which.isdigit() else which
+    name = f"{int(which):06d}" if which.isascii() and which.isdigit() and len(which) < 19 else which
     file = folder.checkpoints / f"{name}.safetensors"
-    if not file.exists():
+    if os.sep in name or not file.exists():
         there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
         raise TinyganError(f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
     stored = checkpoint.load(file)

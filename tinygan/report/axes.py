@@ -23,7 +23,7 @@ class Axis:
         low, high = float(values.min()), float(values.max())
         if low > 0:
             room = max((high / low) ** margin, 1.02)
-            return cls(low / room, high * room, logarithmic=True)
+            return cls(max(low / room, 1e-300), high * room, logarithmic=True)
         room = max((high - low) * margin, 1e-6)
         return cls(low - room, high + room)
 

@@ -3,7 +3,7 @@
 import platform
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Session:
     """What the training loop needs: options, device, the game, the images in their order, the folder, the progress.
 
     Attributes:
+        notes: what was left out in taking the run up, a line each.
         workers: who computes the iterations: this process alone until the loop runs.
     """
 
@@ -46,6 +47,7 @@ class Session:
     source: BatchSource
     folder: RunFolder
     progress: Progress
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.workers = WorkerGroup(self.game, 1)
@@ -85,37 +87,50 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
         )
     game = build_game(options, backend)
     checkpoint.restore(stored, game)
-    folder = _folder_to_go_on_in(stored, options)
     source = batch_source(images, options, backend)
-    session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress)
+    notes: list[str] = []
+    folder = _folder_to_go_on_in(stored, options, notes)
+    session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
     _describe(session, command, resumed_from=str(stored.path))
     return session
 
 
-def _folder_to_go_on_in(stored: Checkpoint, options: Options) -> RunFolder:
-    """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint."""
+def _folder_to_go_on_in(stored: Checkpoint, options: Options, notes: list[str]) -> RunFolder:
+    """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint.
+
+    Nothing is written before all of the run that is needed was read and understood; ``notes`` says what was left out.
+    """
     own = RunFolder(stored.path.resolve().parent.parent)
     goes_on = stored.path.name == LAST and own.config.exists()
-    folder = own if goes_on else RunFolder.create(Path(options.out), run_title(options))
-    folder.lock()
-    folder.clean()
+    if goes_on:
+        own.lock()
+        own.read_config()
     # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
     iteration = stored.progress.iteration
     logged = iteration - len(stored.progress.pending_losses)
-    log = own.read_log()
-    folder.write_log([e for e in log if e["iteration"] <= (iteration if "reconstruction" in e else logged)])
-    _take_best_along(stored.progress, own, folder)
+    log = [e for e in own.read_log(notes) if e["iteration"] <= (iteration if "reconstruction" in e else logged)]
+    if not _best_is_there(stored.progress, own, notes):
+        stored.progress.best = None
+    folder = own
+    if not goes_on:
+        folder = RunFolder.create(Path(options.out), run_title(options))
+        folder.lock()
+        if stored.progress.best:
+            write_atomically(folder.best, own.best.read_bytes())
+    folder.clean()
+    folder.write_log(log)
     return folder
 
 
-def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> None:
-    """Go on with the best checkpoint of the past; without one, if a later one has taken its place since."""
-    best = progress.best
-    if best and own.best.exists() and checkpoint.load(own.best).progress.iteration == best.iteration:
-        if folder is not own:
-            write_atomically(folder.best, own.best.read_bytes())
-    else:
-        progress.best = None
+def _best_is_there(progress: Progress, own: RunFolder, notes: list[str]) -> bool:
+    """Whether the best checkpoint of the past is still there: a later one may have taken its place, or damage."""
+    if progress.best is None or not own.best.exists():
+        return False
+    try:
+        return checkpoint.load(own.best).progress.iteration == progress.best.iteration
+    except TinyganError:
+        notes.append(f"{own.best} is damaged; the next running test writes a new one")
+        return False
 
 
 def build_game(options: Options, backend: Backend) -> Game:
