@@ -127,8 +127,7 @@ def info(options: argparse.Namespace) -> None:
     images = open_packed(options.folder)
     print(describe(options.folder, read_description(options.folder)))
     if options.verify:
-        verify(options.folder, images)
-        print("verified: pixels, statistics, names and split are those that were packed")
+        print(f"verified: {verify(options.folder, images)}")
 
 
 def main(arguments: list[str]) -> None:

@@ -21,7 +21,7 @@ from benchmarks.workload import Workload
 from tinygan.cli import OneLineParser
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.files import write_atomically
+from tinygan.output import write_output
 
 TURNS = 10  # of about a third of a second each, for every one of the three measurements
 LINES = 25
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     print(tables(result, work, options.lines))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(options.out, (json.dumps(result, indent=1) + "\n").encode())
+        write_output(options.out, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def measured(work: Workload, steps: int | None) -> dict:

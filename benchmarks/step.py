@@ -25,7 +25,7 @@ from benchmarks.workload import Workload
 from tinygan.cli import OneLineParser
 from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.files import write_atomically
+from tinygan.output import write_output
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     command = f"python -m benchmarks.step {shlex.join(arguments)}"
     result = measured(work, peers, options.pairs) | {"command": command, "started": now.isoformat(timespec="seconds")}
-    write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
+    write_output(out, (json.dumps(result, indent=1) + "\n").encode())
     print(table(result))
     print(f"written to {out}")
 

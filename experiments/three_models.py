@@ -8,7 +8,6 @@ finished is not done again, an unfinished run or test goes on where it was.
 """
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import evaluate
 import train
 from tinygan.cli import OneLineParser
 from tinygan.errors import UsageError, run_script
+from tinygan.jsonfile import read_json
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder
 
@@ -94,7 +94,7 @@ def final_test(options: argparse.Namespace, run: RunFolder) -> None:
     """The final test of the run's best checkpoint, unless it is there, of as many images or of all."""
     wanted = {"iteration": checkpoint.load(run.best).progress.iteration, "steps": options.steps}
     for file in run.evaluation.glob("reconstruct-final-best-*.json"):
-        found = json.loads(file.read_text())
+        found = read_json(file, {"count": int}, "delete it, the test is then repeated")
         if wanted.items() <= found.items() and ("first" not in file.stem or found["count"] == options.count):
             return
     chosen = ["--data-dir", options.data_dir] if options.data_dir else []

@@ -21,9 +21,12 @@ from tinygan.data.packed import (
 )
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError
-from tinygan.files import FolderLock, write_atomically
+from tinygan.files import FolderLock, cannot_write, sync, write_atomically
+from tinygan.jsonfile import read_json
 
 JOURNAL = "journal.json"
+# What it must be, see jsonfile.py.
+JOURNAL_KIND = {"job": dict, "done": int, "rows": int, "skipped": list[tuple[int, str]], "notes": dict[str, int]}
 
 
 class PartialPack:
@@ -129,7 +132,7 @@ class PartialPack:
         if not self.rows:
             return
         try:
-            os.fsync(self._images.fileno())
+            sync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
         journal = {"job": self.job, "done": self.done, "rows": self.rows, "skipped": self.skipped, "notes": self.notes}
@@ -140,7 +143,7 @@ class PartialPack:
         try:
             self._images.seek(0)
             self._images.write(header((self.rows, *self.size, 3)))
-            os.fsync(self._images.fileno())
+            sync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
         return self.folder / IMAGES
@@ -166,15 +169,12 @@ class PartialPack:
     def _read_journal(self) -> dict | None:
         path = self.folder / JOURNAL
         try:
-            journal = json.loads(path.read_bytes())
-            return {name: journal[name] for name in ("job", "done", "rows", "skipped", "notes")}
+            journal = read_json(path, JOURNAL_KIND, f"delete {self.out} to start anew")
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise TinyganError(f"{path} is damaged ({error}); delete {self.out} to start anew") from error
+        if journal["done"] != journal["rows"] + len(journal["skipped"]):
+            raise TinyganError(f"{path} is damaged (its numbers do not add up): delete {self.out} to start anew")
+        return journal
 
     def _cannot_write(self, error: OSError) -> TinyganError:
-        return TinyganError(
-            f"cannot write {self.folder / IMAGES}: {error.strerror}; what is finished is kept: free some space and "
-            "give the same command again"
-        )
+        return cannot_write(self.folder / IMAGES, error, "; what is finished is kept for the same command")

@@ -21,7 +21,7 @@ WIDEST = 820  # pixels; larger grids are made smaller by a whole factor
 PNG_BYTES = 40_000  # a PNG of this size or less is taken as it is, others become JPEG
 LARGEST_GRID = 120_000_000  # pixels: 100 images of 1024x1024, with their gaps
 # What Pillow's decoders raise for a damaged file.
-DAMAGED = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
 JPEG = {"quality": 88, "subsampling": 0}  # full colour resolution: single images are a few dozen pixels wide
 
 
@@ -45,7 +45,7 @@ def picture(path: Path, alt: str, **attributes: object) -> Element:
                 image.save(buffer, format="jpeg", **JPEG)
                 kind, content = "jpeg", buffer.getvalue()
             width, height = image.size
-    except (*DAMAGED, Image.DecompressionBombError) as error:
+    except (*BROKEN, Image.DecompressionBombError) as error:
         raise _unreadable(path) from error
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return element("img", src=source, alt=alt, width=width, height=height, decoding="async", **attributes)
