@@ -154,7 +154,8 @@ def test_a_full_disk_is_no_reason_to_overwrite(tmp_path, monkeypatch):
 @pytest.mark.parametrize("redirected", ["file", "pipe"])
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd/1"), reason="this system names descriptors otherwise")
 def test_standard_output_keeps_what_was_printed(tmp_path, redirected):
-    code = "from tinygan.output import write_output; print('table'); write_output('/proc/self/fd/1', b'new\\n'); print('end')"
+    write = "write_output('/proc/self/fd/1', b'new\\n')"
+    code = f"from tinygan.output import write_output; print('table'); {write}; print('end')"
     command = [sys.executable, "-c", code]
     if redirected == "pipe":
         printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout

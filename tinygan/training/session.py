@@ -104,13 +104,18 @@ def _folder_to_go_on_in(stored: Checkpoint, options: Options, notes: list[str]) 
     goes_on = stored.path.name == LAST and own.config.exists()
     if goes_on:
         own.lock()
-        own.read_config()
-    # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
-    iteration = stored.progress.iteration
-    logged = iteration - len(stored.progress.pending_losses)
-    log = [e for e in own.read_log(notes) if e["iteration"] <= (iteration if "reconstruction" in e else logged)]
-    if not _best_is_there(stored.progress, own, notes):
-        stored.progress.best = None
+    try:
+        if goes_on:
+            own.read_config()
+        # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
+        iteration = stored.progress.iteration
+        logged = iteration - len(stored.progress.pending_losses)
+        log = [e for e in own.read_log(notes) if e["iteration"] <= (iteration if "reconstruction" in e else logged)]
+        if not _best_is_there(stored.progress, own, notes):
+            stored.progress.best = None
+    except TinyganError:
+        own.unlock()
+        raise
     folder = own
     if not goes_on:
         folder = RunFolder.create(Path(options.out), run_title(options))
