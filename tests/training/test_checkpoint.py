@@ -184,16 +184,24 @@ def test_no_file(tmp_path):
 
 
 def rewrite(path, tensors=lambda _: None, description=lambda _: None, form=1):
-    """The checkpoint with changed content, in format 1, which has no check sums, or with right ones."""
+    """The checkpoint with changed content, in format 1, which has no check sums, or with right ones.
+
+    ``tensors`` and ``description`` change what they are given, or return what to take instead.
+
+    Returns:
+        The description.
+    """
     with safe_open(path, framework="numpy") as file:
         metadata, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     values = json.loads(metadata[tensorfile.DESCRIPTION]) | {"format": form}
     tensors(arrays)
-    description(values)
+    changed = description(values)
+    values = values if changed is None else changed
     if form == 1:
         path.write_bytes(safetensors.numpy.save(arrays, {tensorfile.DESCRIPTION: json.dumps(values)}))
     else:
         tensorfile.save_tensors(path, arrays, values)
+    return values
 
 
 def test_a_checkpoint_of_format_1_still_opens(saved):

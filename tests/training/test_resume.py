@@ -260,6 +260,15 @@ def test_a_last_line_that_was_cut_off_is_dropped_and_said(tiny_options, tail):
     assert log_of(resumed) == log_of(whole)
 
 
+def test_a_log_that_ends_too_early_is_said(tiny_options):
+    first = run(tiny_options(iterations=8))
+    lines = first.folder.log.read_bytes().splitlines(keepends=True)
+    first.folder.log.write_bytes(lines[0])
+    resumed = go_on(first.folder.last, iterations=9)
+    assert resumed.notes == [f"{first.folder.log}: its lines of iterations 5 to 8 are missing"]
+    assert [line["iteration"] for line in log_of(resumed)] == [4, 9]
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
 def test_a_damaged_best_checkpoint_does_not_keep_the_last_from_going_on(tiny_options, content):
     first = run(tiny_options(iterations=8))

@@ -111,6 +111,9 @@ def _folder_to_go_on_in(stored: Checkpoint, options: Options, notes: list[str]) 
         iteration = stored.progress.iteration
         logged = iteration - len(stored.progress.pending_losses)
         log = [e for e in own.read_log(notes) if e["iteration"] <= (iteration if "reconstruction" in e else logged)]
+        last = max((e["iteration"] for e in log if "reconstruction" not in e), default=0)
+        if last < logged:
+            notes.append(f"{own.log}: its lines of iterations {last + 1} to {logged} are missing")
         if not _best_is_there(stored.progress, own, notes):
             stored.progress.best = None
     except TinyganError:
