@@ -1,4 +1,4 @@
-"""Run folders, checkpoints, logs, configs and packed sets that something has damaged: 3,000, or a few of them each time.
+"""Run folders, checkpoints, logs, configs and packed sets that something has damaged: 3,000, or a few each time.
 
 Whatever comes of one is a success or one line, soon. Refused, everything stays as it was, to the byte. Where a run goes
 on, it comes to the same weights as it would have undamaged, and no line of its log is lost.

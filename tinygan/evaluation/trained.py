@@ -1,6 +1,5 @@
 """A finished or running training run, opened to look at its generator."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +81,10 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     if not folder.config.exists():
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
     name = f"{int(which):06d}" if which.isascii() and which.isdigit() and len(which) < 19 else which
+    there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
+    if name not in there:
+        raise TinyganError(f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}")
     file = folder.checkpoints / f"{name}.safetensors"
-    if os.sep in name or not file.exists():
-        there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
-        raise TinyganError(f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}")
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))
     game = build_game(stored.options, backend)
