@@ -114,6 +114,13 @@ def test_a_name_as_long_as_can_be(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
+    for name in ("file.0123abcd.part", "file2.0123abcd.part", "other.part"):
+        (tmp_path / name).write_bytes(b"half")
+    write_atomically(tmp_path / "file", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "file2.0123abcd.part", "other.part"]
+
+
 def test_what_only_looks_like_a_leftover_stays(tmp_path):
     (tmp_path / "folder.part").mkdir()
     remove_temporary_files(tmp_path)

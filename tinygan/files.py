@@ -1,6 +1,7 @@
 """Files that are either whole or not there: write beside the target, make it durable, then rename."""
 
 import errno
+import glob
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -40,8 +41,8 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
 
     For the program's own files; what a user names is written by :func:`tinygan.output.write_output`. If the block
     raises, or the process dies anywhere, what was at ``path`` before is still there and whole. An exception also
-    removes the temporary file; a killed process leaves one that ends in ``.part`` behind, for
-    :func:`remove_temporary_files`. Every writer has one of its own, so of two that write the same file the last wins.
+    removes the temporary file; a killed process leaves one that ends in ``.part`` behind, which the next writer of
+    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins.
 
     Args:
         mode: permissions of the file, None for those of any new file.
@@ -96,13 +97,18 @@ def sync(descriptor: int) -> None:
             raise
 
 
-def remove_temporary_files(folder: Path) -> None:
-    """Delete what killed writers left in ``folder``; a file that is being written is locked, and stays."""
-    for leftover in Path(folder).glob("*" + TEMPORARY_SUFFIX):
+def remove_temporary_files(folder: Path, name: str = "") -> None:
+    """Delete what killed writers left in ``folder``, of files whose names begin with ``name``.
+
+    What is being written is locked, or open where nothing is locked but open files cannot be deleted (Windows): it
+    stays.
+    """
+    for leftover in Path(folder).glob(f"{glob.escape(name)}*{TEMPORARY_SUFFIX}"):
         try:
             with open(leftover, "r+b") as file:
-                if _lock(file.fileno()):
-                    leftover.unlink(missing_ok=True)
+                mine = fcntl is None or _lock(file.fileno())
+            if mine:
+                leftover.unlink(missing_ok=True)
         except OSError:  # already gone, no file, or somebody else's
             continue
 
@@ -123,7 +129,7 @@ class FolderLock:
         if fcntl is None:
             return
         self._descriptor = os.open(self.folder, os.O_RDONLY)
-        if not _lock(self._descriptor):
+        if _lock(self._descriptor) is False:
             self.release()
             raise TinyganError(refusal)
 
@@ -134,27 +140,27 @@ class FolderLock:
             self._descriptor = None
 
 
-def _lock(descriptor: int) -> bool:
-    """Whether nobody else holds the lock of this file; it is then held until the descriptor is closed.
-
-    True as well where there are no locks, as on some network file systems: nobody can hold one.
-    """
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file until the descriptor is closed: False if somebody else has, None where there are no locks."""
     try:
         if fcntl is not None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
     except BlockingIOError:
         return False
-    except OSError:
-        return True
-    return True
+    except OSError:  # some network file systems
+        pass
+    return None
 
 
 def _new_temporary(path: Path) -> BinaryIO:
     """A new file beside ``path``, locked before anyone takes it for a leftover."""
+    beginning = path.name[:50] + "."
+    remove_temporary_files(path.parent, beginning)
     while True:
-        temporary = path.with_name(f"{path.name[:50]}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+        temporary = path.with_name(f"{beginning}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
         file = open(temporary, "xb")  # noqa: SIM115 - the caller closes it
-        if _lock(file.fileno()) and os.fstat(file.fileno()).st_nlink:
+        if _lock(file.fileno()) is not False and os.fstat(file.fileno()).st_nlink:
             return file
         file.close()
 

@@ -142,9 +142,7 @@ def test_another_split_than_was_packed_is_one_line(copy):
     final = dict(list(stored["final"].items())[1:])  # an image less to be tested on
     for change in ({"final": final}, {"running": dict(reversed(stored["running"].items()))}):
         damage(copy / "dataset.json", changed_split(**change))
-        with pytest.raises(
-            TinyganError, match=r"train.npy is damaged \(it or the split in dataset.json is not what"
-        ):
+        with pytest.raises(TinyganError, match=r"train.npy is damaged \(it or the split in dataset.json is not what"):
             open_packed(copy)
         damage(copy / "dataset.json", changed_split(**stored))
     damage(copy / "dataset.json", changed(fingerprint="sha256:0"))

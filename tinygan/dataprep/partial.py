@@ -21,7 +21,7 @@ from tinygan.data.packed import (
 )
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError
-from tinygan.files import FolderLock, cannot_write, sync, write_atomically
+from tinygan.files import TEMPORARY_SUFFIX, FolderLock, cannot_write, remove_temporary_files, sync, write_atomically
 from tinygan.jsonfile import read_json
 
 JOURNAL = "journal.json"
@@ -69,8 +69,8 @@ class PartialPack:
             out.mkdir(parents=True, exist_ok=True)
             ours = {UNFINISHED, *keep}
             if self.folder.is_dir():  # these may have taken their places just before a crash
-                ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN}
-            foreign = sorted({path.name for path in out.iterdir()} - ours)
+                ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN, DESCRIPTION}
+            foreign = sorted(path.name for path in out.iterdir() if not _is_of(path.name, ours))
             if foreign:
                 raise TinyganError(f"--out {out} is not empty (it holds {foreign[0]}): choose a new folder")
             self.folder.mkdir(exist_ok=True)
@@ -78,6 +78,7 @@ class PartialPack:
             raise TinyganError(f"--out {out} cannot be made ({error.strerror}); choose another folder") from error
         self._lock = FolderLock(self.folder)
         self._lock.acquire(f"--out {out} is being prepared by another process: wait for it or stop it")
+        remove_temporary_files(out)
 
     def open(self, job: dict) -> None:
         """Begin, or go on if the folder holds the same job.
@@ -178,3 +179,8 @@ class PartialPack:
 
     def _cannot_write(self, error: OSError) -> TinyganError:
         return cannot_write(self.folder / IMAGES, error, "; what is finished is kept for the same command")
+
+
+def _is_of(name: str, ours: set[str]) -> bool:
+    """Whether this is one of our files, or what a kill left of one that was being written."""
+    return name in ours or (name.endswith(TEMPORARY_SUFFIX) and any(name.startswith(f"{own}.") for own in ours))
