@@ -35,15 +35,15 @@ NETWORK = "--features 2 --code-size 3 --batch-size 5 --levels 2 --norm bn --devi
 INTERVALS = "--log-every 2 --sample-every 3 --test-every 3 --save-every 3 --keep-every 4"
 # Of each kind of damage: how many in all, and how many each time.
 ROUNDS = {
-    "log": (500, 20),
-    "config": (400, 12),
-    "checkpoint": (700, 20),
-    "old checkpoint": (300, 10),
-    "final result": (350, 12),
-    "unfinished search": (150, 6),
-    "picture": (100, 4),
-    "packed set": (300, 10),
-    "folder": (200, 8),
+    "log": (500, 12),
+    "config": (400, 8),
+    "checkpoint": (700, 12),
+    "old checkpoint": (300, 6),
+    "final result": (350, 8),
+    "unfinished search": (150, 4),
+    "picture": (100, 3),
+    "packed set": (300, 6),
+    "folder": (200, 6),
 }
 # What no entry of a JSON file is meant to be.
 ODD = [None, True, -1, 0, 1.5, "", "x\x1b[2J", [], {}, [[1, 2]], 10**400, float("nan"), float("inf"), 1e300]
@@ -195,7 +195,8 @@ class Case:
         """Resume the run, and see that it came to where it should, or that nothing was touched."""
         before = content_of(self.folder)
         known = complete_lines(self.run / "log.jsonl")
-        code = self.call(train.main, "--resume", self.run, "--iterations", GOAL, "--data-dir", self.set)
+        places = ["--data-dir", self.set, "--out", self.folder / "runs"]
+        code = self.call(train.main, "--resume", self.run, "--iterations", GOAL, *places)
         if code:
             assert content_of(self.folder) == before
         elif exact:
