@@ -16,7 +16,6 @@ from tinygan.data.devicebatches import open_source
 from tinygan.data.imageset import ImageSet
 from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
-from tinygan.files import write_atomically
 from tinygan.layers import Layer
 from tinygan.models import build_networks
 from tinygan.models.own import is_own
@@ -24,9 +23,10 @@ from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
+from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
 from tinygan.training.player import Player
-from tinygan.training.runfolder import LAST, RunFolder
+from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
 
 
@@ -89,56 +89,10 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     checkpoint.restore(stored, game)
     source = batch_source(images, options, backend)
     notes: list[str] = []
-    folder = _folder_to_go_on_in(stored, options, notes)
+    folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
     session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
     _describe(session, command, resumed_from=str(stored.path))
     return session
-
-
-def _folder_to_go_on_in(stored: Checkpoint, options: Options, notes: list[str]) -> RunFolder:
-    """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint.
-
-    Nothing is written before all of the run that is needed was read and understood; ``notes`` says what was left out.
-    """
-    own = RunFolder(stored.path.resolve().parent.parent)
-    goes_on = stored.path.name == LAST and own.config.exists()
-    if goes_on:
-        own.lock()
-    try:
-        if goes_on:
-            own.read_config()
-        # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
-        iteration = stored.progress.iteration
-        logged = iteration - len(stored.progress.pending_losses)
-        log = [e for e in own.read_log(notes) if e["iteration"] <= (iteration if "reconstruction" in e else logged)]
-        last = max((e["iteration"] for e in log if "reconstruction" not in e), default=0)
-        if last < logged:
-            notes.append(f"{own.log}: its lines of iterations {last + 1} to {logged} are missing")
-        if not _best_is_there(stored.progress, own, notes):
-            stored.progress.best = None
-    except TinyganError:
-        own.unlock()
-        raise
-    folder = own
-    if not goes_on:
-        folder = RunFolder.create(Path(options.out), run_title(options))
-        folder.lock()
-        if stored.progress.best:
-            write_atomically(folder.best, own.best.read_bytes())
-    folder.clean()
-    folder.write_log(log)
-    return folder
-
-
-def _best_is_there(progress: Progress, own: RunFolder, notes: list[str]) -> bool:
-    """Whether the best checkpoint of the past is still there: a later one may have taken its place, or damage."""
-    if progress.best is None or not own.best.exists():
-        return False
-    try:
-        return checkpoint.load(own.best).progress.iteration == progress.best.iteration
-    except TinyganError:
-        notes.append(f"{own.best} is damaged; the next running test writes a new one")
-        return False
 
 
 def build_game(options: Options, backend: Backend) -> Game:
