@@ -67,7 +67,7 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
         if temporary:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            kept = "; the file that was there before is kept" if path.exists() else ""
+            kept = "; the file that was there before is kept" if path.is_file() else ""
             raise cannot_write(path, error, kept) from error
         raise
     _sync_folder(path)

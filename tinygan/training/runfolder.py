@@ -20,7 +20,7 @@ BEST = "best.safetensors"
 LARGEST_LOG = 1 << 30  # bytes
 # What these files must be, see jsonfile.py.
 CONFIG = {
-    "options": dict,
+    "options": {"norm": str},
     "data?": {"source?": str, "fingerprint?": str, "images?": dict[str, int]},
     "sessions?": list[dict],
 }
@@ -127,14 +127,14 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(self.log, error) from error
 
-    def read_config(self) -> dict:
+    def read_config(self, else_: str = "move it away: the run then goes on in a new folder") -> dict:
         """``config.json``.
 
         Raises:
-            TinyganError: it is damaged, or there is none.
+            TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it.
+            FileNotFoundError: there is none.
         """
-        remedy = "restore it from a copy, or move it away: the run then goes on in a new folder"
-        return read_json(self.config, CONFIG, remedy)
+        return read_json(self.config, CONFIG, f"restore it from a copy, or {else_}")
 
     def describe(self, facts: dict, session: dict) -> None:
         """Write ``config.json``: the run's ``facts`` as they are now, and ``session`` behind those before it."""
