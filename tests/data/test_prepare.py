@@ -301,6 +301,22 @@ def test_a_damaged_journal_is_one_line_and_costs_nothing(photos, tmp_path, monke
     assert journal.read_bytes() == damaged
 
 
+def test_finished_images_that_were_damaged_are_not_taken_for_good(photos, whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    stopped(photos, out, monkeypatch)
+    images, journal = (out / "unfinished" / name for name in ("images.npy", "journal.json"))
+    good = images.read_bytes()
+    images.write_bytes(good[:200] + bytes([good[200] ^ 4]) + good[201:])
+    with pytest.raises(TinyganError, match=r"images.npy is damaged \(wrong check sum\): delete .*out to start anew"):
+        prepare(FolderSource(photos), WISHES, out, 1)
+    images.write_bytes(good)
+    journal.write_text(
+        json.dumps({name: value for name, value in json.loads(journal.read_text()).items() if name != "crc"})
+    )
+    prepare(FolderSource(photos), WISHES, out, 1)  # an older version's journal
+    assert_same(out, whole)
+
+
 def test_one_process_at_a_time(photos, tmp_path):
     first = PartialPack(tmp_path / "out", SIZE)
     with pytest.raises(TinyganError, match="is being prepared by another process"):

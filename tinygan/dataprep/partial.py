@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tinygan.data.packed import (
     header,
 )
 from tinygan.data.transform import Size
+from tinygan.dataprep.measurepixels import pixels_crc
 from tinygan.errors import TinyganError
 from tinygan.files import TEMPORARY_SUFFIX, FolderLock, cannot_write, remove_temporary_files, sync, write_atomically
 from tinygan.jsonfile import read_json
@@ -27,6 +29,7 @@ from tinygan.jsonfile import read_json
 JOURNAL = "journal.json"
 # What it must be, see jsonfile.py.
 JOURNAL_KIND = {"job": dict, "done": int, "rows": int, "skipped": list[tuple[int, str]], "notes": dict[str, int]}
+JOURNAL_KIND |= {"crc?": int}  # of the pixels; journals of older versions have none
 
 
 class PartialPack:
@@ -46,7 +49,7 @@ class PartialPack:
     def __init__(self, out: Path, size: Size, keep: tuple[str, ...] = ()):
         self.out, self.size = Path(out), size
         self.folder = self.out / UNFINISHED
-        self.done = self.rows = 0
+        self.done = self.rows = self._crc = 0
         self.skipped: list[list] = []
         self.notes: Counter[str] = Counter()
         self.job: dict = {}
@@ -101,6 +104,9 @@ class PartialPack:
                 "same command again to finish it, or delete the folder to start anew"
             )
         if journal and path.exists() and path.stat().st_size >= self._length(journal["rows"]):
+            self._crc = pixels_crc(path, self._length(journal["rows"]) - HEADER_BYTES)
+            if journal.get("crc", self._crc) != self._crc:
+                raise TinyganError(f"{path} is damaged (wrong check sum): delete {self.out} to start anew")
             self.done, self.rows, self.skipped = journal["done"], journal["rows"], journal["skipped"]
             self.notes = Counter(journal["notes"])
         try:
@@ -127,6 +133,7 @@ class PartialPack:
         self.notes += notes
         self.done += items
         self.rows += len(images)
+        self._crc = zlib.crc32(images.reshape(-1), self._crc)
 
     def save(self) -> None:
         """Put everything so far on the disk, then say so in the journal; without an image there is nothing to keep."""
@@ -137,6 +144,7 @@ class PartialPack:
         except OSError as error:
             raise self._cannot_write(error) from error
         journal = {"job": self.job, "done": self.done, "rows": self.rows, "skipped": self.skipped, "notes": self.notes}
+        journal["crc"] = self._crc
         write_atomically(self.folder / JOURNAL, json.dumps(journal).encode())
 
     def finish_images(self) -> Path:
