@@ -20,8 +20,9 @@ import evaluate
 import train
 from tests.data.conftest import write_pictures
 from tests.data.test_fuzz import mutate
+from tests.data.test_prepare import WISHES, stopped
 from tests.training.test_checkpoint import rewrite
-from tinygan.dataprep.finish import PackOptions
+from tinygan.dataprep import workers
 from tinygan.dataprep.prepare import prepare
 from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import run_script
@@ -35,7 +36,7 @@ NETWORK = "--features 2 --code-size 3 --batch-size 5 --levels 2 --norm bn --devi
 INTERVALS = "--log-every 2 --sample-every 3 --test-every 3 --save-every 3 --keep-every 4"
 # Of each kind of damage: how many in all, and how many each time.
 ROUNDS = {
-    "log": (500, 12),
+    "log": (400, 10),
     "config": (400, 8),
     "checkpoint": (700, 12),
     "old checkpoint": (300, 6),
@@ -43,6 +44,7 @@ ROUNDS = {
     "unfinished search": (150, 4),
     "picture": (100, 3),
     "packed set": (300, 6),
+    "unfinished set": (100, 6),
     "folder": (200, 6),
 }
 # What no entry of a JSON file is meant to be.
@@ -81,7 +83,9 @@ def base(tmp_path_factory):
     patch.setattr(threads, "core_count", lambda: 1)
     write_pictures(home / "photos" / "a", 20)
     write_pictures(home / "photos" / "b", 24)
-    prepare(FolderSource(home / "photos"), PackOptions("folder", (8, 8)), home / "set", 1)
+    prepare(FolderSource(home / "photos"), WISHES, home / "set", 1)
+    patch.setattr(workers, "BLOCK_ITEMS", 4)
+    stopped(home / "photos", home / "unfinished", patch)
     arguments = [*NETWORK.split(), *INTERVALS.split(), "--iterations", DONE, "--data-dir", home / "set"]
     assert run_script(train.main, [*map(str, arguments), "--out", str(home / "runs")]) == 0
     run = home / "runs" / "00000-folder-bn"
@@ -282,6 +286,17 @@ def one_round(kind: str, case: Case, base, rng) -> None:
             assert not verified or path.suffix == ".json" or path.read_bytes() == good
             if path.name != "images.npy" or len(path.read_bytes()) != len(good):  # pixels are for --verify
                 case.go_on()
+        case "unfinished set":
+            out = shutil.copytree(base.home / "unfinished", case.folder / "out")
+            path = out / "unfinished" / ("images.npy", "journal.json")[int(rng.integers(2))]
+            damage_json(path, rng) if path.suffix == ".json" else path.write_bytes(mutate(path.read_bytes(), rng))
+            before = content_of(out)
+            how = ["--image-size", 8, "--processes", 1]
+            if case.call(data_prep.main, "folder", "--source", base.home / "photos", "--out", out, *how):
+                assert content_of(out) == before
+            else:
+                for name in ("images.npy", "train.npy", "names.txt", "labels.npy"):
+                    assert (out / name).read_bytes() == (base.home / "set" / name).read_bytes()
         case "folder":
             paths = sorted(path for path in case.run.rglob("*") if path.is_file())
             path = paths[int(rng.integers(len(paths)))]
