@@ -83,7 +83,7 @@ def check(value: object, kind: object, where: str = "") -> None:
         if not any(_fits(value, part) for part in parts):
             raise _wrong(value, where)
     elif origin is tuple:
-        if type(value) is not list or len(value) != len(parts):
+        if type(value) not in (list, tuple) or len(value) != len(parts):
             raise _wrong(value, where)
         for number, (entry, part) in enumerate(zip(value, parts, strict=True)):
             check(entry, part, f"{where}[{number}]")

@@ -36,8 +36,8 @@ def write_output(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
     """Write ``content`` (bytes, or a function that writes into the open file) to a path that a user gave.
 
     A file is replaced in one step, so what was there stays whole until then, and keeps its permissions. A symbolic
-    link is followed. A device, a pipe, a file of several names or of another owner is written to, not replaced; so is
-    what standard output goes to, behind what was printed before.
+    link is followed. A device, a pipe, a file with several names or another owner or group is written to, not replaced;
+    so is what standard output goes to, behind what was printed before.
 
     Raises:
         TinyganError: it is a folder, or the system refuses to write.
