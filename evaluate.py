@@ -80,12 +80,15 @@ def build_parser() -> argparse.ArgumentParser:
 
     command = add("report", report, "One self-contained page about several runs", several=True)
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, report.html say")
+    command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
     return parser
 
 
 def reconstruct(options: argparse.Namespace) -> None:
     """Run the reconstruction test and print its figures."""
+    from tinygan.evaluation.comparison import show_loss
     from tinygan.evaluation.finaltest import reconstruction_test
+    from tinygan.evaluation.statistics import standard_error
     from tinygan.evaluation.trained import open_run
     from tinygan.reconstruction import Search
 
@@ -93,9 +96,9 @@ def reconstruct(options: argparse.Namespace) -> None:
     search = Search(options.steps, options.learning_rate, options.optimiser, options.restarts)
     file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir, options.count)
     result = json.loads(file.read_text())
-    error = result["std"] / result["count"] ** 0.5
+    figures = {"loss": result["loss"], "standard_error": standard_error(result["std"], result["count"])}
     print(
-        f"{options.set} loss {result['loss']:.6f} ± {error:.6f} (standard error over {result['count']} images), "
+        f"{options.set} loss {show_loss(figures)} (standard error over {result['count']} images), "
         f"psnr {result['psnr']:.2f} dB, |z|²/dim {result['z2']:.3f}, {result['steps']} steps, "
         f"iteration {result['iteration']}\n{file}"
     )
@@ -183,11 +186,14 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Write the page."""
+    """Write the page, once or as long as the runs go on."""
     from tinygan.evaluation.runsummary import read_run
     from tinygan.report import write_report
+    from tinygan.report.follow import follow
 
     check_output(options.out, "--out")
+    if options.follow:
+        follow(options.run, options.out)
     write_report([read_run(path) for path in options.run], options.out)
     print(options.out)
 

@@ -131,6 +131,21 @@ def test_a_missing_final_loss_falls_back_and_says_so(three, tmp_path):
     assert "+10.0 ± 0.0 %" in text  # the other pair still compares final losses
 
 
+def test_runs_that_have_not_gone_equally_far_are_compared_where_all_have_been(tmp_path):
+    longer = read_run(make_run(tmp_path / "longer", "wn", (0.03, 0.02, 0.001), final=None))
+    shorter = read_run(make_run(tmp_path / "shorter", "none", (0.031, 0.022), final=None))
+    expected = "not gone equally far; lowest running losses up to iteration 200: longer 0.020000, shorter 0.022000."
+    assert expected in table([longer, shorter])
+    assert "equally far" not in table([longer])
+
+
+def test_a_run_alone_is_against_nothing(tmp_path):
+    text = table([read_run(make_run(tmp_path / "run", final=None))])
+    assert "against" not in text.split("\n")[0]
+    assert "difference" not in text
+    assert f"run has no final loss yet: evaluate.py reconstruct {tmp_path / 'run'}" in text
+
+
 def test_comparable_runs_are_not_called_incomparable(three):
     assert "do not compare" not in table(three)
     assert "repeat the final test" not in table(three)

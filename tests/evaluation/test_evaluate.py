@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 import evaluate
 import train
@@ -53,7 +54,8 @@ def test_reconstruct_writes_figures_losses_and_picture(trained, call):
     result = json.loads(file.read_text())
     assert (result["set"], result["steps"], result["count"]) == ("final", 5, 40)
     assert result["loss"] == pytest.approx(np.mean(result["losses"]), rel=1e-12)
-    assert f"final loss {result['loss']:.6f}" in out
+    error = stats.sem(result["losses"])
+    assert f"final loss {result['loss']:.6f} ± {error:.6f} (standard error over 40 images)" in out
     assert size_and_frames(file.with_suffix(".png"))[0] == 10 * 34 + 2
     assert not list(file.parent.glob("*unfinished*"))
 

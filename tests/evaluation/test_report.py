@@ -1,5 +1,7 @@
 """The page: whole, closed to the outside, safe against hostile names, small, and alive in a real browser."""
 
+import base64
+import io
 import itertools
 import json
 import os
@@ -16,11 +18,14 @@ import pytest
 from PIL import Image
 
 from tests.evaluation.test_comparison import make_run
+from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
 from tinygan.report import write_report
 from tinygan.report.axes import Axis
+from tinygan.report.checkpoints import AGREEMENT
 from tinygan.report.series import evenly, thin
+from tinygan.report.strips import spread_out
 
 VOID = {"meta", "img", "input", "br", "link"}
 HOSTILE = "<script>alert(1)<"  # no slash: it has to be a folder's name
@@ -126,9 +131,97 @@ def test_a_run_alone_and_one_without_pictures_or_losses(tmp_path):
     for name in ("samples", "reconstructions"):
         shutil.rmtree(path / name)
     page = report([path], tmp_path / "report.html")
+    assert "ompar" not in "".join(page.text[tag] for tag in ("title", "h1", "h2", "a", "th", "figcaption"))
     assert page.all("img") == []
     assert "Samples over time" not in page.text["h2"]
     assert len([svg for svg in page.all("svg") if svg.get("role") == "img"]) == 1
+
+
+def test_a_curve_of_one_point_is_a_dot(tmp_path):
+    page = report([make_run(tmp_path / "run", running=(0.02,), lines=1)], tmp_path / "report.html")
+    dots = [path["class"] for path in page.all("path") if "M2,5" not in path["d"]]
+    assert dots == ["curve run-0 point", "curve loss-g point", "curve loss-d_fake point", "curve loss-d_real point"]
+    assert re.search(r"\.point \{ stroke-width: 9;", page.text["style"])
+
+
+def test_the_losses_come_first_and_a_missing_one_names_its_command(folders, tmp_path):
+    unfinished = make_run(tmp_path / "runs/00002 bn", "bn", (0.029,), final=None)
+    page = report([*folders, unfinished], tmp_path / "report.html")
+    assert page.text["thead"].startswith("runrunning lossfinal lossdifference")
+    assert f"evaluate.py reconstruct '{unfinished}'" in page.text["li"]
+
+
+@pytest.fixture
+def seeds(tmp_path) -> list[Path]:
+    """Two seeds of vanilla and WN, with final tests of their last checkpoints."""
+    paths = []
+    for seed in (0, 1):
+        paths.append(seeded(tmp_path / f"runs/none{seed}", "none", seed, (0.03, 0.02 + seed / 1000), 0.01))
+        paths.append(seeded(tmp_path / f"runs/wn{seed}", "wn", seed, (0.02, 0.012 + seed / 1000), 0.009))
+    return paths
+
+
+def test_seeds_of_a_model_share_a_colour_under_their_bold_mean(seeds, tmp_path):
+    page = report(seeds, tmp_path / "report.html")
+    curves = [path["class"] for path in page.all("path") if "run-" in path["class"] and "M2,5" not in path["d"]]
+    assert curves[-2:] == ["curve run-1 mean", "curve run-0 mean"]  # drawn last, so on top
+    assert sorted(curves[:4]) == ["curve run-0 seed"] * 2 + ["curve run-1 seed"] * 2
+    words = next(svg["aria-label"] for svg in page.all("svg") if "Running" in svg.get("aria-label", ""))
+    assert "wn, mean of 2 seeds: lowest 0.012500 at iteration 200" in words
+    assert "wn has the lowest mean final reconstruction loss of 2 models, 0.009000" in page.text["header"]
+    assert "Per image against none: wn −0.001000 ± 0.00" in page.text["header"]
+    assert "0.012500 (0.012000 to 0.013000)" in page.text["td"]
+
+
+def test_final_tests_of_other_checkpoints_have_their_own_table(folders, tmp_path):
+    assert "By checkpoint" not in report(folders, tmp_path / "report.html").text["h3"]
+    file = folders[1] / "evaluation/reconstruct-final-best-2000.json"
+    shutil.copy(file, file.with_name("reconstruct-final-000100-2000.json"))
+    page = report(folders, tmp_path / "report.html")
+    assert "By checkpoint" in page.text["h3"]
+    assert "200100" in page.text["td"]  # iteration, checkpoint
+
+
+def test_other_measures_stand_beside_the_running_loss(folders, tmp_path):
+    file = folders[1] / "evaluation" / AGREEMENT
+    correlations = {"sliced_wasserstein": -0.5, "ms_ssim": None}
+    file.write_text(
+        json.dumps({"grids": {"iterations": [1, 2, 3], "measured_on": "grids", "rank_correlation": correlations}})
+    )
+    page = report(folders, tmp_path / "report.html")
+    assert "−0.50–3grids" in page.text["td"]
+    file.write_text('{"grids": {"iterations": []}}')
+    with pytest.raises(TinyganError, match=r"agreement\.json is damaged .*: delete it"):
+        report(folders, tmp_path / "report.html")
+
+
+def test_samples_of_the_same_codes_stand_side_by_side(folders, tmp_path):
+    for iteration in (200, 300):
+        shutil.copy(folders[0] / "samples/000100.png", folders[0] / f"samples/{iteration:06d}.png")
+    page = report(folders, tmp_path / "report.html")
+    assert "run100200300" in page.text["thead"]
+    strips = [image["alt"] for image in page.all("img") if image["alt"].startswith("12 samples")]
+    assert strips == [
+        *(f"12 samples of 00000-vanilla after {iteration} iterations" for iteration in (100, 200, 300)),
+        "12 samples of 00001-wn after 100 iterations",
+    ]
+
+
+def test_a_strip_is_the_top_left_of_its_grid(folders, tmp_path):
+    grid = np.zeros((342, 502, 3), np.uint8)  # 10×10 images of 32×48 pixels with gaps of 2
+    grid[:104, :202] = 255
+    for iteration in (100, 200):
+        Image.fromarray(grid).save(folders[0] / f"samples/{iteration:06d}.png")
+    page = report(folders[:1], tmp_path / "report.html")
+    strip = next(image for image in page.all("img") if image["alt"].startswith("12 samples"))
+    assert (strip["width"], strip["height"]) == ("202", "104")
+    with Image.open(io.BytesIO(base64.b64decode(strip["src"].partition(",")[2]))) as image:
+        assert image.convert("L").getextrema() == (255, 255)
+
+
+def test_iterations_are_spread_by_factors():
+    assert spread_out(list(range(0, 101, 1))) == [1, 3, 6, 16, 40, 100]
+    assert spread_out([0, 5, 9]) == [5, 9]
 
 
 def test_incomparable_runs_have_no_winner(folders, tmp_path):
@@ -204,40 +297,93 @@ def test_axes():
     assert constant.low < 0.02 < constant.high
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def in_a_browser(path: Path, driver: str, width: int = 1280) -> tuple[dict, Page]:
+    """What the driver's expression is in the page at ``path``, and the page then; nothing may be logged."""
+    copy = path.with_name("driven.html")
+    driver = f"<script>document.title = JSON.stringify((() => {{{driver}}})());</script>"
+    copy.write_text(path.read_text().replace("</body>", driver + "</body>"))
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={path.parent / 'profile'}", "--virtual-time-budget=2000"]
+    command += [f"--window-size={width},800", "--enable-logging=stderr", "--v=0", "--dump-dom", copy.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    copy.write_text(done.stdout)
+    page = Page(copy)
+    return json.loads(page.text["title"]), page
+
+
+needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+
+
+@needs_browser
 def test_a_browser_runs_the_page_without_an_error(folders, tmp_path):
     path = tmp_path / "report.html"
     report(folders, path)
-    driver = """<script>
+    driver = """
       const cursor = document.querySelector(".cursor");
       cursor.focus();
       cursor.dispatchEvent(new KeyboardEvent("keydown", {key: "Home", bubbles: true}));
       const slider = document.querySelector("[data-slides] input");
       slider.value = 0;
       slider.dispatchEvent(new Event("input"));
-      document.title = JSON.stringify({
+      return {
         text: cursor.getAttribute("aria-valuetext"), line: cursor.querySelector("i").style.left,
         sliders: [...document.querySelectorAll("[data-slides] input")].map((e) => e.getAttribute("aria-valuetext")),
         shown: [...document.querySelectorAll("[data-slides] img:not([hidden])")].map((e) => e.dataset.iteration),
         loaded: [...document.images].filter((image) => !image.hidden).every((image) => image.naturalWidth === 24),
-      });
-    </script>"""
-    path.write_text(path.read_text().replace("</body>", driver + "</body>"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=2000"]
-    command += ["--enable-logging=stderr", "--v=0", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "CONSOLE" not in done.stderr
-    (tmp_path / "dom.html").write_text(done.stdout)
-    page = Page(tmp_path / "dom.html")
+      };"""
+    seen, page = in_a_browser(path, driver)
     assert page.all("html")[0]["data-ready"] == "true"
-    seen = json.loads(page.text["title"])
     assert seen["text"] == "Iteration 100: 00000-vanilla 0.014500, 00001-wn 0.030000"
     assert seen["line"] == "33.3333%"
     assert seen["sliders"] == ["iteration 0", "iteration 0"]  # the second follows the first
     assert seen["shown"] == ["0", "0"]
     assert seen["loaded"]
+
+
+@needs_browser
+def test_print_shows_what_is_folded_and_cuts_nothing(seeds, tmp_path):
+    """With the rules for print in force on a page as wide as A4 between its margins (186 mm at 96 dpi)."""
+    path = tmp_path / "report.html"
+    report(seeds, path)
+    driver = """
+      const open = () => document.querySelectorAll("details[open]").length;
+      const seen = { folded: open(), all: document.querySelectorAll("details").length };
+      dispatchEvent(new Event("beforeprint"));
+      seen.printed = open();
+      const sheet = document.styleSheets[0];
+      const rules = [...sheet.cssRules].find((rule) => rule.media && rule.media.mediaText === "print").cssRules;
+      for (const rule of rules) if (rule.selectorText) sheet.insertRule(rule.cssText, sheet.cssRules.length);
+      document.body.style.width = "703px";
+      seen.cut = [...document.querySelectorAll(".scroll, table")].filter(
+        (e) => e.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1 ||
+               getComputedStyle(e).overflowX === "auto").length;
+      seen.hints = [...document.querySelectorAll(".scroll-hint")].filter((hint) => hint.offsetHeight).length;
+      dispatchEvent(new Event("afterprint"));
+      seen.after = open();
+      return seen;"""
+    seen, _ = in_a_browser(path, driver)
+    assert seen["all"] == seen["printed"] == 6
+    assert seen["folded"] == seen["after"] == seen["cut"] == seen["hints"] == 0
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "hinted"), [(500, True), (1280, False)])
+def test_a_table_that_scrolls_says_so(seeds, tmp_path, width, hinted):
+    """500 pixels are the least that a window of Chromium has: the page is narrowed to 390 within it."""
+    path = tmp_path / "report.html"
+    report(seeds, path)
+    driver = f"""
+      if ({width} === 500) document.body.style.width = "390px";
+      dispatchEvent(new Event("resize"));
+      const scroll = document.querySelector(".scroll"), place = scroll.getBoundingClientRect();
+      const cells = [...scroll.querySelector("tbody tr").cells].slice(0, 3).map((c) => c.getBoundingClientRect().right);
+      return {{ hints: [...document.querySelectorAll(".scroll-hint")].map((hint) => hint.offsetHeight > 0),
+        losses: cells.every((right) => right <= place.right) }};"""
+    seen, _ = in_a_browser(path, driver, width)
+    assert seen["hints"][0] is hinted
+    assert seen["losses"]
 
 
 def png_of(width, height):

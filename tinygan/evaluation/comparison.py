@@ -4,12 +4,12 @@ A run's *running loss* is the lowest of its running tests (200 images, few steps
 checkpoint of that test on the final test's images (2,000, many steps). Losses are squared errors per value on [0, 1].
 """
 
-import math
-
-import numpy as np
+import shlex
 
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import FinalResult, RunSummary
+from tinygan.evaluation.seeds import SEEDS_HEAD, collapsed, over_seeds, settings, show_model, tests_alike
+from tinygan.evaluation.statistics import mean_error, standard_error
 
 PAPER_CAPTION = "For orientation, the paper's own figures (Table 2; CelebA, so another data set and other losses):"
 INCOMPARABLE = "their losses do not compare"
@@ -26,15 +26,23 @@ PAPER = [
 def to_json(runs: list[RunSummary]) -> dict:
     """The comparison as JSON can hold it; the terminal's table and the page are made from it.
 
+    A run's reference is the vanilla run of the same settings and seed, else the first vanilla one; without vanilla runs
+    those with the first run's norm take their place.
     ``difference.relative`` is loss / reference's loss − 1, of the final losses where both runs have one, else of the
     running ones; ``difference.of`` says which. Its ``standard_error`` pairs the two losses of each image (delta method
-    for a ratio of means) and is None where they cannot be paired. Raises TinyganError if there is no run.
+    for a ratio of means) and is None where they cannot be paired. ``models`` holds the rows of :func:`over_seeds`.
+    Raises TinyganError if there is no run.
     """
     if not runs:
         raise TinyganError("no runs to compare: name at least one run folder")
-    reference = next((run for run in runs if run.norm == "none"), runs[0])  # the vanilla run, where there is one
-    entries = [_entry(run, reference) for run in runs]
-    return {"reference": reference.name, "runs": entries, "notes": _notes(runs), "paper": PAPER}
+    norm = "none" if any(run.norm == "none" for run in runs) else runs[0].norm
+    plain = [run for run in runs if run.norm == norm]
+    references = [next((other for other in plain if _setting(other) == _setting(run)), plain[0]) for run in runs]
+    entries = [_entry(run, reference) for run, reference in zip(runs, references, strict=True)]
+    several = len({id(reference) for reference in references}) > 1
+    against = f"the {norm} run of the same settings and seed" if several else plain[0].name
+    rows = over_seeds(runs)
+    return {"reference": against, "runs": entries, "models": rows, "notes": _notes(runs, rows), "paper": PAPER}
 
 
 def table(runs: list[RunSummary]) -> str:
@@ -44,10 +52,15 @@ def table(runs: list[RunSummary]) -> str:
     for run in comparison["runs"]:
         losses = [show_loss(run[test]) for test in ("running", "final")]
         rows.append((run["name"], run["norm"], f"{run['best_iteration']:,}", *losses, show_difference(run)))
+    if len(runs) == 1:
+        rows = [row[:-1] for row in rows]  # nothing to be against
+    lines = _align(rows, texts=2)
+    if comparison["models"]:
+        lines += ["", *_align([SEEDS_HEAD, *map(show_model, comparison["models"])], texts=1)]
     paper = [("model", "best iteration", "running loss", "final loss")]
     paper += ["{model} {best_iteration:,} {running_loss:f} {final_loss:f}".format(**row).split() for row in PAPER]
     notes = [f"Note: {note}" for note in comparison["notes"]]
-    return "\n".join([*_align(rows, texts=2), *notes, "", PAPER_CAPTION, *_align(paper, texts=1)])
+    return "\n".join([*lines, *notes, "", PAPER_CAPTION, *_align(paper, texts=1)])
 
 
 def show_loss(figures: dict | None) -> str:
@@ -77,15 +90,16 @@ def _align(rows: list[tuple[str, ...]], texts: int) -> list[str]:
 
 def _entry(run: RunSummary, reference: RunSummary) -> dict:
     count = run.data.get("images", {}).get("running", 0)
-    error = run.best.std / math.sqrt(count - 1) if count > 1 else None  # std is without Bessel's correction
+    error = standard_error(run.best.std, count)
     final = run.final and {name: getattr(run.final, name) for name in FinalResult._fields[:-2]}
     if final:
-        final["standard_error"] = _standard_error(run.final.losses)
+        final["standard_error"] = mean_error(run.final.losses)
     return {
         "name": run.name,
         "norm": run.norm,
         "best_iteration": run.best.iteration,
         "running": {"loss": run.best.loss, "standard_error": error, "psnr": run.best.psnr, "z2": run.best.z2},
+        "last": {"iteration": run.tests[-1].iteration, "loss": run.tests[-1].loss},
         "final": final,
         "difference": None if run is reference else _difference(run, reference),
     }
@@ -96,15 +110,16 @@ def _difference(run: RunSummary, reference: RunSummary) -> dict:
         return {"of": "running", "relative": run.best.loss / reference.best.loss - 1, "standard_error": None}
     ours, theirs, ratio = run.final.losses, reference.final.losses, run.final.loss / reference.final.loss
     same_images = len(ours) == len(theirs) and run.data.get("fingerprint") == reference.data.get("fingerprint")
-    error = _standard_error((ours - ratio * theirs) / reference.final.loss) if same_images else None
+    error = mean_error((ours - ratio * theirs) / reference.final.loss) if same_images else None
     return {"of": "final", "relative": ratio - 1, "standard_error": error}
 
 
-def _standard_error(values: np.ndarray) -> float | None:
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+def _setting(run: RunSummary) -> tuple[dict, int]:
+    """What two runs must have in common to differ in their norm alone."""
+    return settings(run) | {"norm": None}, run.options.get("seed", 0)
 
 
-def _notes(runs: list[RunSummary]) -> list[str]:
+def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:
     """What a reader must know before comparing these losses."""
     finals = [run for run in runs if run.final]
     checks = {
@@ -129,10 +144,29 @@ def _notes(runs: list[RunSummary]) -> list[str]:
             f"Final losses of the first {fewest.final.count:,} of {fewest.data['images']['final']:,} images: "
             "with fewer, the standard error is larger."
         )
+    if several and several[0]["of"] is None:
+        at = several[0]["iteration"]
+        notes.append(
+            f"No final losses over seeds: not all runs have one at iteration {at:,} with the same settings: "
+            f"evaluate.py reconstruct RUN --checkpoint last, where that is iteration {at:,}, or --checkpoint {at}"
+        )
+    elif several:
+        of = "at the iteration named" if several[0]["of"] == "last" else "of the best checkpoints"
+        notes.append(f"Over seeds: means with the range; final losses {of}, differences with ± over test images.")
+    until = min(run.tests[-1].iteration for run in runs)
+    early = tests_alike(runs)
+    if not several and all(early) and any(run.tests[-1].iteration > until for run in runs):
+        lowest = [min(test.loss for test in tests) for tests in early]
+        each = ", ".join(f"{run.name} {loss:.6f}" for run, loss in zip(runs, lowest, strict=True))
+        notes.append(f"The runs have not gone equally far; lowest running losses up to iteration {until:,}: {each}.")
     for run in runs:
         notes += [f"{run.name}: {file} is damaged and left out; repeat that final test." for file in run.damaged]
+        if collapsed(run):
+            notes.append(f"{run.name} has collapsed: last running loss above twice its lowest, or losses constant.")
         if not run.final:
-            notes.append(f"{run.name} has no final loss yet: any difference is that of the running loss.")
+            command = f"evaluate.py reconstruct {shlex.quote(str(run.folder.path))}"
+            differs = ", any difference is that of the running loss" if len(runs) > 1 else ""
+            notes.append(f"{run.name} has no final loss yet{differs}: {command}")
         elif run.final.iteration != run.best.iteration:
             iterations = f"{run.final.iteration:,}, its lowest running loss of {run.best.iteration:,}"
             notes.append(f"The final loss of {run.name} is of iteration {iterations}: repeat the final test.")

@@ -29,7 +29,7 @@ class RunningTest(NamedTuple):
 
 
 class FinalResult(NamedTuple):
-    """The best checkpoint's result on the final test; ``losses`` holds one loss per image, (count,)."""
+    """A checkpoint's result on the final test; ``losses`` holds one loss per image, (count,)."""
 
     iteration: int
     steps: int
@@ -72,11 +72,16 @@ class RunSummary:
         return min(self.tests, key=lambda test: test.loss)
 
 
+class NoTestsError(TinyganError):
+    """A run has no running test in its log, yet or at all."""
+
+
 def read_run(path: Path) -> RunSummary:
     """Read a run folder, of a run that has ended or one that is being written.
 
     Raises:
-        TinyganError: not a run folder, a damaged file (named, with its line), or no running test.
+        TinyganError: not a run folder, or a damaged file (named, with its line).
+        NoTestsError: no running test.
     """
     folder = RunFolder(path)
     if not folder.config.is_file():
@@ -85,13 +90,13 @@ def read_run(path: Path) -> RunSummary:
     options = config["options"]
     losses, tests = _read_log(folder)
     if not tests:
-        raise TinyganError(
+        raise NoTestsError(
             f"{path} has no reconstruction test in its log: it has not come to the first one, was trained with "
             f"--test-every 0, or is older than the tests; go on with --resume {path} --test-every 1000, or leave it out"
         )
     name = "".join(character if character.isprintable() else "?" for character in folder.path.resolve().name)
-    final, damaged = _newest_final(folder.evaluation)
-    data = config.get("data", {})
+    data, damaged = config.get("data", {}), _damaged_finals(folder.evaluation)
+    final = newest_final(folder.evaluation)
     return RunSummary(folder, name, options["norm"], options, data, config, losses, tests, final, damaged)
 
 
@@ -119,32 +124,27 @@ def _read_log(folder: RunFolder) -> tuple[dict[str, np.ndarray], list[RunningTes
     return dict(zip(("iteration", *LOSSES), columns, strict=True)), tests
 
 
-def _newest_final(folder: Path) -> tuple[FinalResult | None, tuple[str, ...]]:
-    """The newest result of the best checkpoint on the final test, of equally old ones that of most steps.
-
-    And the names of those that are damaged.
-    """
-    found, damaged = [], []
-    for path in sorted(folder.glob("reconstruct-final-best-*.json")):
-        try:
-            values = read_json(path, FINAL, "")
-            values["losses"] = np.array(values["losses"], float)
-            values["search"] = {name: values.get(name) for name in Search._fields if name != "steps"}
-            result = FinalResult(**{name: values[name] for name in FinalResult._fields[:-1]}, path=path)
-            age = path.stat().st_mtime
-        except (TinyganError, OSError):
-            damaged.append(path.name)
-            continue
-        if _is_plausible(result):
-            found.append((age, result.steps, result))
-        else:
-            damaged.append(path.name)
-    return max(found, key=lambda entry: entry[:2])[2] if found else None, tuple(damaged)
+def newest_final(folder: Path, checkpoint: str = "best") -> FinalResult | None:
+    """The newest sound result of a checkpoint on the final test, of equally old ones that of most steps."""
+    results = filter(None, map(_read_final, folder.glob(f"reconstruct-final-{checkpoint}-*.json")))
+    return max(results, key=lambda result: (result.path.stat().st_mtime, result.steps), default=None)
 
 
-def _is_plausible(result: FinalResult) -> bool:
-    """Whether the figures of a final test fit each other."""
-    losses = result.losses
-    if losses.shape != (result.count,) or not result.count or losses.min() < 0 or losses.max() > FLOAT32:
-        return False
-    return result.loss > 0 and bool(np.isclose(result.loss, losses.mean(), rtol=1e-6, atol=0))
+def _damaged_finals(folder: Path) -> tuple[str, ...]:
+    return tuple(path.name for path in sorted(folder.glob("reconstruct-final-best-*.json")) if not _read_final(path))
+
+
+def _read_final(path: Path) -> FinalResult | None:
+    """One result; None if it is damaged, or its figures do not fit each other."""
+    try:
+        values = read_json(path, FINAL, "")
+    except (TinyganError, OSError):
+        return None
+    losses = np.array(values["losses"], float)
+    if not len(losses) == values["count"] > 0 or losses.min() < 0 or losses.max() > FLOAT32 or values["loss"] <= 0:
+        return None
+    if not np.isclose(values["loss"], losses.mean(), rtol=1e-6, atol=0):
+        return None
+    search = {name: values.get(name) for name in Search._fields if name != "steps"}
+    figures = {name: values[name] for name in FinalResult._fields[:-1] if name not in ("losses", "search")}
+    return FinalResult(**figures, search=search, losses=losses, path=path)

@@ -1,7 +1,5 @@
 """Batch normalisation over the batch and, for images, over space (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
-import numpy as np
-
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
@@ -48,7 +46,7 @@ class BatchNorm(Layer):
         self.expect(x, "", self.channels)
         M = x.size // self.channels
         if training:
-            mean, var, M = _of_all_shards(*ops.batch_statistics(x), M)
+            mean, var, M = collectives.moments(*ops.batch_statistics(x), M)
             if M == 1:
                 self.refuse(x, "more than one value per channel in training")
             self._track(mean, var * (M / (M - 1)))
@@ -68,7 +66,7 @@ class BatchNorm(Layer):
             factor = self.scale * r
             if not training:
                 return dy * factor
-            dshift, dscale = _sums_of_all_shards(dshift, dscale)
+            dshift, dscale = collectives.all_reduce(dshift, dscale)
             # The batch's own mean and variance move with x: both of their directions drop out of the gradient.
             return ops.batch_norm_backward(x, dy, mean, factor, factor * r * dscale / M, factor * dshift / M)
 
@@ -83,26 +81,3 @@ class BatchNorm(Layer):
             return
         for running, batch in ((self.running_mean, mean), (self.running_var, var)):
             running += MOMENTUM * (batch - running)
-
-
-def _of_all_shards(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
-    """Mean and variance of all processes' values together, and their number, from those of this one's M values.
-
-    With mₖ, vₖ, Mₖ of shard k: mean = Σ Mₖ·mₖ/M, var = Σ Mₖ·(vₖ + (mₖ − mean)²)/M, M = Σ Mₖ.
-    """
-    if collectives.size() == 1:
-        return mean, var, M
-    given = collectives.all_gather(np.concatenate([mean, var, [M]]))
-    means, variances = np.split(given[:, :-1], 2, axis=1)
-    counts = given[:, -1]
-    M = counts.sum()
-    whole = counts @ means / M
-    return whole.astype(mean.dtype), (counts @ (variances + (means - whole) ** 2) / M).astype(var.dtype), int(M)
-
-
-def _sums_of_all_shards(*sums: Array) -> list[Array]:
-    """Each array summed over all processes."""
-    if collectives.size() == 1:
-        return list(sums)
-    whole = collectives.all_gather(np.concatenate(sums)).sum(axis=0).astype(sums[0].dtype)
-    return np.split(whole, len(sums))

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 
 from tinygan.layers import Layer
 from tinygan.models import dcgan, resnet
-from tinygan.models.own import build_own, is_own
 from tinygan.models.pyramid import Size
 
 ResidualLevels = tuple[Sequence[int], Sequence[int]]  # channels and blocks of each level, from the image inwards
 
 
 def build_networks(
-    model: str,
     size: Size,
     code_size: int,
     norm: str,
@@ -19,24 +17,13 @@ def build_networks(
     levels: int | None = None,
     residual: tuple[ResidualLevels, ResidualLevels] | None = None,
 ) -> tuple[Layer, Layer]:
-    """G and D, without values yet.
+    """G and D for images of ``size`` (H, W), without values yet: the DCGAN, or with ``residual`` levels the ResNet.
 
-    Args:
-        model: ``dcgan``, ``resnet``, or a function of one's own (``own.py``).
-        size: (H, W) of the images.
-        features, levels: of the DCGAN.
-        residual: levels of G and of D, for the residual networks.
-
-    Raises:
-        UsageError: a size, a number of levels or a norm that cannot be built.
-
-    >>> G, D = build_networks("dcgan", (32, 32), code_size=16, norm="wn", features=8)
+    >>> G, D = build_networks((32, 32), code_size=16, norm="wn", features=8)
     >>> list(G.children)
     ['linear', 'reshape', 'linear_act', 'up2', 'up2_act', 'up1', 'up1_act', 'up0', 'sigmoid']
     """
-    if is_own(model):
-        return build_own(model, size, code_size, features, norm)
-    if model == "resnet":
+    if residual:
         of_g, of_d = residual
         return resnet.generator(size, code_size, *of_g, norm), resnet.discriminator(size, *of_d, norm)
     G = dcgan.generator(size, code_size, features, norm, levels)

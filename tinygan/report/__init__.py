@@ -1,8 +1,9 @@
 """The comparison of runs as one HTML page that needs nothing else: no network, no other file.
 
-markup.py builds elements, axes.py and series.py prepare curves.py, pictures.py and tables.py are the other parts; here
-they become a page. report.css and report.js go into it as they are. Without the script everything is readable too: it
-adds the sliders and the values under the pointer.
+markup.py builds elements, axes.py and series.py prepare curves.py; pictures.py and strips.py, tables.py, seeds.py and
+checkpoints.py are the other parts; here they become a page, which follow.py writes again as runs go on. report.css and
+report.js go into it as they are. Without the script everything is readable too: it adds the sliders and the values
+under the pointer.
 """
 
 from importlib import resources
@@ -14,13 +15,16 @@ from tinygan.evaluation.comparison import INCOMPARABLE, show_difference, to_json
 from tinygan.evaluation.runsummary import LOSSES, RunSummary
 from tinygan.output import write_output
 from tinygan.report.axes import Axis
-from tinygan.report.curves import plot, run_style
+from tinygan.report.checkpoints import agreement_table, finals_table
+from tinygan.report.curves import plot
 from tinygan.report.markup import Element, element, page
 from tinygan.report.pictures import final_cards, reconstruction_cards, sample_cards
+from tinygan.report.seeds import running_curves, seeds_summary, seeds_table, styles
 from tinygan.report.series import thin
+from tinygan.report.strips import strips
 from tinygan.report.tables import comparison_table, paper_table, settings
 
-TITLE = "Runs compared by reconstruction"
+TITLE, ALONE = "Runs compared by reconstruction", "A run and its reconstructions"
 # Nothing is fetched from anywhere, whatever a file of a run may hold.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 LN2 = float(np.log(2))
@@ -32,17 +36,20 @@ def write_report(runs: list[RunSummary], path: Path) -> None:
     Raises:
         TinyganError: there is no run, a picture is damaged, or the file cannot be written.
     """
-    comparison = to_json(runs)
+    comparison, colours, several = to_json(runs), styles(runs), len(runs) > 1
+    title, result = (TITLE, "Comparison") if several else (ALONE, "Result")
+    table = [comparison_table(runs, colours, comparison), *seeds_table(runs, comparison["models"])]
+    table += [*finals_table(runs, colours), *agreement_table(runs, colours)]
     sections = [
-        _section("table", "Comparison", [_notes(comparison), comparison_table(runs, comparison), *_paper()]),
+        _section("table", result, [_notes(comparison), *table, *_paper()]),
         _section(
             "curves",
             "Curves",
             [element("p", _HINT, class_="hint scripted-only"), _reconstruction_plot(runs), *_loss_plots(runs)],
         ),
-        _section("samples", "Samples over time", _samples(runs)),
-        _section("reconstructions", "Targets and reconstructions", _cards(reconstruction_cards(runs))),
-        _section("final", "Final test", _cards(final_cards(runs), _PAIRS)),
+        _section("samples", "Samples over time", [*strips(runs, colours), *_samples(runs, colours)]),
+        _section("reconstructions", "Targets and reconstructions", _cards(reconstruction_cards(runs, colours))),
+        _section("final", "Final test", _cards(final_cards(runs, colours), _PAIRS)),
         _section("settings", "Settings", [settings(runs)]),
     ]
     sections = [section for section in sections if section is not None]
@@ -52,11 +59,11 @@ def write_report(runs: list[RunSummary], path: Path) -> None:
     ]
     body = element(
         "body",
-        element("a", "Skip to the comparison", href="#main", class_="skip"),
+        element("a", f"Skip to the {result.lower()}", href="#main", class_="skip"),
         element(
             "header",
             element("p", "tinygan report", class_="kicker"),
-            element("h1", TITLE),
+            element("h1", title),
             element("p", summary(comparison), class_="summary"),
             element("nav", element("ul", links), aria_label="Parts of this page"),
         ),
@@ -64,7 +71,7 @@ def write_report(runs: list[RunSummary], path: Path) -> None:
         element("footer", element("p", _MEASURE)),
         element("script", _asset("report.js")),
     )
-    write_output(path, page(element("html", _head(), body, lang="en")))
+    write_output(path, page(element("html", _head(title), body, lang="en")))
 
 
 def summary(comparison: dict) -> str:
@@ -79,6 +86,8 @@ def summary(comparison: dict) -> str:
         return text + "."
     if any(INCOMPARABLE in note for note in comparison["notes"]):
         return f"{len(runs)} runs, but {INCOMPARABLE}: see the notes."
+    if comparison["models"]:
+        return seeds_summary(comparison["models"])
     differences = [
         f"{run['name']} {show_difference(run)}" + (" (final loss)" if run["difference"]["of"] != which else "")
         for run in runs
@@ -87,14 +96,14 @@ def summary(comparison: dict) -> str:
     return f"{text}, the lowest of {len(runs)} runs. Against {comparison['reference']}: {'; '.join(differences)}."
 
 
-def _head() -> Element:
+def _head(title: str) -> Element:
     return element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
-        element("title", f"{TITLE} – tinygan"),
+        element("title", f"{title} – tinygan"),
         element("style", _asset("report.css")),
     )
 
@@ -120,11 +129,7 @@ def _paper() -> list[Element]:
 
 
 def _reconstruction_plot(runs: list[RunSummary]) -> Element:
-    series = []
-    for index, run in enumerate(runs):
-        iterations = np.array([test.iteration for test in run.tests], float)
-        losses = np.array([test.loss for test in run.tests])
-        series.append(thin(run.name, run_style(index), iterations, losses))
+    series = running_curves(runs)
     y = Axis.around(np.concatenate([one.y for one in series]))
     caption = "The running test's loss on the same held-out images; lower is better."
     x = Axis(0, max(1.0, *(one.x[-1] for one in series)))
@@ -163,9 +168,9 @@ def _cards(cards: list[Element], about: str | None = None) -> list[Element]:
     return [*([element("p", about, class_="hint")] if about else []), element("div", cards, class_="cards")]
 
 
-def _samples(runs: list[RunSummary]) -> list[Element]:
+def _samples(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     """The sample cards, with a switch that couples their sliders."""
-    cards = _cards(sample_cards(runs))
+    cards = _cards(sample_cards(runs, styles))
     box = element("input", type="checkbox", id="together", checked=True)
     switch = element("p", box, element("label", "Move all sliders together", for_="together"), class_="switch")
     return [switch, *cards] if cards and len(runs) > 1 else cards

@@ -40,12 +40,13 @@ def plot(
     marks += [_line(place, place, 0, UNITS, "grid") for place in _places(x, flip=False)]
     if line:
         marks.append(_line(0, UNITS, *2 * [_units(y, line[0], flip=True)], "reference"))
-    for one in series:
+    for one in reversed(series):  # the first on top
         across, mean, low, high = (_units(a, v, f) for a, v, f in _columns(one, x, y))
         if one.block > 1:
             outline = [*zip(across, high, strict=True), *reversed(list(zip(across, low, strict=True)))]
             marks.append(element("path", class_=f"band {one.style}", d=_path(outline) + "Z"))
-        marks.append(element("path", class_=f"curve {one.style}", d=_path(zip(across, mean, strict=True)) + "h0"))
+        class_ = f"curve {one.style}" + (" point" if len(across) == 1 else "")
+        marks.append(element("path", class_=class_, d=_path(zip(across, mean, strict=True)) + "h0"))
     picture = element(
         "svg",
         marks,

@@ -12,11 +12,13 @@ from tinygan.data.decode import FORMATS, LARGEST_FILE, quiet_decoders
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import RunSummary
 from tinygan.jsonfile import read_bytes
-from tinygan.report.curves import run_style, swatch
+from tinygan.report.curves import swatch
 from tinygan.report.markup import Element, element
 from tinygan.report.series import evenly
 
-FRAMES = 20  # sample grids per run
+FRAMES = 20  # sample grids per run at most
+ALL_FRAMES = 80  # of all runs together, where that leaves each as many as FEWEST
+FEWEST = 6
 WIDEST = 820  # pixels; larger grids are made smaller by a whole factor
 PNG_BYTES = 40_000  # a PNG of this size or less is taken as it is, others become JPEG
 LARGEST_GRID = 120_000_000  # pixels: 100 images of 1024x1024, with their gaps
@@ -25,20 +27,26 @@ BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, Ar
 JPEG = {"quality": 88, "subsampling": 0}  # full colour resolution: single images are a few dozen pixels wide
 
 
-def picture(path: Path, alt: str, **attributes: object) -> Element:
-    """An image element that holds the file itself.
+Box = tuple[int, int, int, int]  # left, upper, right, lower, in pixels
+
+
+def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST, **attributes: object) -> Element:
+    """An image element that holds the file itself, or the part of it in ``box``, at most ``widest`` pixels wide.
 
     Raises:
         TinyganError: the file cannot be read as an image.
     """
     content = _content(path)
     try:
-        with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > LARGEST_GRID:
-                raise ValueError(f"{image.width}x{image.height} pixels")
-            image.load()
-            factor = -(-max(image.size) // WIDEST)
+        with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            if opened.width * opened.height > LARGEST_GRID:
+                raise ValueError(f"{opened.width}x{opened.height} pixels")
+            opened.load()
+            image = opened
             kind = (image.format or "").lower()
+            if box:
+                kind, image = "", image.crop((*box[:2], *map(min, box[2:], image.size)))
+            factor = -(-max(image.size) // widest)
             if factor > 1 or kind != "png" or len(content) > PNG_BYTES:
                 buffer = io.BytesIO()
                 image = image.convert("RGB").reduce(factor)
@@ -62,17 +70,18 @@ def _unreadable(path: Path) -> TinyganError:
     return TinyganError(f"cannot read the picture {path}: delete it, and write the report again")
 
 
-def sample_cards(runs: list[RunSummary]) -> list[Element]:
+def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     """The real images, then each run's samples under a slider over iterations."""
     cards = _shared(runs, "samples", "reals.png", "Real images", "Real training images")
+    count = min(FRAMES, max(FEWEST, ALL_FRAMES // len(runs)))
     for index, run in enumerate(runs):
-        grids = evenly(numbered(run.folder.samples), FRAMES)
+        grids = evenly(numbered(run.folder.samples), count)
         if grids:
-            cards.append(_slideshow(f"samples-{index}", run, run_style(index), grids))
+            cards.append(_slideshow(f"samples-{index}", run, styles[index], grids))
     return cards
 
 
-def reconstruction_cards(runs: list[RunSummary]) -> list[Element]:
+def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     """The running test's targets, then each run's reconstructions of them at its best iteration, or the last kept."""
     cards = _shared(runs, "reconstructions", "targets.png", "Targets", "Held-out images to reconstruct")
     tests = [{test.iteration: test for test in run.tests} for run in runs]
@@ -86,11 +95,11 @@ def reconstruction_cards(runs: list[RunSummary]) -> list[Element]:
                 grids[iteration], f"The targets as {run.name} reconstructs them after {iteration:,} iterations"
             )
             caption = f"Running test at {which} {iteration:,}{loss}"
-            cards.append(card(run.name, run_style(index), image, element("p", caption)))
+            cards.append(card(run.name, styles[index], image, element("p", caption)))
     return cards
 
 
-def final_cards(runs: list[RunSummary]) -> list[Element]:
+def final_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     """The pictures of the final tests: each target with its reconstruction to the right of it."""
     cards = []
     for index, run in enumerate(runs):
@@ -98,7 +107,7 @@ def final_cards(runs: list[RunSummary]) -> list[Element]:
         if path and path.exists():
             alt = f"Pairs of final test images and their reconstructions by {run.name}"
             caption = f"Iteration {run.final.iteration:,}, {run.final.steps:,} steps, loss {run.final.loss:.6f}"
-            cards.append(card(run.name, run_style(index), picture(path, alt), element("p", caption)))
+            cards.append(card(run.name, styles[index], picture(path, alt), element("p", caption)))
     return cards
 
 
@@ -139,6 +148,8 @@ def _slideshow(name: str, run: RunSummary, style: str, grids: list[tuple[int, Pa
         )
         for iteration, path in grids
     ]
+    if len(grids) == 1:
+        return card(run.name, style, frames[0], element("p", f"Iteration {grids[-1][0]:,}"))
     slider = element("input", type="range", id=name, min=0, max=len(grids) - 1, value=len(grids) - 1, step=1)
     control = element(
         "p",

@@ -3,6 +3,8 @@
 
 for (const figure of document.querySelectorAll(".plot")) addCursor(figure);
 addSliders();
+hintAtScrolling();
+openForPrinting();
 document.documentElement.classList.add("scripted");
 document.documentElement.dataset.ready = "true";
 
@@ -135,4 +137,29 @@ function addSliders() {
       }
     });
   }
+}
+
+/** The hint above a table stays only while the table is wider than its place. */
+function hintAtScrolling() {
+  const update = () => {
+    for (const hint of document.querySelectorAll(".scroll-hint")) {
+      const scroll = hint.nextElementSibling;
+      hint.hidden = scroll.scrollWidth <= scroll.clientWidth + 1;
+    }
+  };
+  addEventListener("resize", update);
+  update();
+}
+
+/** What is folded away is printed too. */
+function openForPrinting() {
+  const folded = () => [...document.querySelectorAll("details:not([open])")];
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    opened = folded();
+    for (const details of opened) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of opened) details.open = false;
+  });
 }

@@ -2,37 +2,41 @@
 
 from tinygan.evaluation.comparison import PAPER, PAPER_CAPTION, show_difference, show_loss
 from tinygan.evaluation.runsummary import RunSummary
-from tinygan.report.curves import run_style, swatch
+from tinygan.report.curves import swatch
 from tinygan.report.markup import Element, element
 
 
-def comparison_table(runs: list[RunSummary], comparison: dict) -> Element:
-    """One row per run; the lowest loss of a column is marked."""
-    head = ("run", "norm", "iterations", "best", "running loss", "final loss", "PSNR", "‖z‖²/Z", "difference")
+def comparison_table(runs: list[RunSummary], styles: list[str], comparison: dict) -> Element:
+    """One row per run, the losses first, since a small screen shows few columns; a column's lowest loss is marked."""
+    head = (
+        *("run", "running loss", "final loss", "difference", "best", "last running loss", "iterations"),
+        *("PSNR", "‖z‖²/Z", "norm"),
+    )
     lowest = {
         test: min((entry[test]["loss"] for entry in comparison["runs"] if entry[test]), default=None)
         for test in ("running", "final")
     }
     rows = []
-    for index, (run, entry) in enumerate(zip(runs, comparison["runs"], strict=True)):
+    for run, style, entry in zip(runs, styles, comparison["runs"], strict=True):
         final = entry["final"] or {}
         cells = [
-            element("td", run.norm, class_="text"),
-            element("td", f"{last_iteration(run):,}"),
-            element("td", f"{entry['best_iteration']:,}"),
             *(_loss_cell(entry[test], lowest[test]) for test in ("running", "final")),
+            element("td", show_difference(entry)),
+            element("td", f"{entry['best_iteration']:,}"),
+            element("td", f"{entry['last']['loss']:.6f}"),
+            element("td", f"{last_iteration(run):,}"),
             element("td", f"{final['psnr']:.2f} dB" if final else "–"),
             element("td", f"{final['z2']:.2f}" if final else "–"),
-            element("td", show_difference(entry)),
+            element("td", run.norm, class_="text"),
         ]
-        name = element("th", swatch(run_style(index)), element("span", run.name), scope="row")
+        name = element("th", swatch(style), element("span", run.name), scope="row")
         rows.append(element("tr", name, cells))
     caption = (
         "Lower loss is better; ● marks the lowest. Best: the iteration of the lowest running loss. PSNR and ‖z‖²/Z are "
-        "those of the final test; ‖z‖²/Z is 1 for codes as the generator was trained on. Differences are relative to "
-        f"{comparison['reference']}."
+        "those of the final test; ‖z‖²/Z is 1 for codes as the generator was trained on."
+        + (f" Differences are relative to {comparison['reference']}." if len(runs) > 1 else "")
     )
-    return _table(caption, head, rows, "Comparison of the runs")
+    return data_table(caption, head, rows, "Comparison of the runs")
 
 
 def paper_table() -> Element:
@@ -47,7 +51,7 @@ def paper_table() -> Element:
         )
         for row in PAPER
     ]
-    return _table(
+    return data_table(
         PAPER_CAPTION.rstrip(":") + ".",
         ("model", "best iteration", "running loss", "final loss"),
         rows,
@@ -118,9 +122,12 @@ def _loss_cell(figures: dict | None, lowest: float | None) -> Element:
     return element("td", mark, loss, small, class_="best" if best else None)
 
 
-def _table(caption: str, head: tuple[str, ...], rows: list[Element], name: str) -> Element:
-    """A table that scrolls sideways on a small screen, while its caption stays."""
+def data_table(
+    caption: str, head: tuple[str, ...], rows: list[Element], name: str, class_: str | None = None
+) -> Element:
+    """A table that scrolls sideways on a small screen, and says so there, while its caption stays."""
     header = element("tr", [element("th", text, scope="col") for text in head])
-    table = element("table", element("thead", header), element("tbody", rows), aria_label=name)
+    table = element("table", element("thead", header), element("tbody", rows), aria_label=name, class_=class_)
     scroll = element("div", table, class_="scroll", tabindex="0", role="region", aria_label=name)
-    return element("figure", scroll, element("figcaption", caption), class_="table")
+    hint = element("p", "The table goes on to the right: scroll it sideways.", class_="scroll-hint")
+    return element("figure", hint, scroll, element("figcaption", caption), class_="table")

@@ -99,6 +99,29 @@ def all_gather(values: np.ndarray) -> np.ndarray:
     return _current.all_gather(values) if _current else values.astype(np.float64)[np.newaxis]
 
 
+def all_reduce(*vectors: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Each vector (n,) summed over all processes, in the order of their ranks."""
+    if size() == 1:
+        return vectors
+    total = all_gather(np.concatenate(vectors)).sum(axis=0).astype(vectors[0].dtype)
+    return tuple(np.split(total, len(vectors)))
+
+
+def moments(mean: np.ndarray, var: np.ndarray, M: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and variance (C,) of all processes' values together, and their number, from those of this one's M values.
+
+    With mₖ, vₖ, Mₖ of rank k: mean = Σ Mₖ·mₖ/M, var = Σ Mₖ·(vₖ + (mₖ − mean)²)/M, M = Σ Mₖ.
+    """
+    if size() == 1:
+        return mean, var, M
+    given = all_gather(np.concatenate([mean, var, [M]]))
+    means, variances = np.split(given[:, :-1], 2, axis=1)
+    counts = given[:, -1]
+    M = counts.sum()
+    whole = counts @ means / M
+    return whole.astype(mean.dtype), (counts @ (variances + (means - whole) ** 2) / M).astype(var.dtype), int(M)
+
+
 def own_part(count: int) -> slice:
     """This member's part of ``count`` things that are shared out."""
     return split_evenly(count, size())[rank()]

@@ -13,8 +13,8 @@ from tinygan.errors import UsageError
 from tinygan.jsonfile import check
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
-from tinygan.models.own import is_own
 from tinygan.models.pyramid import default_levels, pyramid
+from tinygan.training.own_model import is_own
 from tinygan.training.step import SCHEDULES
 
 Size = tuple[int, int]  # (height, width) in pixels

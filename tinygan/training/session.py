@@ -18,13 +18,13 @@ from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
 from tinygan.layers import Layer
 from tinygan.models import build_networks
-from tinygan.models.own import is_own
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
 from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
+from tinygan.training.own_model import build_own, is_own
 from tinygan.training.player import Player
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
@@ -122,9 +122,11 @@ def _check_shapes(game: Game, options: Options) -> None:
 
 def networks_of(options: Options) -> tuple[Layer, Layer]:
     """G and D as the options describe them, without values yet."""
+    size, code_size, norm, features = options.image_size, options.code_size, options.norm, options.features
+    if is_own(options.model):
+        return build_own(options.model, size, code_size, features, norm)
     residual = (options.residual_levels("g"), options.residual_levels("d")) if options.model == "resnet" else None
-    size, code_size, norm = options.image_size, options.code_size, options.norm
-    return build_networks(options.model, size, code_size, norm, options.features, options.levels, residual)
+    return build_networks(size, code_size, norm, features, options.levels, residual)
 
 
 def load_images(options: Options, data_dir: str | None = None) -> ImageSet:
@@ -181,12 +183,12 @@ def _describe(session: Session, command: list[str], resumed_from: str | None = N
                 "numpy": np.__version__,
                 xp.__name__: xp.__version__,
             },
-            "git_commit": _git_commit(),
+            "git_commit": git_commit(),
         },
     )
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout."""
     arguments = ["git", "-C", str(Path(tinygan.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinygan.evaluation.measures import filters
 from tinygan.evaluation.measures.inputs import BLOCK, check, check_pair
+from tinygan.evaluation.statistics import mean_error
 from tinygan.rng import rng_for
 
 WEIGHTS = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])  # fine to coarse: Wang, Simoncelli & Bovik 2003
@@ -34,10 +35,9 @@ def mean_ms_ssim(images: np.ndarray, seed: int = 0) -> dict:
     pairs = min(len(images) // 2, PAIRS)
     first, second = rng_for(seed, "ms-ssim pairs").permutation(len(images))[: 2 * pairs].reshape(2, pairs)
     values = ms_ssim(images[first], images[second])
-    error = values.std(ddof=1) / np.sqrt(pairs) if pairs > 1 else np.inf
     return {
         "mean": float(values.mean()),
-        "standard_error": float(error) if np.isfinite(error) else None,
+        "standard_error": mean_error(values),
         "pairs": pairs,
         "scales": scales(*images.shape[1:3]),
     }

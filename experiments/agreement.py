@@ -1,0 +1,135 @@
+"""Does the running loss follow other measures? Rank correlations over the iterations of a run.
+
+    python -m experiments.agreement RUN …
+
+Each stored grid of samples is measured against the run's grid of real images, and what ``evaluate.py measures`` wrote
+of kept checkpoints is read; both with the running loss of the same iteration. The result goes into
+``evaluation/agreement.json``, which the report shows. Grids that it holds already are not measured again.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tinygan.cli import OneLineParser
+from tinygan.errors import TinyganError, run_script
+from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
+from tinygan.evaluation.measures.sliced_wasserstein import sliced_wasserstein_distance
+from tinygan.evaluation.runsummary import RunSummary, read_run
+from tinygan.evaluation.statistics import rank_correlation
+from tinygan.files import write_atomically
+from tinygan.images import GAP
+from tinygan.jsonfile import read_json
+from tinygan.report.checkpoints import AGREEMENT
+from tinygan.report.pictures import numbered
+
+MEASURES = ("sliced_wasserstein", "ms_ssim")
+FEWEST = 3  # iterations that a rank correlation is shown for
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, and print the correlations."""
+    parser = OneLineParser(prog="experiments.agreement", description=__doc__.splitlines()[0])
+    parser.add_argument("run", metavar="RUN", type=Path, nargs="+", help="a run folder")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for path in parser.parse_args(arguments).run:
+        found = agreement(read_run(path))
+        for what, of in found.items():
+            correlations = ", ".join(f"{name} {show(of['rank_correlation'][name])}" for name in MEASURES)
+            print(f"{path}: {what}, {len(of['iterations'])} iterations: {correlations}", flush=True)
+
+
+def agreement(run: RunSummary) -> dict:
+    """The measures beside the running loss, by what was measured, also written into the run's evaluation folder."""
+    file = run.folder.evaluation / AGREEMENT
+    known = _read(file) if file.exists() else {}
+    losses = {test.iteration: test.loss for test in run.tests}
+    sources = {
+        "grids": ("the stored grids of 100 samples", _grids(run, losses, _rows(known.get("grids")))),
+        "checkpoints": ("evaluate.py measures", _checkpoints(run.folder.evaluation)),
+    }
+    found = {}
+    for name, (measured_on, rows) in sources.items():
+        iterations = sorted(rows.keys() & losses.keys())
+        if len(iterations) < FEWEST:
+            continue
+        columns = {measure: [rows[iteration][measure] for iteration in iterations] for measure in MEASURES}
+        running = [losses[iteration] for iteration in iterations]
+        found[name] = {
+            "measured_on": measured_on,
+            "iterations": iterations,
+            "running_loss": running,
+            **columns,
+            "rank_correlation": {
+                measure: rank_correlation(np.array(running), np.array(values)) for measure, values in columns.items()
+            },
+        }
+    file.parent.mkdir(exist_ok=True)
+    write_atomically(file, json.dumps(found, indent=2).encode())
+    return found
+
+
+def images_of(path: Path, height: int, width: int) -> np.ndarray:
+    """The images of a grid, uint8 (N, height, width, 3), row by row.
+
+    Raises:
+        TinyganError: it is no grid of images of this size.
+    """
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    rows, columns = (pixels.shape[0] - GAP) // (height + GAP), (pixels.shape[1] - GAP) // (width + GAP)
+    if pixels.shape[:2] != (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP):
+        raise TinyganError(f"{path} is no grid of {width}x{height} images: leave it out, or restore it")
+    cells = pixels[GAP:, GAP:].reshape(rows, height + GAP, columns, width + GAP, 3)[:, :height, :, :width]
+    return cells.swapaxes(1, 2).reshape(-1, height, width, 3)
+
+
+def _grids(run: RunSummary, losses: dict[int, float], known: dict[int, dict]) -> dict[int, dict]:
+    """The measures of the grids at tested iterations, by iteration."""
+    size = run.options["image_size"]
+    real, rows = None, {}
+    for iteration, path in numbered(run.folder.samples):
+        if iteration not in losses:
+            continue
+        if iteration not in known:
+            real = images_of(run.folder.samples / "reals.png", *size) if real is None else real
+            fake = images_of(path, *size)
+            swd, ssim = sliced_wasserstein_distance(real, fake)["mean"], mean_ms_ssim(fake)["mean"]
+            known[iteration] = {"sliced_wasserstein": swd, "ms_ssim": ssim}
+        rows[iteration] = known[iteration]
+    return rows
+
+
+def _checkpoints(folder: Path) -> dict[int, dict]:
+    """What ``evaluate.py measures`` wrote, by iteration."""
+    rows = {}
+    for path in folder.glob("measures-*.json"):
+        found = _read(path)
+        rows[found["iteration"]] = {name: found["fake"][name]["mean"] for name in MEASURES}
+    return rows
+
+
+def _read(path: Path) -> dict:
+    return read_json(path, dict, "delete it, it will be measured again")
+
+
+def _rows(stored: dict | None) -> dict[int, dict]:
+    """The columns of a stored result as rows by iteration."""
+    if not stored:
+        return {}
+    return {
+        iteration: {measure: stored[measure][place] for measure in MEASURES}
+        for place, iteration in enumerate(stored["iterations"])
+    }
+
+
+def show(correlation: float | None) -> str:
+    """A correlation that may not be defined."""
+    return "–" if correlation is None else f"{correlation:+.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

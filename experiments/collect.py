@@ -1,0 +1,81 @@
+"""Keep what is worth keeping of runs, without their checkpoints, as folders that can be compared and reported again.
+
+    python -m experiments.collect RUN … --results results/cifar10-study
+
+With ``--generators`` also the best generators alone, in float16 (about 2 MB each): ``generator-best.safetensors``, its
+tensors by the names of the network's parameters and buffers, options and iteration in its metadata.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from tinygan.cli import OneLineParser
+from tinygan.errors import UsageError, run_script
+from tinygan.evaluation.comparison import table, to_json
+from tinygan.evaluation.runsummary import RunSummary, read_run
+from tinygan.files import write_atomically
+from tinygan.report.pictures import numbered
+from tinygan.training import checkpoint
+from tinygan.training.runfolder import RunFolder
+
+
+def main(arguments: list[str]) -> None:
+    """Collect the runs named."""
+    parser = OneLineParser(prog="experiments.collect", description=__doc__.splitlines()[0])
+    parser.add_argument("run", metavar="RUN", type=Path, nargs="+", help="a run folder")
+    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="where they are kept")
+    parser.add_argument("--generators", action="store_true", help="the best generators too, alone and in float16")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    options = parser.parse_args(arguments)
+    if options.results.resolve() in {path.resolve().parent for path in options.run}:
+        raise UsageError(f"--results {options.results} is where the runs are: give another folder")
+    collect([read_run(path) for path in options.run], options.results)
+    if options.generators:
+        for path in options.run:
+            keep_generator(RunFolder(path), options.results / path.resolve().name / "generator-best.safetensors")
+    print(options.results)
+
+
+def collect(runs: list[RunSummary], results: Path) -> None:
+    """Copy config, log, results of tests, and the first, best and last pictures of each run; write table and JSON."""
+    for run in runs:
+        for file in _worth_keeping(run):
+            target = results / run.folder.path.name / file.relative_to(run.folder.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    copies = [read_run(results / run.folder.path.name) for run in runs]
+    write_atomically(results / "table.txt", (table(copies) + "\n").encode())
+    write_atomically(results / "comparison.json", json.dumps(to_json(copies), indent=2).encode())
+
+
+def keep_generator(run: RunFolder, file: Path) -> None:
+    """Write the generator of the run's best checkpoint: parameters and buffers in float16."""
+    stored = checkpoint.load(run.best)
+    prefixes = tuple(f"generator.{store}." for store in ("parameters", "buffers"))
+    tensors = {
+        name.split(".", 2)[2]: np.ascontiguousarray(tensor, np.float16)
+        for name, tensor in stored.tensors.items()
+        if name.startswith(prefixes)
+    }
+    about = {"options": stored.options.to_json(), "iteration": stored.progress.iteration}
+    write_atomically(file, safetensors.numpy.save(tensors, {"tinygan generator": json.dumps(about)}))
+
+
+def _worth_keeping(run: RunSummary) -> list[Path]:
+    folder = run.folder
+    kept = [folder.config, folder.log, folder.samples / "reals.png", folder.reconstructions / "targets.png"]
+    for pictures in (folder.samples, folder.reconstructions):
+        grids = dict(numbered(pictures))
+        kept += [grids[iteration] for iteration in sorted({run.best.iteration, max(grids, default=0)} & set(grids))]
+    for results in ("reconstruct-final-*.json", "reconstruct-final-*.png", "measures-*.json", "agreement.json"):
+        kept += sorted(folder.evaluation.glob(results))
+    return [file for file in kept if file.exists()]
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

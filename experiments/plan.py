@@ -1,0 +1,83 @@
+"""What an experiment trains: its members, each a training with options of its own, and the folder that it runs in."""
+
+import functools
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import tinygan
+import train
+from tinygan.errors import UsageError
+from tinygan.training import options as training_options
+from tinygan.training import session
+from tinygan.training.options import Options, flag
+from tinygan.training.runfolder import RunFolder
+
+# What a run may have been told differently and still be the same training.
+MAY_DIFFER = {"iterations", "device", "data_dir", "out", "log_every", "sample_every", "save_every", "keep_every"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One training: ``typed`` is what makes it, as train.py's command line has it (norm, seed, learning rate)."""
+
+    typed: tuple[str, ...]
+
+    def options(self, common: list[str]) -> Options:
+        """All its options, with those that all members have in ``common``."""
+        typed = vars(train.build_parser().parse_args([*self.typed, *common]))
+        preset = typed.pop("preset", None)
+        typed.pop("debug", None), typed.pop("dry_run", None)
+        return training_options.resolve(typed, preset)
+
+
+def members(norms: Iterable[str], seeds: Iterable[int], settings: Iterable[str] = ()) -> list[Member]:
+    """A member for each seed and norm, named after its seed: for the first seed all norms, and so on."""
+    return [
+        Member((*settings, "--norm", norm, "--seed", str(seed), "--name", f"seed{seed}"))
+        for seed in seeds
+        for norm in norms
+    ]
+
+
+def find_run(wanted: Options) -> RunFolder | None:
+    """The newest folder under ``wanted.out`` with this run's title and a checkpoint to go on from."""
+    title = re.compile(r"\d+-" + re.escape(session.run_title(wanted)))
+    found = sorted(path for path in Path(wanted.out).glob("*") if title.fullmatch(path.name))
+    return RunFolder(found[-1]) if found and RunFolder(found[-1]).last.exists() else None
+
+
+def refuse_another(run: RunFolder, wanted: Options) -> None:
+    """Make sure that a run which is found can stand for the training that is wanted.
+
+    Raises:
+        UsageError: it was trained with other options, on other images or by other code, naming them all.
+    """
+    config = run.read_config()
+    stored, now = config["options"], json.loads(json.dumps(wanted.to_json()))
+    differences = [
+        f"{flag(name)} {stored.get(name)} instead of {value}"
+        for name, value in now.items()
+        if name not in MAY_DIFFER and stored.get(name) != value
+    ]
+    here = _fingerprint(wanted.dataset, wanted.data_dir, wanted.image_size, wanted.crop_size)
+    if config["data"]["fingerprint"] != here:
+        differences.append(f"images {config['data']['fingerprint'][:20]}… instead of {here[:20]}…")
+    code = session.git_commit() or f"version {tinygan.__version__}"
+    others = {one.get("git_commit") or f"version {one['versions']['tinygan']}" for one in config["sessions"]} - {code}
+    differences += [f"code {other[:16]} instead of {code[:16]}" for other in sorted(others)]
+    if differences:
+        raise UsageError(
+            f"{run.path} is not what this experiment trains: {'; '.join(differences)}; "
+            "give another --out to train anew, or options, data and commit as they were"
+        )
+
+
+@functools.cache
+def _fingerprint(*image_options: object) -> str:
+    """Of the images that these options name."""
+    dataset, data_dir, image_size, crop_size = image_options
+    options = Options(dataset=dataset, data_dir=data_dir, image_size=image_size, crop_size=crop_size)
+    return session.load_images(options).fingerprint()

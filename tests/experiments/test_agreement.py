@@ -1,0 +1,68 @@
+"""The running loss beside other measures of the same iterations."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import stats
+
+from experiments import agreement
+from tests.evaluation.test_comparison import make_run
+from tinygan.data import shapes
+from tinygan.errors import TinyganError
+from tinygan.evaluation.runsummary import read_run
+from tinygan.images import save_grid
+from tinygan.report.checkpoints import AGREEMENT
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose samples lose their noise while its running loss falls."""
+    path = make_run(tmp_path / "run", running=(0.05, 0.04, 0.03, 0.02), final=None, options={"image_size": [32, 32]})
+    drawn, rng = shapes.draw(0, range(200))[0].astype(float), np.random.default_rng(0)
+    save_grid(path / "samples/reals.png", drawn[:100].astype(np.uint8))
+    for step, noise in enumerate((90, 60, 30, 5), start=1):
+        images = np.clip(drawn[100:] + rng.normal(0, noise, drawn[100:].shape), 0, 255).astype(np.uint8)
+        save_grid(path / f"samples/{100 * step:06d}.png", images)
+    return path
+
+
+def test_a_loss_that_falls_with_the_noise_agrees(run, capsys, monkeypatch):
+    agreement.main([str(run)])
+    assert "grids, 4 iterations: sliced_wasserstein +1.000" in capsys.readouterr().out
+    found = json.loads((run / "evaluation" / AGREEMENT).read_text())["grids"]
+    assert found["iterations"] == [100, 200, 300, 400]
+    for measure in agreement.MEASURES:
+        expected = stats.spearmanr(found["running_loss"], found[measure]).statistic
+        assert found["rank_correlation"][measure] == pytest.approx(expected)
+
+    measured = []
+    monkeypatch.setattr(agreement, "mean_ms_ssim", lambda images: measured.append(images) or {"mean": 0.5})
+    Image.open(run / "samples/000400.png").save(run / "samples/000500.png")
+    agreement.agreement(read_run(run))
+    assert measured == []  # what is known is not measured again; 500 has no running test
+
+
+def test_measures_of_checkpoints_are_read(run):
+    for iteration, distance in ((100, 9.0), (200, 4.0), (400, 5.0)):
+        fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
+        file = run / "evaluation" / f"measures-{iteration:06d}.json"
+        file.write_text(json.dumps({"iteration": iteration, "fake": fake}))
+    found = agreement.agreement(read_run(run))["checkpoints"]
+    assert found["iterations"] == [100, 200, 400]
+    assert found["rank_correlation"] == {"sliced_wasserstein": pytest.approx(0.5), "ms_ssim": None}
+
+
+def test_a_grid_is_read_as_it_was_written(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 6, 8, 3), np.uint8)
+    save_grid(tmp_path / "grid.png", images)
+    np.testing.assert_array_equal(agreement.images_of(tmp_path / "grid.png", 6, 8), images)
+    with pytest.raises(TinyganError, match=r"grid\.png is no grid of 7x6 images"):
+        agreement.images_of(tmp_path / "grid.png", 6, 7)
+
+
+def test_a_damaged_file_is_named(run):
+    (run / "evaluation" / AGREEMENT).write_text('{"grids":')
+    with pytest.raises(TinyganError, match=r"agreement\.json is damaged .*: delete it"):
+        agreement.main([str(run)])

@@ -1,0 +1,67 @@
+"""What is kept of runs is enough to compare and report them again, the stored results among them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+import evaluate
+from experiments import collect
+from tests.evaluation.test_comparison import make_run
+from tests.experiments.conftest import OPTIONS
+from tinygan.errors import UsageError
+from tinygan.evaluation.trained import open_run
+
+STORED = Path(evaluate.__file__).parent / "results/three-models-10000"
+
+
+def test_the_first_best_and_last_pictures_are_kept_and_no_checkpoint(tmp_path):
+    path = make_run(tmp_path / "runs/00000-wn", running=(0.03, 0.02, 0.025, 0.024))
+    (path / "checkpoints").mkdir()
+    (path / "checkpoints/best.safetensors").write_bytes(b"large")
+    collect.main([str(path), "--results", str(tmp_path / "results")])
+    kept = tmp_path / "results/00000-wn"
+    assert {str(file.relative_to(kept)) for file in kept.rglob("*") if file.is_file()} == {
+        *("config.json", "log.jsonl", "samples/reals.png", "samples/000100.png"),
+        *(f"reconstructions/{name}.png" for name in ("targets", "000200", "000400")),
+        *(f"evaluation/reconstruct-final-best-2000.{ending}" for ending in ("json", "png")),
+    }
+
+
+def test_it_does_not_collect_into_the_runs(tmp_path):
+    path = make_run(tmp_path / "runs/00000-wn")
+    with pytest.raises(UsageError, match="is where the runs are"):
+        collect.main([str(path), "--results", str(tmp_path / "runs")])
+
+
+def test_the_stored_results_give_their_table_again(capsys, tmp_path):
+    runs = [str(path) for path in sorted(STORED.glob("0*"))]
+    evaluate.main(["compare", *runs])
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted((STORED / "table.txt").read_text().splitlines())
+    evaluate.main(["report", *runs, "--out", str(tmp_path / "page.html")])
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("Pairs of final test images") == 3
+    assert page.count("after 10,000 iterations") == 6  # samples and reconstructions of each
+
+
+@pytest.mark.parametrize("norm", ["wn", "bn"])
+def test_a_generator_alone_draws_the_same_images(call, tmp_path, norm):
+    call(OPTIONS)
+    run = next((tmp_path / "runs").glob(f"*-{norm}-*"))
+    collect.main([str(run), "--results", str(tmp_path / "kept"), "--generators"])
+    file = tmp_path / "kept" / run.name / "generator-best.safetensors"
+    with safe_open(file, framework="numpy") as stored:
+        about = json.loads(stored.metadata()["tinygan generator"])
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+    trained = open_run(run, "best", "cpu")
+    assert about == {"options": trained.options.to_json() | {"image_size": [32, 32]}, "iteration": trained.iteration}
+    assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
+
+    codes = np.random.default_rng(0).standard_normal((8, trained.options.code_size))
+    expected = trained.generate(codes).astype(int)
+    for store in (trained.game.generator.parameters, trained.game.generator.buffers):
+        store.load({name: tensors.pop(name).astype(np.float32) for name in store.to_host()})
+    assert not tensors
+    assert np.abs(trained.generate(codes) - expected).max() <= 1

@@ -1,0 +1,183 @@
+"""Runs that differ in their seed alone are one model: its means and ranges over seeds, its collapses.
+
+All models are compared at one iteration, the last that every run has come to; a difference between two models pairs
+their losses of the same test images, seed by seed.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygan.evaluation.runsummary import FinalResult, RunningTest, RunSummary, newest_final
+from tinygan.evaluation.statistics import mean_error
+from tinygan.training.options import CHANGEABLE_ON_RESUME, flag
+
+# Options in which runs of one model may differ.
+OF_A_RUN = {"seed", "name", *CHANGEABLE_ON_RESUME} - {"learning_rate", "warmup"}
+COLLAPSED = 2.0  # times the lowest running loss
+SEEDS_HEAD = (
+    *("model", "final loss", "lowest running loss", "last running loss", "difference per image", "‖z‖²/Z"),
+    *("collapses", "best iterations", "seeds", "at iteration"),
+)
+CONSTANT, SPAN = 1e-4, 1000  # nats by which losses vary over so many iterations when a training is dead
+
+
+class Model(NamedTuple):
+    """Runs whose options differ in the seed alone, by seed; ``name``: norm, and options in which models differ."""
+
+    name: str
+    runs: list[RunSummary]
+
+
+def settings(run: RunSummary) -> dict:
+    """What makes the model: data and options, without those of one run of it."""
+    options = {name: value for name, value in run.options.items() if name not in OF_A_RUN}
+    return {"data": run.data.get("fingerprint"), **options}
+
+
+def models(runs: list[RunSummary]) -> list[Model]:
+    """The runs by model, in the order of their first runs."""
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(settings(run), sort_keys=True), []).append(run)
+    firsts = [settings(group[0]) for group in groups.values()]
+    names = dict.fromkeys(name for first in firsts for name in first if name not in ("norm", "data"))
+    differing = [name for name in names if len({str(first.get(name)) for first in firsts}) > 1]
+    return [
+        Model(
+            ", ".join([group[0].norm, *(f"{flag(name)[2:]} {first.get(name)}" for name in differing)]),
+            sorted(group, key=lambda run: run.options.get("seed", 0)),
+        )
+        for group, first in zip(groups.values(), firsts, strict=True)
+    ]
+
+
+def collapsed(run: RunSummary) -> bool:
+    """Whether the last running loss is above twice the lowest, or the losses of both networks do not change any more.
+
+    They do not if each varies by less than 1e-4 nats over the last 1,000 iterations, of at least two log lines.
+    """
+    if run.tests[-1].loss > COLLAPSED * run.best.loss:
+        return True
+    iterations = run.losses["iteration"]
+    if len(iterations) < 2 or iterations[-1] - iterations[0] < SPAN:
+        return False
+    late = iterations >= iterations[-1] - SPAN
+    return all(np.ptp(values[late]) < CONSTANT for name, values in run.losses.items() if name != "iteration")
+
+
+def finals(run: RunSummary) -> dict[str, FinalResult]:
+    """The newest final test of each checkpoint that has one, by the checkpoint's name, in the order of iterations."""
+    files = run.folder.evaluation.glob("reconstruct-final-*.json")
+    names = {match[1] for file in files if (match := re.match(r"reconstruct-final-(\w+)-\d", file.name))}
+    found = {name: result for name in names if (result := newest_final(run.folder.evaluation, name))}
+    return dict(sorted(found.items(), key=lambda item: (item[1].iteration, item[0])))
+
+
+def tests_alike(runs: list[RunSummary]) -> list[list[RunningTest]]:
+    """The running tests of each run up to the last iteration that all have come to; empty lists where one has none."""
+    until = min(run.tests[-1].iteration for run in runs)
+    found = [[test for test in run.tests if test.iteration <= until] for run in runs]
+    return found if all(found) else [[] for _ in runs]
+
+
+def over_seeds(runs: list[RunSummary]) -> list[dict]:
+    """A row for each model, as JSON can hold it; none where no model has several runs, or runs share no tests.
+
+    ``iteration`` is the last that all runs have been tested at, and everything but ``collapses`` is up to there:
+    ``best_iterations`` of each seed; ``running`` and ``last``, the lowest and the last running loss; ``final``, the
+    loss of the final test ``of`` that iteration ("last") or else of the best checkpoint ("best"), None where not all
+    runs have one; ``z2`` of that test, else of the best running one. Each as ``mean``, ``low`` and ``high`` over seeds.
+    ``difference``: the final loss minus that of the vanilla model (else the first) with the same seeds, as mean over
+    images and seeds, its ``standard_error`` over images, and the range over seeds.
+    """
+    groups = models(runs)
+    early = {run.folder.path: tests for run, tests in zip(runs, tests_alike(runs), strict=True)}
+    if all(len(model.runs) == 1 for model in groups) or not all(early.values()):
+        return []
+    until = min(run.tests[-1].iteration for run in runs)
+    which, tested = _final_tests(runs, until)
+    reference = next((model for model in groups if model.runs[0].norm == "none"), groups[0])
+    rows = []
+    for model in groups:
+        tested_early = [early[run.folder.path] for run in model.runs]
+        bests = [min(tests, key=lambda test: test.loss) for tests in tested_early]
+        results = [tested[run.folder.path] for run in model.runs] if which else []
+        rows.append(
+            {
+                "model": model.name,
+                "seeds": [run.options.get("seed", 0) for run in model.runs],
+                "iteration": until,
+                "best_iterations": [test.iteration for test in bests],
+                "running": _spread([test.loss for test in bests]),
+                "last": _spread([tests[-1].loss for tests in tested_early]),
+                "of": which,
+                "final": _spread([result.loss for result in results]) if which else None,
+                "z2": _spread([test.z2 for test in results or bests]),
+                "difference": _difference(model, reference, tested) if which and model is not reference else None,
+                "against": reference.name,
+                "collapses": sum(map(collapsed, model.runs)),
+            }
+        )
+    return rows
+
+
+def _final_tests(runs: list[RunSummary], until: int) -> tuple[str | None, dict[Path, FinalResult]]:
+    """Comparable final tests of all runs at ``until``, else of all best checkpoints up to there, by the run's path."""
+
+    def choose(wanted: Callable[[str, FinalResult], bool]) -> dict[Path, FinalResult]:
+        found = {run.folder.path: [r for name, r in finals(run).items() if wanted(name, r)] for run in runs}
+        return {path: results[-1] for path, results in found.items() if results}
+
+    for which, wanted in (
+        ("last", lambda name, result: result.iteration == until),
+        ("best", lambda name, result: name == "best" and result.iteration <= until),
+    ):
+        chosen = choose(wanted)
+        alike = {(result.count, result.steps, str(result.search)) for result in chosen.values()}
+        if len(chosen) == len({run.folder.path for run in runs}) and len(alike) == 1:
+            return which, chosen
+    return None, {}
+
+
+def _difference(model: Model, reference: Model, tested: dict[Path, FinalResult]) -> dict | None:
+    theirs = {run.options.get("seed", 0): tested[run.folder.path].losses for run in reference.runs}
+    same_data = settings(model.runs[0])["data"] == settings(reference.runs[0])["data"]
+    pairs = [
+        tested[run.folder.path].losses - theirs[run.options.get("seed", 0)]
+        for run in model.runs
+        if run.options.get("seed", 0) in theirs and same_data
+    ]
+    if not pairs:
+        return None
+    return {**_spread([pair.mean() for pair in pairs]), "standard_error": mean_error(np.mean(pairs, axis=0))}
+
+
+def _spread(values: list[float]) -> dict:
+    return {"mean": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
+
+
+def show_model(row: dict) -> tuple[str, ...]:
+    """A row of :func:`over_seeds` as text, a cell for each of SEEDS_HEAD: means with the range over seeds."""
+    difference, error = row["difference"], row["difference"] and row["difference"]["standard_error"]
+    return (
+        row["model"],
+        *(_show_spread(row[name], 6) for name in ("final", "running", "last")),
+        _show_spread(difference, 6, "+", f" ± {error:.6f}" if error is not None else ""),
+        _show_spread(row["z2"], 2),
+        str(row["collapses"]),
+        "; ".join(f"{iteration:,}" for iteration in row["best_iterations"]),
+        ", ".join(map(str, row["seeds"])),
+        f"{row['iteration']:,}",
+    )
+
+
+def _show_spread(figures: dict | None, decimals: int, sign: str = "", error: str = "") -> str:
+    if figures is None:
+        return "–"
+    mean, low, high = (f"{figures[name]:{sign}.{decimals}f}".replace("-", "−") for name in ("mean", "low", "high"))
+    return mean + error + ("" if low == high else f" ({low} to {high})")

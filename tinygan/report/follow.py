@@ -1,0 +1,47 @@
+"""A page that keeps up with runs: written again whenever their folders change, until Ctrl-C."""
+
+import time
+from pathlib import Path
+
+from tinygan.evaluation.runsummary import NoTestsError, RunSummary, read_run
+from tinygan.report import write_report
+from tinygan.training.runfolder import RunFolder
+
+PAUSE = 2.0  # seconds between two looks
+SHARE = 10  # a page that took a second to write is not written again for ten
+
+
+def follow(paths: list[Path], page: Path) -> None:
+    """Write ``page`` about those runs that have come to a running test, now and after each change; never returns.
+
+    Raises:
+        TinyganError: as read_run and write_report do.
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    seen = None
+    while True:
+        began, now = time.monotonic(), [_state(RunFolder(path)) for path in paths]
+        if now != seen:
+            runs = _tested(paths)
+            if runs:
+                write_report(runs, page)
+            print(f"{page}: {len(runs)} of {len(paths)} runs with a running test", flush=True)
+            seen = now
+        time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
+
+
+def _tested(paths: list[Path]) -> list[RunSummary]:
+    runs = []
+    for path in paths:
+        try:
+            runs.append(read_run(path))
+        except NoTestsError:
+            continue
+    return runs
+
+
+def _state(folder: RunFolder) -> list[tuple[str, int, int]]:
+    """What changes when a run or one of its results does: each file of the page with its size and time."""
+    files = [folder.config, folder.log, *folder.evaluation.glob("*.json"), *folder.samples.glob("*.png")]
+    stats = [(file, file.stat()) for file in files if file.exists()]
+    return sorted((file.name, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
