@@ -39,6 +39,11 @@ def build_parser() -> argparse.ArgumentParser:
     command.set_defaults(function=info)
     command.add_argument("folder", metavar="DIR", type=Path, help="a folder that this script made")
     command.add_argument("--verify", action="store_true", help="read all of it and compare")
+    text = "the images of a packed set as PNG files, for other tools"
+    command = commands.add_parser("export", help=text, description=f"Write {text}.")
+    command.set_defaults(function=export)
+    command.add_argument("folder", metavar="SET", type=Path, help="a folder that this script made")
+    command.add_argument("--png-folder", metavar="DIR", type=Path, required=True, help="new folder for the files")
     for command in commands.choices.values():
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
@@ -128,6 +133,13 @@ def info(options: argparse.Namespace) -> None:
     print(describe(options.folder, read_description(options.folder)))
     if options.verify:
         print(f"verified: {verify(options.folder, images)}")
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write the images and say where."""
+    from tinygan.dataprep.export import export_png
+
+    print(f"{export_png(options.folder, options.png_folder)} images: {options.png_folder}")
 
 
 def main(arguments: list[str]) -> None:

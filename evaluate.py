@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygan.cli import OneLineParser
-from tinygan.errors import TinyganError, run_script
+from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
 
 if TYPE_CHECKING:
     from tinygan.evaluation.trained import TrainedRun
+    from tinygan.reconstruction import Search
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -61,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--count", type=positive, default=64, metavar="N", help="(default: %(default)s)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
     command.add_argument("--png-folder", metavar="DIR", help="write one PNG per image into this new folder")
-    command.add_argument("--npz", metavar="FILE", help="write uint8 'images' (N, H, W, 3)")
+    command.add_argument("--npz", metavar="FILE", help="write uint8 'images' (N, H, W, 3), as 'arr_0' too")
 
     command = add("interpolate", interpolate, "Walk between random codes, and between reconstructed test images")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
@@ -81,6 +82,15 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("report", report, "One self-contained page about several runs", several=True)
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, report.html say")
     command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
+
+    text = "of your own instead of the set: any size, fitted as the data was"
+    commands.choices["reconstruct"].add_argument("--image", type=Path, nargs="+", metavar="FILE", help=text)
+    add(
+        "film",
+        film,
+        "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM",
+        several=True,
+    )
     return parser
 
 
@@ -94,6 +104,9 @@ def reconstruct(options: argparse.Namespace) -> None:
 
     run = open_run(options.run, options.checkpoint, options.device)
     search = Search(options.steps, options.learning_rate, options.optimiser, options.restarts)
+    if options.image:
+        reconstruct_images(run, search, options)
+        return
     file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir, options.count)
     result = json.loads(file.read_text())
     figures = {"loss": result["loss"], "standard_error": standard_error(result["std"], result["count"])}
@@ -102,6 +115,29 @@ def reconstruct(options: argparse.Namespace) -> None:
         f"psnr {result['psnr']:.2f} dB, |z|²/dim {result['z2']:.3f}, {result['steps']} steps, "
         f"iteration {result['iteration']}\n{file}"
     )
+
+
+def reconstruct_images(run: "TrainedRun", search: "Search", options: argparse.Namespace) -> None:
+    """Reconstruct the images that are named, say how they were fitted, and print their figures."""
+    from tinygan.evaluation.ownimages import read_own, reconstruct_own
+
+    if options.count:
+        raise UsageError("--count is of a held-out set: leave it out with --image")
+    images = [read_own(path, run, options.data_dir) for path in options.image]
+    for image in images:
+        print(f"{image.path}: {image.how}")
+    file = reconstruct_own(run, images, search, options.batch_size)
+    for found in json.loads(file.read_text())["images"]:
+        print(f"{found['file']}: loss {found['loss']:.6f}, psnr {found['psnr']:.2f} dB, |z|²/dim {found['z2']:.3f}")
+    print(file, file.with_suffix(".png"), sep="\n")
+
+
+def film(options: argparse.Namespace) -> None:
+    """Write the films and say where."""
+    from tinygan.report.film import make_film
+
+    for path in options.run:
+        print(*make_film(path), sep="\n")
 
 
 def samples(options: argparse.Namespace) -> None:
@@ -122,7 +158,7 @@ def interpolate(options: argparse.Namespace) -> None:
     from tinygan.reconstruction import Search, join, reconstruct
 
     run = open_run(options.run, options.checkpoint, options.device)
-    print(pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))
+    print(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif), sep="\n")
     images = run.load_images(options.data_dir)
     targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
     if len(targets) < 2:
@@ -130,7 +166,7 @@ def interpolate(options: argparse.Namespace) -> None:
             f"{options.run}: its data set of {len(images.images)} images is too small to hold test images out"
         )
     batches = reconstruct(run.generator, targets, run.options.code_size, Search(500), run.backend, len(targets))
-    print(pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
+    print(*pictures.interpolate(run, join(list(batches)).codes, "images", options.gif), sep="\n")
 
 
 def modes(options: argparse.Namespace) -> None:

@@ -1,13 +1,16 @@
 """Pictures for people: grids of images as PNG files."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
 
+SHOWN_SIDE = 256  # pixels: about what a small image is enlarged to
 GAP = 2  # pixels between the images of a grid
 
 
@@ -25,6 +28,31 @@ def grid(images: np.ndarray, columns: int) -> np.ndarray:
         top, left = (index // columns) * (H + GAP) + GAP, (index % columns) * (W + GAP) + GAP
         picture[top : top + H, left : left + W] = image
     return picture
+
+
+def enlarged(images: np.ndarray) -> np.ndarray:
+    """Images (..., H, W, 3) by a whole factor, so that the shorter side has about 256 pixels; large ones as they are.
+
+    Every pixel becomes a square: nothing is smoothed that the generator drew.
+    """
+    factor = max(1, round(SHOWN_SIDE / min(images.shape[-3:-1])))
+    return images.repeat(factor, axis=-3).repeat(factor, axis=-2)
+
+
+def save_png_folder(folder: Path, images: Iterable[np.ndarray]) -> None:
+    """Write each image, uint8 (H, W, 3), into the new ``folder``: 000000.png, 000001.png and so on.
+
+    Raises:
+        TinyganError: the folder exists and is not empty, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise TinyganError(f"--png-folder {folder} is not empty: name a new one")
+    except OSError as error:
+        raise TinyganError(f"--png-folder {folder} cannot be made ({error.strerror}): name a new folder") from error
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number:06d}.png")
 
 
 def save_grid(path: Path, images: np.ndarray, columns: int = 10) -> None:

@@ -63,7 +63,14 @@ def usual_batch(image_shape: tuple[int, ...], device: str) -> int:
     return max(FEWEST_AT_ONCE, VALUES_AT_ONCE[device] // math.prod(image_shape))
 
 
-def search_codes(network: Layer, targets: Array, start: Array, search: Search, backend: Backend) -> Reconstruction:
+def search_codes(
+    network: Layer,
+    targets: Array,
+    start: Array,
+    search: Search,
+    backend: Backend,
+    after_step: Callable[[], object] = lambda: None,
+) -> Reconstruction:
     """Descend from the codes ``start`` (N, Z) towards ``targets`` (N, H, W, 3), all at once.
 
     Each image has its own loss, L = mean over its H·W·3 values of (G(z) − x)², and only its own gradient dL/dz: no mean
@@ -81,6 +88,7 @@ def search_codes(network: Layer, targets: Array, start: Array, search: Search, b
         images, backward = generator(codes["z"], training=False)
         gradients["z"][...] = backward((images - targets) * (2 / values))
         optimiser.update(codes, gradients, search.learning_rate)
+        after_step()
     images = generator(codes["z"], training=False)[0]
     error = images - targets
     losses = backend.to_host((error * error).sum(axis=(1, 2, 3))).astype(np.float64) / values
@@ -96,17 +104,18 @@ def reconstruct(
     batch_size: int,
     random_codes: Callable[[int], np.ndarray] | None = None,
     workers: WorkerGroup | None = None,
+    after_step: Callable[[], object] = lambda: None,
 ) -> Iterator[Reconstruction]:
     """Search for ``targets``, uint8 (M, H, W, 3) on the host, batch by batch, and yield each batch's result.
 
     Memory is that of one batch. With ``search.restarts``, ``random_codes(r)`` gives start r = 1, 2, … for all targets,
     (M, Z), and each image keeps the best of its searches. ``workers``, processes that know the game ``network`` plays
-    in, share each batch out.
+    in, share each batch out. Without them, ``after_step`` is called after each step, to show progress.
     """
 
     def found(batch: Array, start: Array) -> Reconstruction:
         if workers is None:
-            return search_codes(network, batch, start, search, backend)
+            return search_codes(network, batch, start, search, backend, after_step)
         shards = [shard for shard in split_evenly(len(batch), workers.size) if shard.stop > shard.start]
         return join(workers.run(_search_shard, [(batch[shard], start[shard], search) for shard in shards]))
 

@@ -148,6 +148,39 @@ def test_links_that_lead_outside(photos, tmp_path):
     assert np.array_equal(images.images[3], np.asarray(picture(0)))
 
 
+def test_linked_folders_are_read_once_or_listed(photos, tmp_path):
+    write_pictures(photos / ".store", 2)
+    write_pictures(tmp_path / "elsewhere", 2)
+    for name, target in (("b", ".store"), ("c", ".store"), ("d", "."), ("e", "../elsewhere"), ("f", "f")):
+        (photos / name).symlink_to(target)
+    said, images = pack(FolderSource(photos), tmp_path, max_skipped=0.4)
+    assert (tmp_path / "out" / "names.txt").read_text().split() == ["000.png", "001.png", "003.png", "b/000.png",
+                                                                    "b/001.png"]  # fmt: skip
+    assert said["skipped"] == [
+        ["e", "symbolic link that leads out of the folder"],
+        ["f", "no file: a link to nowhere, or a pipe"],
+    ]
+    assert said["left_out"] == ["2 links to folders whose images are read already (the first: c)"]
+    assert len(images.images) == 5
+
+
+def test_linked_classes_are_classes(tmp_path):
+    for name in ("cats", "dogs"):
+        write_pictures(tmp_path / "photos" / ".store" / name, 2)
+        (tmp_path / "photos" / name).symlink_to(f".store/{name}")
+    said, images = pack(FolderSource(tmp_path / "photos"), tmp_path)
+    assert said["classes"] == {"cats": 2, "dogs": 2}
+    assert images.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_a_source_or_a_target_that_is_a_link_to_itself_is_one_line(photos, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(TinyganError, match=r"--source .*loop does not exist"):
+        prepare(FolderSource(tmp_path / "loop"), PackOptions("folder", SIZE), tmp_path / "out", 1)
+    with pytest.raises(TinyganError, match=r"--out .*loop cannot be made"):
+        prepare(FolderSource(photos), PackOptions("folder", SIZE), tmp_path / "loop", 1)
+
+
 @pytest.fixture
 def open_folder():
     """A folder that everybody may go into; pytest's own are closed to others."""
@@ -209,7 +242,10 @@ def test_names_that_no_terminal_prints(photos, tmp_path):
     odd = os.fsencode(photos) + b"/new\nline\xff\x1b[31m.png"
     with open(odd, "wb") as file:
         file.write(encoded(picture(2), "PNG"))
-    pack(FolderSource(photos), tmp_path)
+    with open(os.fsencode(photos) + b"/Notizen.Gr\xf6\xdfe", "wb"):
+        pass
+    said, _ = pack(FolderSource(photos), tmp_path)
+    assert said["left_out"] == [r"1 files that are not named as images (1 .gr\udcf6\udcdfe)"]
     assert (tmp_path / "out" / "names.txt").read_text().split("\n")[3] == r"new\nline\udcff\x1b[31m.png"
 
 
@@ -242,6 +278,98 @@ def test_a_zip_archive_is_the_folder_that_it_unpacks_to(tmp_path, archive):
     assert np.array_equal(images.images, [np.asarray(picture(k)) for k in (2, 1, 0)])
     assert images.labels.tolist() == [0, 0, 1]
     assert said["left_out"] == ["1 files that are not named as images (1 .txt)"]
+
+
+def raw_names(path, replacements):
+    """Write other bytes of the same length in place of names, as other programs would have written them."""
+    content = path.read_bytes()
+    for old, new in replacements.items():
+        assert len(old) == len(new)
+        assert content.count(old) == 2  # before the member, and in the directory
+        content = content.replace(old, new)
+    path.write_bytes(content)
+    return path
+
+
+def names_in(tmp_path):
+    return (tmp_path / "out" / "names.txt").read_text().split("\n")[:-1]
+
+
+@pytest.mark.parametrize("system", [0, 3, 10])  # MS-DOS, Unix, NTFS: what the archive says of who made it
+def test_backslashes_in_an_archive_stand_between_folders(tmp_path, archive, system):
+    members = [("photos\\", b""), ("a\\", b""), *pictures("b\\1.png", "a\\x\\2.png", "a/1.png", "a\\1.png")]
+    members += [("__MACOSX\\a\\._1.png", b""), ("a\\.hidden\\1.png", b""), ("a\\Thumbs.db", b"")]
+    said, images = pack(open_zip(archive(members, create_system=system)), tmp_path)
+    assert names_in(tmp_path) == ["a/1.png", "a/x/2.png", "b/1.png"]
+    assert np.array_equal(images.images, [np.asarray(picture(k)) for k in (2, 1, 0)])
+    assert (images.labels.tolist(), said["classes"]) == ([0, 0, 1], {"a": 2, "b": 1})
+    assert said["skipped"] == [["a/1.png", "second member of this name"]]
+    assert said["left_out"] == ["1 files that are not named as images (1 .db)"]
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("Füße".encode(), ["Füße/1.png", "a/2.png"]),  # macOS: UTF-8 without the flag
+        ("日本".encode(), ["a/2.png", "日本/1.png"]),
+        ("Füße".encode("cp437"), ["Füße/1.png", "a/2.png"]),  # as the format says
+        ("Fuß".encode("cp437"), ["Fuß/1.png", "a/2.png"]),
+        (b"\xff\xfe", ["a/2.png", "\u00a0\u25a0/1.png"]),
+    ],
+)
+def test_names_in_an_archive_are_those_that_were_meant(tmp_path, archive, written, names):
+    place = b"_" * len(written)
+    path = archive(pictures(f"{place.decode()}/1.png", "a/2.png"))
+    said, images = pack(open_zip(raw_names(path, {place + b"/1.png": written + b"/1.png"})), tmp_path)
+    assert names_in(tmp_path) == [re.sub("\u00a0", r"\\xa0", name) for name in names]
+    assert len(said["classes"]) == 2
+    by_name = dict(zip(names, images.images, strict=True))
+    assert np.array_equal(by_name["a/2.png"], np.asarray(picture(1)))
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (("pets/cats/1.png", "pets/dogs/1.png"), {"cats": 1, "dogs": 1}),  # the folder itself was packed
+        (("a/pets/cats/1.png", "a/pets/dogs/x/1.png"), {"cats": 1, "dogs": 1}),
+        (("cats/1.png", "dogs/1.png"), {"cats": 1, "dogs": 1}),
+        (("pets/1.png", "pets/2.png"), {}),
+        (("pets/1.png", "pets/cats/2.png"), {}),
+        (("1.png", "cats/2.png"), {}),
+        (("1.png", "2.png"), {}),
+        (("cat/1.png", "cats/1.png"), {"cat": 1, "cats": 1}),
+    ],
+)
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_classes_are_the_folders_in_the_folder_that_was_packed(tmp_path, archive, names, classes, separator):
+    said, images = pack(open_zip(archive(pictures(*(name.replace("/", separator) for name in names)))), tmp_path)
+    assert said["classes"] == classes
+    assert names_in(tmp_path) == list(names)
+    assert (images.labels is None) == (not classes)
+
+
+def test_half_a_japanese_character_is_no_backslash(tmp_path, archive):
+    places = {f"{'_' * len(name.encode('sjis'))}{k}": name for k, name in enumerate(("ソA", "ソB", "ド表"))}
+    path = archive(pictures(*(f"{place}/1.png" for place in places)))
+    written = {f"{place}/".encode(): f"{name}{place[-1]}/".encode("sjis") for place, name in places.items()}
+    assert all(b"\\" in name for name in written.values())
+    said, _ = pack(open_zip(raw_names(path, written)), tmp_path)
+    assert list(said["classes"].values()) == [1, 1, 1]
+
+
+def test_names_with_the_flag_are_utf8(tmp_path, archive):
+    pack(open_zip(archive(pictures("Füße/1.png", "日本/2.png"))), tmp_path)
+    assert names_in(tmp_path) == ["Füße/1.png", "日本/2.png"]
+
+
+@pytest.mark.parametrize(
+    "written", [b"..\\1.png", b"a\\..\\..\\1.png", b"\\etc\\1.png", b"C:\\1.png", b"\xff/..\\..\\1.png"]
+)
+def test_members_that_lead_elsewhere_are_refused_however_written(tmp_path, archive, written):
+    place = b"_" * len(written)
+    path = archive([*pictures("0.png"), (place.decode(), encoded(picture(1), "PNG"))])
+    with pytest.raises(TinyganError, match="whose path is absolute or leads upwards"):
+        pack(open_zip(raw_names(path, {place: written})), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +410,42 @@ def test_a_member_that_claims_to_be_huge_is_skipped(tmp_path, archive):
     assert pack(open_zip(path), tmp_path, max_skipped=0.4)[0]["skipped"] == [
         ["1.png", "claims to unpack to 4294967294 bytes"]
     ]
+
+
+def test_a_member_that_shrinks_as_far_as_it_can_is_read_and_one_that_claims_more_is_not(tmp_path):
+    flat = encoded(Image.new("RGB", (1024, 1024)), "BMP")
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in ("1.bmp", "2.bmp"):
+            archive.writestr(name, flat)
+        shrunk = archive.getinfo("2.bmp").compress_size
+    assert len(flat) > 900 * shrunk  # deflate's limit is 1032
+    content = bytearray((tmp_path / "photos.zip").read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = (1200 * shrunk).to_bytes(4, "little")
+    (tmp_path / "photos.zip").write_bytes(content)
+    said, images = pack(open_zip(tmp_path / "photos.zip"), tmp_path, max_skipped=0.5)
+    assert said["skipped"] == [["2.bmp", f"claims to unpack to {1200 * shrunk} bytes"]]
+    assert len(images.images) == 1
+
+
+def test_a_source_that_changed_is_another_one(photos, tmp_path, archive):
+    def seen(source):
+        return source.list(tmp_path).fingerprint
+
+    folders = [seen(FolderSource(photos))]
+    with open(photos / "000.png", "ab") as file:
+        file.write(b"more")
+    folders.append(seen(FolderSource(photos)))
+    (photos / "000.png").rename(photos / "00.png")
+    folders.append(seen(FolderSource(photos)))
+    assert len(set(folders)) == 3
+    member = bytearray(encoded(picture(0), "BMP"))
+    archives = [seen(open_zip(archive([("1.bmp", bytes(member))])))]
+    member[-1] ^= 1  # of the same length
+    archives.append(seen(open_zip(archive([("1.bmp", bytes(member))]))))
+    archives.append(seen(open_zip(archive([("2.bmp", bytes(member))]))))
+    assert len(set(archives)) == 3
+    assert archives[2] == seen(open_zip(archive([("2.bmp", bytes(member))])))
 
 
 @pytest.mark.parametrize(

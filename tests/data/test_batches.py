@@ -64,6 +64,24 @@ def test_flips_mirror_about_half_of_the_images_and_nothing_else(photos):
     assert abs(mirrored - 200) < 5 * 10  # binomial: 400 draws at 1/2, standard deviation 10
 
 
+def test_half_of_the_images_are_mirrored(photos):
+    rows, batch = np.arange(1000) % COUNT, 1000
+    source = BatchSource(photos, rows, batch, seed=5, augment=("flip",))
+    share = np.mean([source.plan(iteration).flip for iteration in range(1, 201)])
+    assert abs(share - 0.5) < 0.005  # 200,000 draws: standard deviation 0.0011
+    assert not BatchSource(photos, rows, batch, seed=5, augment=("crop",), size=(4, 4)).plan(1).flip.any()
+
+
+def test_which_images_are_mirrored_never_changes(photos):
+    # Stored: a run that is resumed must go on with the augmentation that it had.
+    plan = BatchSource(photos, np.arange(COUNT), COUNT, seed=5, augment=("flip", "crop"), size=(2, 2)).plan(3)
+    assert (plan.flip.astype(int).tolist(), plan.top.tolist(), plan.left.tolist()) == (
+        [1, 0, 1, 0, 1, 0, 0, 0, 0, 1, 1],
+        [0, 1, 4, 2, 0, 0, 2, 1, 1, 2, 4],
+        [3, 5, 3, 5, 4, 0, 0, 2, 0, 4, 4],
+    )
+
+
 def test_crops_are_windows_at_every_place_alike(photos):
     size, rows = (4, 5), np.arange(COUNT)
     source = BatchSource(photos, rows, 11, seed=5, augment=("crop",), size=size)

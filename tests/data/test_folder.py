@@ -71,11 +71,60 @@ def test_links_that_lead_out_are_left_out(tmp_path):
     (root / "0.png").symlink_to(secret)
     (root / "sub").symlink_to(secret.parent)
     (root / "3.png").symlink_to(inside)
-    images = load(root).images
-    assert np.array_equal(images, [np.asarray(picture(1))] * 2)
+    images = load(root)
+    assert np.array_equal(images.images, [np.asarray(picture(1))] * 2)
+    assert images.source == f"2 image files below {root} (left out: 2 symbolic links that lead out of it)"
     inside.unlink()
-    with pytest.raises(TinyganError, match="1 symbolic links that lead out"):
+    with pytest.raises(TinyganError, match="2 symbolic links that lead out"):
         load(root)
+
+
+def names_of(root, what="paths"):
+    return [path.relative_to(root).as_posix() for path in getattr(folder.find_images(root), what)]
+
+
+def test_linked_folders_that_stay_inside_are_read(tmp_path):
+    for k in range(20):
+        save(picture(k), tmp_path / ".store" / "deep" / f"{k:02d}.png")
+    save(picture(20), tmp_path / "one.png")
+    (tmp_path / "cats").symlink_to(".store")
+    assert names_of(tmp_path) == [*(f"cats/deep/{k:02d}.png" for k in range(20)), "one.png"]
+    images = load(tmp_path)
+    assert len(images.images) == 21
+    assert "left out" not in images.source
+
+
+def test_a_folder_is_read_once_whatever_leads_to_it(tmp_path):
+    for name in ("a/1.png", "a/b/2.png", ".store/3.png", ".store/c/4.png"):
+        save(picture(1), tmp_path / name)
+    (tmp_path / "0").symlink_to("a")  # a folder that is found without it
+    (tmp_path / "a" / "b" / "up").symlink_to("..")
+    (tmp_path / "a" / "root").symlink_to(tmp_path)
+    (tmp_path / "c").symlink_to(".store/c")
+    (tmp_path / "d").symlink_to(".store")
+    (tmp_path / ".store" / "c" / "up").symlink_to("..")
+    (tmp_path / "e").symlink_to("d")  # a link to a link
+    assert names_of(tmp_path) == ["a/1.png", "a/b/2.png", "c/4.png", "d/3.png"]
+    assert names_of(tmp_path, "repeated") == ["0", "a/b/up", "a/root", "c/up", "e"]
+
+
+def test_links_to_themselves_and_in_circles_lead_nowhere(tmp_path):
+    save(picture(1), tmp_path / "1.png")
+    for name, target in (("2.png", "2.png"), ("3.png", "4.png"), ("4.png", "3.png"), ("loop", "loop"), ("gone", "no")):
+        (tmp_path / name).symlink_to(target)
+    assert names_of(tmp_path) == ["1.png"]
+    assert names_of(tmp_path, "odd") == ["2.png", "3.png", "4.png", "gone", "loop"]
+    assert load(tmp_path).source == f"1 image files below {tmp_path} (left out: 5 links to nowhere or pipes)"
+
+
+def test_a_source_that_is_itself_a_link_and_links_out_of_it(tmp_path):
+    save(picture(1), tmp_path / "real" / "1.png")
+    save(picture(2), tmp_path / "other" / "2.png")
+    (tmp_path / "real" / "out").symlink_to(tmp_path / "other")
+    (tmp_path / "real" / "up").symlink_to("..")
+    (tmp_path / "photos").symlink_to("real")
+    root = tmp_path / "photos"
+    assert (names_of(root), names_of(root, "links"), names_of(root, "repeated")) == (["1.png"], ["out", "up"], [])
 
 
 def test_crop_and_size(tmp_path):

@@ -62,6 +62,8 @@ def image_files() -> list[bytes]:
     forms += [encoded(image, "JPEG", exif=exif), encoded(image, "JPEG", progressive=True)]
     forms += [encoded(image.convert(mode), "PNG") for mode in ("P", "L", "LA", "RGBA", "1")]
     forms += [encoded(image.convert("CMYK"), "JPEG"), encoded(image, "WEBP", lossless=True)]
+    forms.append(encoded(Image.fromarray(np.full((20, 24), 40_000, np.uint16)), "PNG", transparency=40_000))
+    forms.append(encoded(image, "MPO", save_all=True, append_images=[picture(1)], exif=exif))
     frames = [picture(k, 12, 12) for k in range(2)]
     forms += [encoded(frames[0], form, save_all=True, append_images=frames[1:]) for form in ("PNG", "WEBP")]
     return forms

@@ -2,9 +2,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import data_prep
+import evaluate
+import train
+from tests.data.conftest import write_pictures
 from tinygan import data
 from tinygan.data import cifar10, shapes
-from tinygan.errors import UsageError
+from tinygan.errors import TinyganError, UsageError, run_script
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +56,43 @@ def test_folders(tmp_path, dataset):
 def test_folders_need_data_dir(dataset, wanted):
     with pytest.raises(UsageError, match=f"{dataset} needs --data-dir: .*{wanted}"):
         data.load(dataset, None, (64, 64), None)
+
+
+@pytest.mark.parametrize("dataset", data.DATASETS)
+def test_a_data_dir_that_is_not_there_is_named_with_its_option(tmp_path, monkeypatch, dataset):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(TinyganError, match=f"--data-dir photos does not exist in {tmp_path}/work: give --data-dir "):
+        data.load(dataset, "photos", (32, 32))
+    with pytest.raises(TinyganError, match=f"--data-dir {tmp_path}/photos does not exist: give --data-dir "):
+        data.load(dataset, tmp_path / "photos", (32, 32))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_run_on_a_relative_data_dir_goes_on_elsewhere_once_it_is_given(tmp_path, monkeypatch, capsys, packed):
+    def call(main, *arguments):
+        code = run_script(main, list(map(str, arguments)))
+        return code, capsys.readouterr().err
+
+    write_pictures(tmp_path / "photos", 24)
+    monkeypatch.chdir(tmp_path)
+    if packed:
+        assert call(data_prep.main, "folder", "--source", "photos", "--image-size", 8, "--out", "set")[0] == 0
+    where = "set" if packed else "photos"
+    network = "--features 4 --code-size 6 --batch-size 4 --iterations 2 --test-every 0 --device cpu --image-size 8"
+    kind = "--dataset folder"
+    assert call(train.main, *network.split(), *kind.split(), "--data-dir", where) == (0, "")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    resume = train.main, "--resume", "../runs/00000-folder-wn", "--iterations", 3
+    code, error = call(*resume)
+    assert code == 1
+    assert f"--data-dir {where} does not exist in {tmp_path}/elsewhere: give --data-dir" in error
+    assert error.count("\n") == 1
+    reconstruct = evaluate.main, "reconstruct", "../runs/00000-folder-wn", "--steps", 1, "--checkpoint", "last"
+    assert f"--data-dir {where} does not exist in" in call(*reconstruct)[1]
+    assert call(*resume, "--data-dir", f"../{where}") == (0, "")
+    assert call(*reconstruct, "--data-dir", f"../{where}") == (0, "")
 
 
 def test_an_lmdb_is_recognised(tmp_path):

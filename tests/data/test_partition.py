@@ -8,7 +8,7 @@ import pytest
 from tests.data.conftest import picture
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import open_packed
-from tinygan.data.split import split
+from tinygan.data.split import Split, split
 from tinygan.data.storedsplit import split_from_json, split_to_json
 from tinygan.dataprep.describe import describe
 from tinygan.dataprep.finish import PackOptions
@@ -67,6 +67,19 @@ def test_kaggles_csv_says_the_same(partition, tmp_path):
     assert read_partition(csv, NAMES).tolist() == read_partition(partition, NAMES).tolist() == CODES
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-with-mark", "utf-16-be-with-mark"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("separator", [" ", "\t", ",", ";", '","'])
+@pytest.mark.parametrize("header", [False, True])
+def test_saved_by_any_editor_or_spreadsheet_it_says_the_same(tmp_path, encoding, line_end, separator, header):
+    quote = '"' if separator == '","' else ""
+    rows = [("image_id", "partition")] * header + list(zip(NAMES, map(str, CODES), strict=True))
+    text = "".join(quote + separator.join(row) + quote + line_end for row in rows)
+    mark = "\ufeff" if encoding.endswith("-with-mark") else ""
+    (tmp_path / "list").write_bytes((mark + text).encode(encoding.removesuffix("-with-mark")))
+    assert read_partition(tmp_path / "list", NAMES).tolist() == CODES
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -84,9 +97,10 @@ def test_what_is_no_partition_is_refused(tmp_path, content, message):
 def test_a_partition_of_other_images_or_of_no_text_is_refused(partition, tmp_path):
     with pytest.raises(UsageError, match=r"says nothing about 999999.jpg: it belongs to other images"):
         read_partition(partition, ["a/000001.jpg", "a/999999.jpg"])
-    (tmp_path / "p.bin").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TinyganError, match="is no text"):
-        read_partition(tmp_path / "p.bin", NAMES)
+    for content in (b"\xff\xfe\x00", b"000001.jpg 0\n\xff", "Gr\u00f6\u00dfe.jpg 0".encode("latin1")):
+        (tmp_path / "p.bin").write_bytes(content)
+        with pytest.raises(TinyganError, match="is no text"):
+            read_partition(tmp_path / "p.bin", NAMES)
     with pytest.raises(TinyganError, match=r"cannot be read \(No such file"):
         read_partition(tmp_path / "nowhere", NAMES)
 
@@ -108,3 +122,10 @@ def test_the_fingerprint_knows_the_split():
     same = ImageSet("folder", images, None, "x", split(40))
     other = ImageSet("folder", images, None, "x", split(40, seed=1))
     assert usual.fingerprint() == same.fingerprint() != other.fingerprint()
+
+
+def test_the_fingerprint_knows_where_training_ends():
+    rows = np.arange(40)
+    parts = [Split(rows[:a], rows[a:b], rows[b:]) for a, b in ((30, 35), (31, 35), (30, 36), (30, 40))]
+    images = np.zeros((40, 2, 2, 3), np.uint8)
+    assert len({ImageSet("folder", images, None, "x", one).fingerprint() for one in parts}) == 4

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan.data.transform import fit, fit_array, to_rgb
+from tinygan.data.transform import centre, fit, fit_array, to_rgb
 from tinygan.errors import UsageError
 
 
@@ -47,6 +47,38 @@ def test_shrinking_does_not_alias():
     stripes[:, ::2] = 255
     small = np.asarray(fit(Image.fromarray(stripes), (16, 16)))
     assert np.abs(small[:, 2:-2].astype(int) - 127).max() <= 2
+
+
+def triangle(whole, part):
+    """(part, whole) weights of the bilinear filter, whose support grows with the reduction."""
+    scale = whole / part
+    places = (np.arange(part) + 0.5) * scale
+    weights = np.maximum(0, 1 - np.abs(np.arange(whole) + 0.5 - places[:, None]) / max(scale, 1))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    ("whole", "size"),
+    [((64, 64), (32, 32)), ((90, 45), (30, 15)), ((30, 45), (20, 30)), ((16, 16), (24, 24)), ((218, 178), (109, 89))],
+)
+def test_the_filter_is_the_bilinear_one(whole, size):
+    pixels = picture(*whole)  # noise: any other filter is far off
+    down, across = (triangle(*sides) for sides in zip(whole, size, strict=True))
+    expected = np.einsum("yh,xw,hwc->yxc", down, across, pixels.astype(float))
+    for fitted in (fit(Image.fromarray(pixels), size), fit_array(pixels[None], size)[0]):
+        assert np.abs(np.asarray(fitted) - expected).max() <= 1.01  # rounded twice
+
+
+@pytest.mark.parametrize(
+    ("whole", "part", "corner"),
+    [((7, 10), (4, 5), (1, 2)), ((10, 7), (5, 4), (2, 1)), ((5, 5), (4, 2), (0, 1)), ((8, 8), (4, 8), (2, 0))],
+)
+def test_of_an_odd_rest_the_smaller_half_lies_above_and_left(whole, part, corner):
+    assert centre(whole, part) == corner
+    pixels, (top, left) = picture(*whole), corner
+    window = pixels[top : top + part[0], left : left + part[1]]
+    assert np.array_equal(fit(Image.fromarray(pixels), part, part), window)
+    assert np.array_equal(fit_array(pixels[None], part, part)[0], window)
 
 
 def test_a_long_thin_image_stays_small():

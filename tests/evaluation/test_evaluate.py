@@ -123,6 +123,9 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(trained, call, tmp_path
     many, few = images_of(tmp_path / "many.npz"), images_of(tmp_path / "few.npz")
     assert (many.shape, many.dtype) == ((130, 32, 32, 3), np.uint8)
     np.testing.assert_array_equal(many[:7], few)
+    with np.load(tmp_path / "few.npz") as file:
+        assert sorted(file) == ["arr_0", "images"]  # what other evaluators read, and a name for people
+        np.testing.assert_array_equal(file["arr_0"], few)
     assert call("samples", trained, "--count", 7, "--png-folder", tmp_path / "png")[0] == 0
     with Image.open(tmp_path / "png" / "000003.png") as image:
         np.testing.assert_array_equal(np.asarray(image), few[3])
@@ -134,11 +137,16 @@ def test_samples_do_not_depend_on_how_many_are_asked_for(trained, call, tmp_path
 
 
 def test_interpolate_walks_between_codes_and_images(trained, call):
-    assert call("interpolate", trained, "--gif")[0] == 0
+    code, out, _ = call("interpolate", trained, "--gif")
+    assert code == 0
+    files = [f"{trained}/evaluation/walk-{name}-best.{kind}" for name in ("codes", "images") for kind in ("png", "gif")]
+    assert out.splitlines() == files
     for name in ("codes", "images"):
         path = trained / "evaluation" / f"walk-{name}-best.png"
         assert size_and_frames(path)[:2] == (10 * 34 + 2, 8 * 34 + 2)
-        assert size_and_frames(path.with_suffix(".gif"))[2] > 1
+        width, height, frames = size_and_frames(path.with_suffix(".gif"))
+        assert (width, height) == (256, 256)  # 32x32, enlarged
+        assert frames > 1
 
 
 def test_modes_counts_exactly(trained, call, monkeypatch):

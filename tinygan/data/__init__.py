@@ -4,6 +4,8 @@
     split.py            which images train, which choose the best checkpoint, which give the final figure
     transform.py        crop and scale to the size that the network draws
     decode.py           one image file's bytes to pixels, with a word on what had to be converted
+    metadata.py         files that Pillow reads only without their texts, profiles and EXIF
+    png.py              a PNG's transparent colour
 
     cifar10.py          CIFAR-10, found on the disk or downloaded
     cifar10_batches.py  its two file formats
@@ -34,7 +36,7 @@ from tinygan.data import cifar10, folder, shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import DESCRIPTION, is_packed, open_packed, read_description
 from tinygan.data.transform import Size, fit_array
-from tinygan.errors import UsageError
+from tinygan.errors import TinyganError, UsageError
 
 FOLDERS = {  # data sets that are read from a folder of image files, and what --data-dir must name for each
     "celeba": "the folder of CelebA's aligned images (img_align_celeba with 000001.jpg and so on)",
@@ -65,6 +67,9 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         raise UsageError(f"unknown data set {dataset!r}; choose one of {', '.join(DATASETS)}")
     if min(*size, *(crop or size)) < 1:
         raise UsageError(f"image size {size} and crop {crop} must be positive (height, width)")
+    if data_dir and not Path(data_dir).exists():
+        seen = "" if Path(data_dir).is_absolute() else f" in {Path.cwd()}"
+        raise TinyganError(f"--data-dir {data_dir} does not exist{seen}: give --data-dir the path of the data set")
     if data_dir is None and dataset == "cifar10" and _is_packed_cifar10(size, crop):
         data_dir = cifar10.DOWNLOAD_FOLDER
     if data_dir and is_packed(data_dir):

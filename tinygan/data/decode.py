@@ -1,18 +1,33 @@
 """The bytes of one image file, from anywhere, to the pixels of a data set, with a word on what had to be changed."""
 
 import io
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from tinygan.data.metadata import without_metadata
+from tinygan.data.png import rawmode, settle_transparent_colour
 from tinygan.data.transform import Size, fit
+from tinygan.errors import TinyganError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # the only decoders that a file's bytes can choose, whatever its name
 LARGEST_IMAGE = 50_000_000  # pixels; a file of some kilobytes may claim far more and fill the memory
 LARGEST_FILE = 200 << 20  # bytes
+ORIENTATION = 0x0112  # the EXIF tag, and what turns an image of each of its values upright
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def decode(content: bytes, size: Size, crop: Size | None) -> tuple[np.ndarray, list[str]]:
@@ -26,25 +41,48 @@ def decode(content: bytes, size: Size, crop: Size | None) -> tuple[np.ndarray, l
         Exception: of nearly any type, if the bytes are no such image, are damaged, claim more than 50 million pixels,
             or the image is smaller than the crop; :func:`reason` makes a phrase of it.
     """
+    image, notes = read_upright(content)
+    height, width = crop or (image.height, image.width)
+    if height < size[0] or width < size[1]:
+        notes.append("smaller than the wanted size: enlarged")
+    return np.asarray(fit(image, size, crop)), notes
+
+
+def read_upright(content: bytes) -> tuple[Image.Image, list[str]]:
+    """The image of a file, whole and upright, in whatever mode, with notes as of :func:`decode`."""
     if len(content) > LARGEST_FILE:
         raise ValueError(f"the file has more than {LARGEST_FILE >> 20} MB")
     if not content:
         raise ValueError("the file is empty")
+    try:
+        return _read(content)
+    except (ValueError, Image.UnidentifiedImageError):
+        plain = without_metadata(content)
+        if len(plain) == len(content):
+            raise
+        return _read(plain)
+
+
+def _read(content: bytes) -> tuple[Image.Image, list[str]]:
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if image.width * image.height > LARGEST_IMAGE:
             raise ValueError(f"{image.width}x{image.height} pixels are more than {LARGEST_IMAGE}")
         notes = list(_notes(image))
-        turned = ImageOps.exif_transpose(image)
-        height, width = crop or (turned.height, turned.width)
-        if height < size[0] or width < size[1]:
-            notes.append("smaller than the wanted size: enlarged")
-        return np.asarray(fit(turned, size, crop)), notes
+        settle_transparent_colour(image, content)
+        image.load()  # a PNG may say its orientation behind the pixels
+        turn = UPRIGHT.get(_orientation(image))
+        if turn is not None:
+            notes.append("EXIF orientation: turned upright")
+            image = image.transpose(turn)
+        return image, notes
 
 
 def _notes(image: Image.Image) -> Iterator[str]:
     """What decoding changes besides scale; :func:`tinygan.data.transform.to_rgb` does most of it."""
     if image.mode.startswith("I"):
         yield "16-bit grey: upper 8 bits kept"
+    elif ";16" in rawmode(image):
+        yield "16-bit colour: upper 8 bits kept"
     elif image.mode in ("1", "L", "LA"):
         yield "grey: repeated in R, G and B"
     elif image.mode == "CMYK":
@@ -53,13 +91,39 @@ def _notes(image: Image.Image) -> Iterator[str]:
         yield "palette: resolved"
     if image.has_transparency_data:
         yield "transparency: laid on black"
-    if getattr(image, "is_animated", False):
+    if image.format == "MPO":  # a stereo pair, or what a phone keeps beside its picture
+        yield "several pictures in one JPEG: first one taken"
+    elif getattr(image, "is_animated", False):
         yield "animation: first frame taken"
-    if image.getexif().get(ORIENTATION, 1) != 1:
-        yield "EXIF orientation: turned upright"
 
 
-ORIENTATION = 0x0112  # the EXIF tag
+def _orientation(image: Image.Image) -> object:
+    """What the image's EXIF or XMP says, 1 to 8 if it makes sense; None where it cannot be read."""
+    try:
+        return image.getexif().get(ORIENTATION)
+    except (SyntaxError, struct.error, ValueError, TypeError, LookupError, ArithmeticError, OSError):
+        return None  # its pixels are whole, and nothing else of the EXIF matters here
+
+
+def open_image(path: Path) -> tuple[Image.Image, list[str]]:
+    """:func:`read_upright` of a file that a person names.
+
+    Raises:
+        TinyganError: naming the file and why it cannot be used.
+    """
+    try:
+        with quiet_decoders():
+            return read_upright(read_file(path))
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders meet damage with nearly any type of exception
+        raise TinyganError(f"{path} cannot be used: {reason(error)}") from error
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes, but not many more than :func:`decode` takes."""
+    with open(path, "rb") as file:
+        return file.read(LARGEST_FILE + 1)
 
 
 def reason(error: Exception) -> str:

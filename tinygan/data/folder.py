@@ -1,7 +1,7 @@
 """Any folder of images as a data set: every file decoded, fitted and kept in memory as bytes."""
 
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from tinygan.data.decode import LARGEST_FILE, decode, quiet_decoders, reason
+from tinygan.data.decode import decode, quiet_decoders, read_file, reason
 from tinygan.data.imageset import ImageSet
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
@@ -25,8 +25,8 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
 
     Every image is turned as its EXIF orientation says, then goes through :func:`tinygan.data.transform.fit`. Left
     out are hidden files and folders (among them macOS's ``._*``), ``__MACOSX``, and symbolic links that lead out of
-    the folder. A file that cannot be decoded, claims more than 50 million pixels or is smaller than the crop is
-    skipped and counted in ``source``.
+    the folder, which are counted in ``source``. A file that cannot be decoded, claims more than 50 million pixels or
+    is smaller than the crop is skipped and counted as well.
 
     Args:
         data_dir: the folder.
@@ -42,9 +42,11 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     if not data_dir.is_dir():
         what = "is a file; unpack it if it is an archive and name" if data_dir.exists() else "does not exist; name"
         raise TinyganError(f"{data_dir} {what} the folder of images itself")
-    paths, links, _, _ = find_images(data_dir)
+    paths, links, odd, *_ = find_images(data_dir)
+    counts = (len(links), "symbolic links that lead out of it"), (len(odd), "links to nowhere or pipes")
+    left_out = ", ".join(f"{count} {what}" for count, what in counts if count)
+    left_out = f" (left out: {left_out})" if left_out else ""
     if not paths:
-        left_out = f" (left out: {len(links)} symbolic links that lead out of it)" if links else ""
         wanted = " ".join(EXTENSIONS)
         raise TinyganError(f"no images below {data_dir}: looked for files named *{wanted}{left_out}; check --data-dir")
     try:
@@ -56,7 +58,7 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
             "smaller image size or fewer files"
         ) from error
     skipped = _decode_all(paths, images, crop)
-    source = f"{len(paths)} image files below {data_dir}"
+    source = f"{len(paths)} image files below {data_dir}{left_out}"
     if skipped:
         source += f", {len(skipped)} of them skipped, the first: {_describe(paths, skipped)}"
         kept = sorted(set(range(len(paths))) - set(skipped))
@@ -71,19 +73,24 @@ class Found(NamedTuple):
 
     Attributes:
         paths: image files.
-        links: symbolic links, named as images, that lead out of the folder.
-        odd: what else is named as an image and is no file: a link to nowhere, a pipe.
+        links: symbolic links, to folders or named as images, that lead out of the folder.
+        odd: what else is named as an image, or might be a folder, and is neither: a link to nowhere, a pipe.
+        repeated: links to folders of it whose images are found without them.
         others: files that are not named as images, by extension.
     """
 
     paths: list[Path]
     links: list[Path]
     odd: list[Path]
+    repeated: list[Path]
     others: Counter[str]
 
 
 def find_images(root: Path) -> Found:
     """Walk through ``root``; hidden files and folders and ``__MACOSX`` are passed over without a word.
+
+    A link to a folder is followed if it stays inside ``root`` and the folder is not found otherwise, as with folders
+    of links into a hidden store. So each folder is read once, whatever circles the links make.
 
     Raises:
         TinyganError: a folder in it cannot be read.
@@ -92,22 +99,42 @@ def find_images(root: Path) -> Found:
     def refuse(error: OSError) -> None:
         raise TinyganError(f"cannot read the folder {error.filename} ({error.strerror}); make it readable or move it")
 
-    paths, links, odd, others, home = [], [], [], Counter(), root.resolve()
-    for folder, subfolders, files in os.walk(root, onerror=refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name != "__MACOSX"]
-        for name in files:
-            path = Path(folder, name)
-            if name.startswith("."):
-                continue
-            if path.suffix.lower() not in EXTENSIONS:
-                others[path.suffix.lower() or "without extension"] += 1
-            elif path.is_symlink() and not path.resolve().is_relative_to(home):
-                links.append(path)
-            else:
-                (paths if path.is_file() else odd).append(path)
-    for listed in (paths, links, odd):
+    found, home = Found([], [], [], [], Counter()), os.path.realpath(root)
+    starts, read = deque([Path(root)]), set()
+    while starts:  # the folder itself, then those that links lead to
+        start = starts.popleft()
+        if not _is_inside(start, home):
+            found.links.append(start)
+        elif os.path.realpath(start) in read:
+            found.repeated.append(start)
+        else:
+            for folder, subfolders, files in os.walk(start, onerror=refuse):
+                subfolders[:] = sorted(name for name in subfolders if not name.startswith(".") and name != "__MACOSX")
+                if os.path.realpath(folder) in read:
+                    continue
+                read.add(os.path.realpath(folder))
+                starts += [Path(folder, name) for name in subfolders if Path(folder, name).is_symlink()]
+                for name in files:
+                    if not name.startswith("."):
+                        _sort_in(Path(folder, name), home, found)
+    for listed in found[:-1]:
         listed.sort(key=lambda path: path.relative_to(root).as_posix())
-    return Found(paths, links, odd, others)
+    return found
+
+
+def _sort_in(path: Path, home: str, found: Found) -> None:
+    lost = not path.suffix and path.is_symlink() and not path.exists()  # it may have been a folder of images
+    if not lost and path.suffix.lower() not in EXTENSIONS:
+        found.others[path.suffix.lower() or "without extension"] += 1
+    elif not _is_inside(path, home):
+        found.links.append(path)
+    else:
+        (found.paths if path.is_file() else found.odd).append(path)
+
+
+def _is_inside(path: Path, home: str) -> bool:
+    """Whether ``path`` is, or is a link to something, in the folder ``home``; ``realpath`` ends in any circle."""
+    return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(home)
 
 
 def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> dict[int, Exception]:
@@ -148,9 +175,3 @@ def _decode(
 def _describe(paths: list[Path], skipped: dict[int, Exception]) -> str:
     number, error = next(iter(skipped.items()))
     return f"{paths[number]}: {reason(error)}"
-
-
-def read_file(path: Path) -> bytes:
-    """A file's bytes, but not many more than :func:`decode` takes."""
-    with open(path, "rb") as file:
-        return file.read(LARGEST_FILE + 1)

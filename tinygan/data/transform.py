@@ -57,9 +57,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     CMYK goes through Pillow's plain conversion, without colour profiles.
     """
     if image.mode.startswith("I"):  # Pillow's own conversion of 16-bit grey clips at 255: all but black turns white
-        grey = np.clip(np.asarray(image, dtype=np.int64) >> 8, 0, 255)
+        values = np.asarray(image, dtype=np.int64)
+        grey = np.clip(values >> 8, 0, 255) * (values != image.info.get("transparency"))
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
+        if image.mode == "1":  # whose transparent colour not all versions of Pillow look at
+            image, key = image.convert("L"), image.info["transparency"]
+            image.info["transparency"] = key
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image).convert("RGB")
     return image.convert("RGB")

@@ -1,5 +1,6 @@
 """Make a packed set from a source: once, in parallel, safely."""
 
+import os
 import shutil
 import signal
 import sys
@@ -36,7 +37,8 @@ def prepare(source: Source, wishes: PackOptions, out: Path, processes: int, keep
         Stopped: a signal came.
     """
     out = Path(out)
-    if source.path.is_dir() and out.resolve().is_relative_to(source.path.resolve()) and not keep:
+    place, origin = (Path(os.path.realpath(path)) for path in (out, source.path))  # resolve() fails at circles of links
+    if source.path.is_dir() and place.is_relative_to(origin) and not keep:
         raise UsageError(f"--out {out} lies in the source {source.path}: choose a folder elsewhere")
     unfinished = PartialPack(out, wishes.size, keep)
     try:
@@ -55,7 +57,7 @@ def prepare(source: Source, wishes: PackOptions, out: Path, processes: int, keep
 def _job(source: Source, wishes: PackOptions, listing: Listing) -> dict:
     """What must be the same for finished images to be of use."""
     return {
-        "source": f"{source.path.resolve()} {listing.fingerprint}",
+        "source": f"{os.path.realpath(source.path)} {listing.fingerprint}",
         "--image-size": list(wishes.size),
         "--crop-size": list(wishes.crop) if wishes.crop else None,
         "Pillow": PIL.__version__,

@@ -1,15 +1,15 @@
 """Samples and walks through the latent space, as files for people and for other programs."""
 
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
-from tinygan.errors import TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
-from tinygan.images import grid, save_grid
+from tinygan.images import enlarged, save_grid, save_png_folder
 from tinygan.output import write_output
 from tinygan.rng import rng_for
 
@@ -21,6 +21,8 @@ GIF_MILLISECONDS = 80
 def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None, npz: str | None) -> str:
     """Write ``count`` samples: a folder of PNG files, an ``.npz`` with uint8 ``images`` (N, H, W, 3), or one grid.
 
+    The ``.npz`` has them as ``arr_0`` too, the key that the evaluators of diffusion models read.
+
     Returns:
         Where they are.
 
@@ -29,48 +31,36 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
     """
     batches = run.samples(count, seed)
     if png_folder:
-        return _save_folder(Path(png_folder), batches)
+        shown = tqdm(chain.from_iterable(batches), total=count, unit="image", desc="samples", disable=None)
+        save_png_folder(Path(png_folder), shown)
+        return png_folder
     images = np.concatenate(list(batches))
     if npz:
-        write_output(Path(npz), lambda file: np.savez(file, images=images))
+        write_output(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
         return npz
     path = _evaluation_file(run, f"samples-{run.checkpoint}-{seed}.png")
     save_grid(path, images, columns=max(1, round(count**0.5)))
     return str(path)
 
 
-def _save_folder(folder: Path, batches: Iterator[np.ndarray]) -> str:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TinyganError(f"--png-folder {folder} cannot be made ({error.strerror}): name a new folder") from error
-    if any(folder.iterdir()):
-        raise TinyganError(f"--png-folder {folder} is not empty: name a new one")
-    number = 0
-    for batch in batches:
-        for image in batch:
-            Image.fromarray(image).save(folder / f"{number:06d}.png")
-            number += 1
-    return str(folder)
-
-
-def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool) -> Path:
+def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool) -> list[Path]:
     """A grid of walks: row r goes from code ``ends[r]`` to ``ends[r + 1]``, (R + 1, Z), in ten images.
 
     The path is a great arc where it can be: codes of a normal prior lie near a sphere of radius √Z, and the straight
     line between two of them passes where no code ever was (White 2016, arXiv 1609.04468).
 
     Returns:
-        The PNG's path; with ``gif`` an animation of the same name stands beside it.
+        The PNG's path; with ``gif`` also that of an animation, of images enlarged to about 256 pixels.
     """
     path = _evaluation_file(run, f"walk-{name}-{run.checkpoint}.png")
     rows = [run.generate(arc(ends[row], ends[row + 1], WALK_STEPS)) for row in range(len(ends) - 1)]
     save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
-    if gif:
-        frames = [Image.fromarray(grid(image[None], 1)) for row in rows for image in row]
-        options = {"save_all": True, "append_images": frames[1:], "duration": GIF_MILLISECONDS, "loop": 0}
-        write_atomically(path.with_suffix(".gif"), lambda file: frames[0].save(file, format="gif", **options))
-    return path
+    if not gif:
+        return [path]
+    frames = [Image.fromarray(enlarged(image)) for row in rows for image in row]
+    options = {"save_all": True, "append_images": frames[1:], "duration": GIF_MILLISECONDS, "loop": 0}
+    write_atomically(path.with_suffix(".gif"), lambda file: frames[0].save(file, format="gif", **options))
+    return [path, path.with_suffix(".gif")]
 
 
 def random_ends(run: TrainedRun, seed: int) -> np.ndarray:

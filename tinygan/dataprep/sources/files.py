@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.folder import EXTENSIONS, find_images, read_file
+from tinygan.data.decode import read_file
+from tinygan.data.folder import EXTENSIONS, find_images
 from tinygan.data.packed import DESCRIPTION
-from tinygan.dataprep.sources import Listing, Read
+from tinygan.dataprep.sources import Listing, Read, printable
 from tinygan.errors import TinyganError
 
 LINK = "symbolic link that leads out of the folder"
@@ -38,9 +39,13 @@ class FolderSource:
             raise TinyganError(f"--source {self.path} does not exist; name the folder of images")
         if (self.path / DESCRIPTION).exists():
             raise TinyganError(f"--source {self.path} is packed already; give it to train.py --data-dir")
-        paths, links, odd, others = find_images(self.path)
+        paths, links, odd, repeated, others = find_images(self.path)
+        left_out = describe_others(others)
+        if repeated:
+            first = printable(repeated[0].relative_to(self.path).as_posix())
+            left_out.append(f"{len(repeated)} links to folders whose images are read already (the first: {first})")
         if not paths:
-            held = f"; it holds {describe_others(others)[0]}" if others else ""
+            held = f"; it holds {'; '.join(left_out)}" if left_out else ""
             raise TinyganError(
                 f"no images below {self.path}: looked for files named *{' '.join(EXTENSIONS)}{held}; check --source"
             )
@@ -51,9 +56,7 @@ class FolderSource:
         labels, classes = classes_of(names) if self.classes else (None, ())
         left = [(path, LINK) for path in links] + [(path, "no file: a link to nowhere, or a pipe") for path in odd]
         skipped = [(path.relative_to(self.path).as_posix(), why) for path, why in left]
-        return Listing(
-            names, f"sha256:{digest.hexdigest()}", labels, classes, skipped, describe_others(others) if others else []
-        )
+        return Listing(names, f"sha256:{digest.hexdigest()}", labels, classes, skipped, left_out)
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
@@ -72,6 +75,6 @@ def classes_of(names: Sequence[str]) -> tuple[np.ndarray | None, tuple[str, ...]
 
 
 def describe_others(others: dict[str, int]) -> list[str]:
-    """One phrase about files that are not named as images."""
-    kinds = ", ".join(f"{count} {extension}" for extension, count in sorted(others.items()))
-    return [f"{sum(others.values())} files that are not named as images ({kinds})"]
+    """One phrase about files that are not named as images; none where there are none."""
+    kinds = ", ".join(f"{count} {printable(extension)}" for extension, count in sorted(others.items()))
+    return [f"{sum(others.values())} files that are not named as images ({kinds})"] if others else []

@@ -1,6 +1,7 @@
 """A zip archive of image files, read member by member: nothing is unpacked, so no path in it is ever created."""
 
 import hashlib
+import posixpath
 import stat
 import zipfile
 import zlib
@@ -18,6 +19,7 @@ from tinygan.dataprep.sources.files import classes_of, describe_others
 from tinygan.errors import TinyganError
 
 LARGEST_RATIO = 1100  # deflate cannot shrink more than 1032 times: beyond it the archive lies about a size
+UTF8_FLAG = 0x800  # of a member: its name is UTF-8
 REMEDY = "delete it and get it again, or unpack it and name the folder"
 
 
@@ -26,7 +28,7 @@ class ZipSource:
     """All JPEG, PNG, WebP and BMP members of the archive ``path``, sorted by name.
 
     Attributes:
-        classes: as in :class:`tinygan.dataprep.sources.files.FolderSource`.
+        classes: as in :class:`tinygan.dataprep.sources.files.FolderSource`, of the folder that all members lie in.
         md5: of the genuine archives by file name; one of these names with another sum is damaged.
     """
 
@@ -51,8 +53,9 @@ class ZipSource:
         names, skipped, others, digest = {}, [], Counter(), hashlib.sha256()
         for member in members:
             _refuse_hostile(self.path, member)
-            name = PurePosixPath(member.filename)
-            if member.is_dir() or any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
+            written = name_of(member)
+            name = PurePosixPath(written)
+            if written.endswith("/") or any(part.startswith(".") or part == "__MACOSX" for part in name.parts):
                 continue
             digest.update(f"{member.filename}\0{member.file_size}\0{member.CRC}\0".encode(errors="surrogateescape"))
             if name.suffix.lower() not in EXTENSIONS:
@@ -68,9 +71,12 @@ class ZipSource:
         if not names:
             raise TinyganError(f"no images in {self.path}: looked for members named *{' '.join(EXTENSIONS)}")
         ordered = sorted(names)
-        labels, classes = classes_of(ordered) if self.classes else (None, ())
-        left_out = describe_others(others) if others else []
-        return Listing(ordered, f"sha256:{digest.hexdigest()}", labels, classes, sorted(skipped), left_out)
+        # Programs that pack a folder begin each name with that folder: what lies in it is the classes.
+        top = posixpath.commonpath([posixpath.dirname(name) for name in ordered])
+        below = [name.removeprefix(f"{top}/") for name in ordered]
+        labels, classes = classes_of(below) if self.classes else (None, ())
+        fingerprint = f"sha256:{digest.hexdigest()}"
+        return Listing(ordered, fingerprint, labels, classes, sorted(skipped), describe_others(others))
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
@@ -78,7 +84,7 @@ class ZipSource:
         with self._open() as archive:
             members = {}
             for member in archive.infolist():
-                members.setdefault(str(PurePosixPath(member.filename)), member)
+                members.setdefault(str(PurePosixPath(name_of(member))), member)
 
             def read(name: str) -> bytes:
                 with archive.open(members[name]) as file:
@@ -105,9 +111,25 @@ class ZipSource:
             )
 
 
+def name_of(member: zipfile.ZipInfo) -> str:
+    """A member's name with "/" between folders, as the program that packed it meant it.
+
+    The format wants "/" and, but for a flag, code page 437. Windows programs write "\\" too, and macOS and many others
+    UTF-8 without the flag: what can be read as UTF-8 is taken for it, since hardly any other text can. In the older
+    encodings of East Asia "\\" is the second half of some characters, so beside a "/" it separates nothing there.
+    """
+    name = member.filename
+    if not member.flag_bits & UTF8_FLAG:
+        try:
+            name = name.encode("cp437").decode()
+        except UnicodeError:
+            return name if "/" in name else name.replace("\\", "/")
+    return name.replace("\\", "/")
+
+
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
     """An archive that was made to write elsewhere is not trusted with anything."""
-    parts = member.filename.replace("\\", "/").split("/")
+    parts = name_of(member).replace("\\", "/").split("/")
     if parts[0] == "" or ".." in parts or ":" in parts[0]:
         raise TinyganError(
             f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "

@@ -1,0 +1,121 @@
+"""One's own images through the paper's search: how near to this picture can the generator come?"""
+
+import hashlib
+import json
+import math
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from tinygan.data.decode import open_image
+from tinygan.data.transform import Size, centre, fit
+from tinygan.evaluation.trained import TrainedRun
+from tinygan.files import write_atomically
+from tinygan.images import enlarged, save_grid
+from tinygan.reconstruction import Reconstruction, Search, join, reconstruct, summary, usual_batch
+from tinygan.rng import rng_for
+
+LONGEST_STEM = 40  # characters of a file's name in that of the result
+
+
+class OwnImage(NamedTuple):
+    """An image as the search gets it: uint8 (H, W, 3), and in words what was done to the file."""
+
+    path: Path
+    pixels: np.ndarray
+    how: str
+
+
+def read_own(path: Path, run: TrainedRun, data_dir: str | None = None) -> OwnImage:
+    """Read an image of any size and fit it as the run's data was: turned upright, cropped, scaled, cut at the centre.
+
+    Of an image that is smaller than the data's crop the largest centre of the crop's shape is taken.
+
+    Args:
+        data_dir: where the run's data is; asked for if the run draws windows of larger images, whose size it knows.
+
+    Raises:
+        TinyganError: it is no readable image.
+    """
+    options, size = run.options, run.options.image_size
+    whole = run.load_images(data_dir).images.shape[1:3] if "crop" in options.augment else size
+    image, notes = open_image(path)
+    crop = options.crop_size
+    if crop:
+        smaller = min(1, image.height / crop[0], image.width / crop[1])
+        crop = tuple(max(1, math.floor(side * smaller)) for side in crop)
+    top, left = centre(whole, size)
+    pixels = np.asarray(fit(image, whole, crop))[top : top + size[0], left : left + size[1]]
+    return OwnImage(path, pixels, "; ".join([_how(image, crop, whole, size), *notes]))
+
+
+def _how(image: Image.Image, crop: Size | None, whole: Size, size: Size) -> str:
+    """What :func:`read_own` does to an image, sizes as width x height."""
+    own = image.height, image.width
+    taken = crop or own
+    scale = min(taken[0] / whole[0], taken[1] / whole[1])
+    taken = round(whole[0] * scale), round(whole[1] * scale)
+    steps = [_text(own)]
+    steps += [f"centre {_text(taken)} taken"] if taken != own else []
+    steps += [f"scaled to {_text(whole)}"] if taken != whole else []
+    steps += [f"centre {_text(size)} of that"] if whole != size else []
+    return ", ".join(steps)
+
+
+def reconstruct_own(run: TrainedRun, images: list[OwnImage], search: Search, batch_size: int | None = None) -> Path:
+    """Search for ``images`` and write the result into the run's ``evaluation`` folder.
+
+    ``own-<first file's name>-<number>.json`` holds each image's figures and code, the PNG of the same name each target
+    with its reconstruction to the right of it. The number is that of images, checkpoint and search, so other ones
+    never take its place.
+
+    Returns:
+        The path of the JSON file.
+    """
+    targets = np.stack([image.pixels for image in images])
+    batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)
+    shape = len(targets), run.options.code_size
+    steps = search.steps * (1 + search.restarts) * math.ceil(len(targets) / batch_size)
+    with tqdm(total=steps, unit="step", desc="search", disable=None) as bar:
+        batches = reconstruct(
+            run.generator,
+            targets,
+            run.options.code_size,
+            search,
+            run.backend,
+            batch_size,
+            lambda restart: rng_for(0, "restart codes", restart).standard_normal(shape),
+            after_step=bar.update,
+        )
+        found = join(list(batches))
+
+    identity = {"checkpoint": run.checkpoint, "iteration": run.iteration, **search._asdict()}
+    digest = hashlib.sha256(json.dumps([identity, targets.shape]).encode() + targets.tobytes()).hexdigest()
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", images[0].path.stem)[:LONGEST_STEM]
+    run.folder.evaluation.mkdir(exist_ok=True)
+    file = run.folder.evaluation / f"own-{stem}-{digest[:8]}.json"
+    pairs = np.stack([targets, run.generate(found.codes)], axis=1)  # (N, 2, H, W, 3)
+    columns = 2 * max(1, round(math.sqrt(len(targets) / 2)))
+    save_grid(file.with_suffix(".png"), enlarged(pairs.reshape(-1, *pairs.shape[2:])), columns)
+    report = {
+        **identity,
+        "run": str(run.folder.path),
+        "device": run.backend.description,
+        "images": [_figures(image, found, row) for row, image in enumerate(images)],
+    }
+    write_atomically(file, json.dumps(report, indent=1).encode())
+    return file
+
+
+def _figures(image: OwnImage, found: Reconstruction, row: int) -> dict:
+    one = Reconstruction(*(values[row : row + 1] for values in found))
+    figures = {name: value for name, value in summary(one).items() if name != "std"}  # of one image there is none
+    return {"file": str(image.path), "how": image.how, **figures, "code": one.codes[0].tolist()}
+
+
+def _text(size: Size) -> str:
+    return f"{size[1]}x{size[0]}"

@@ -1,0 +1,116 @@
+"""A training as a film: its sample grids one after the other, the same codes each time."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from tinygan.data.decode import open_image
+from tinygan.data.transform import to_rgb
+from tinygan.errors import TinyganError
+from tinygan.files import TEMPORARY_SUFFIX, write_atomically
+from tinygan.images import enlarged
+from tinygan.report.pictures import numbered
+from tinygan.report.series import evenly
+from tinygan.training.runfolder import RunFolder
+
+MILLISECONDS = 80  # a frame
+LAST_MILLISECONDS = 2000  # the last one, before the film begins again
+MOST_FRAMES = 240  # 19 seconds
+MOST_PIXELS = 100_000_000  # of all frames together: a GIF is made in memory
+VIDEOS = ("mp4", "webm")  # by ffmpeg, where it is installed
+
+
+def make_film(path: Path) -> list[Path]:
+    """Write ``film-<last iteration>.gif`` of the run folder ``path`` into its evaluation folder, videos beside it.
+
+    Small grids are enlarged to about 256 pixels. Of a long run the film shows grids at equal distances.
+
+    Returns:
+        The paths of what was written.
+
+    Raises:
+        TinyganError: no run folder, no sample grids, or one that cannot be read.
+    """
+    folder = RunFolder(path)
+    if not folder.config.exists():
+        raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
+    grids = numbered(folder.samples)
+    if not grids:
+        raise TinyganError(
+            f"{path} has no sample grids in {folder.samples.name}/ yet: train.py --sample-every makes them"
+        )
+    size = _frame(grids[-1][1]).shape
+    chosen = evenly(grids, max(2, min(MOST_FRAMES, MOST_PIXELS // (size[0] * size[1]))))
+    folder.evaluation.mkdir(exist_ok=True)
+    film = folder.evaluation / f"film-{grids[-1][0]:06d}.gif"
+    paths = [grid for _, grid in chosen]
+    _write_gif(film, paths, size)
+    return [film, *_write_videos(film, paths, size)]
+
+
+def _write_gif(film: Path, paths: list[Path], size: tuple[int, ...]) -> None:
+    pictures = map(Image.fromarray, _frames(paths, size, film.name))
+    durations = [MILLISECONDS] * (len(paths) - 1) + [LAST_MILLISECONDS]
+    options = {"save_all": True, "append_images": pictures, "duration": durations, "loop": 0}
+    first = next(pictures)
+    write_atomically(film, lambda file: first.save(file, format="gif", **options))
+
+
+def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Iterator[Path]:
+    """The film as ffmpeg encodes it; nothing where there is no ffmpeg, a word where it cannot make the format."""
+    program = shutil.which("ffmpeg")
+    for kind in VIDEOS if program else ():
+        video = film.with_suffix(f".{kind}")
+        temporary = video.with_name(video.name + TEMPORARY_SUFFIX)
+        source = f"-f rawvideo -pix_fmt rgb24 -s {size[1]}x{size[0]} -r {1000 / MILLISECONDS:g} -i -"
+        target = f"-vf pad=ceil(iw/2)*2:ceil(ih/2)*2 -pix_fmt yuv420p -f {kind}"  # the encoders take even sides
+        command = [program, "-loglevel", "error", "-y", *source.split(), *target.split(), str(temporary)]
+        shown = paths + paths[-1:] * (LAST_MILLISECONDS // MILLISECONDS)
+        try:
+            complaint = _pipe(command, _frames(shown, size, video.name))
+            if complaint is None:
+                os.replace(temporary, video)
+                yield video
+            else:
+                print(f"ffmpeg made no {video.name}: {complaint}", file=sys.stderr)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _pipe(command: list[str], frames: Iterator[np.ndarray]) -> str | None:
+    """Run ``command`` on the frames' bytes; the last thing it said, if it failed."""
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads could fill and stop it
+        with (
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as process,
+            suppress(BrokenPipeError),  # it has ended, and said why
+        ):
+            for frame in frames:
+                process.stdin.write(frame)
+            process.stdin.close()
+        if not process.returncode:
+            return None
+        said.seek(0)
+        lines = said.read().decode(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
+
+
+def _frames(paths: list[Path], size: tuple[int, ...], name: str) -> Iterator[np.ndarray]:
+    """The grids, uint8 (H, W, 3), read one by one."""
+    for path in tqdm(paths, unit="frame", desc=name, disable=None):
+        frame = _frame(path)
+        if frame.shape != size:
+            raise TinyganError(f"{path} has another size than the last grid: move it out of the folder")
+        yield frame
+
+
+def _frame(path: Path) -> np.ndarray:
+    return np.ascontiguousarray(enlarged(np.asarray(to_rgb(open_image(path)[0]))))
