@@ -232,12 +232,11 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(trained, call, tmp_
     [lambda old: b"", lambda old: old[:-1] + bytes([old[-1] ^ 1]), lambda old: old.replace(b"identity", b"idiotics")],
 )
 def test_a_damaged_unfinished_test_is_named_and_kept(trained, call, damage, monkeypatch):
-    monkeypatch.setattr(finaltest, "save_grid", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(finaltest, "save_grid", lambda *_: 1 / 0)
         reconstruction_test(open_run(trained, "last", "cpu"), "final", SEARCH, 8)
     unfinished = trained / "evaluation" / "reconstruct-final-last-5.unfinished.safetensors"
     unfinished.write_bytes(damaged := damage(unfinished.read_bytes()))
-    monkeypatch.undo()
     code, _, err = call("reconstruct", trained, "--checkpoint", "last", "--steps", 5)
     assert (code, "delete it to start this test anew" in err) == (1, True)
     assert unfinished.read_bytes() == damaged
