@@ -151,8 +151,7 @@ def info(options: argparse.Namespace) -> None:
     images = open_packed(options.folder)
     say(*describe(options.folder, read_description(options.folder)).split("\n"))
     if options.verify:
-        verify(options.folder, images)
-        say("verified: pixels, statistics, names and split are those that were packed")
+        say(f"verified: {verify(options.folder, images)}")
 
 
 def export(options: argparse.Namespace) -> None:

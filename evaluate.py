@@ -21,6 +21,7 @@ from tinygan.cli import OneLineParser, filled, number, path
 from tinygan.device import DEVICES
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
+from tinygan.output import check_output, write_output
 from tinygan.ranges import flag
 from tinygan.text import say
 from tinygan.training.runfolder import LATEST, RUNS, newest_run
@@ -203,6 +204,8 @@ def samples(options: argparse.Namespace) -> None:
     from tinygan.evaluation.pictures import save_samples
     from tinygan.evaluation.trained import open_run
 
+    if options.npz:
+        check_output(Path(options.npz), "--npz")
     run = open_run(options.run, options.checkpoint, options.device)
     say(save_samples(run, options.count, options.seed, options.png_folder, options.npz))
 
@@ -268,10 +271,12 @@ def compare(options: argparse.Namespace) -> None:
     from tinygan.evaluation.comparison import table, to_json
     from tinygan.evaluation.runsummary import read_run
 
+    if options.json:
+        check_output(options.json, "--json")
     runs = [read_run(path) for path in options.run]
     say(*table(runs).split("\n"))
     if options.json:
-        write_atomically(options.json, json.dumps(to_json(runs), indent=2).encode())
+        write_output(options.json, json.dumps(to_json(runs), indent=2).encode())
 
 
 def report(options: argparse.Namespace) -> None:
@@ -280,6 +285,7 @@ def report(options: argparse.Namespace) -> None:
     from tinygan.report import write_report
     from tinygan.report.follow import follow
 
+    check_output(options.out, "--out")
     if options.follow:
         follow(options.run, options.out)
     write_report([read_run(path) for path in options.run], options.out)

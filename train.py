@@ -175,6 +175,8 @@ def main(arguments: list[str]) -> None:
         }
         kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
         say(f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}")
+        for note in current.notes:
+            say(f"note: {note}")
     Trainer(current).run()
     say(f"pictures: {current.folder.samples}", f"checkpoint: {current.folder.last}")
 

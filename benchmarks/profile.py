@@ -26,7 +26,7 @@ from benchmarks.workload import Workload
 from tinygan.cli import OneLineParser, number, path
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
-from tinygan.files import write_atomically
+from tinygan.output import write_output
 from tinygan.text import say
 
 TURNS = 10  # of about a third of a second each, for every one of the three measurements
@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
     say(*tables(result, work, options.lines).split("\n"))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(options.out, (json.dumps(result, indent=1) + "\n").encode())
+        write_output(options.out, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def measured(work: Workload, steps: int | None) -> dict:

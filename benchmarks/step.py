@@ -31,7 +31,7 @@ from benchmarks.workload import Workload
 from tinygan.cli import OneLineParser, did_you_mean, number, path
 from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.files import write_atomically
+from tinygan.output import write_output
 from tinygan.text import say
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     command = f"python -m benchmarks.step {shlex.join(arguments)}"
     result = measured(work, peers, options.pairs) | {"command": command, "started": now.isoformat(timespec="seconds")}
-    write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
+    write_output(out, (json.dumps(result, indent=1) + "\n").encode())
     say(*table(result).split("\n"), f"written to {out}")
 
 

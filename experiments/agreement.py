@@ -28,6 +28,7 @@ from tinygan.evaluation.runsummary import RunSummary, read_run
 from tinygan.evaluation.statistics import rank_correlation
 from tinygan.files import write_atomically
 from tinygan.images import GAP
+from tinygan.jsonfile import read_json
 from tinygan.report.checkpoints import AGREEMENT
 from tinygan.report.pictures import numbered
 from tinygan.text import say
@@ -124,10 +125,7 @@ def _checkpoints(folder: Path) -> dict[int, dict]:
 
 
 def _read(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise TinyganError(f"{path} is damaged: delete it, it will be measured again") from error
+    return read_json(path, dict, "delete it, it will be measured again")
 
 
 def _rows(stored: dict | None) -> dict[int, dict]:

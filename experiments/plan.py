@@ -55,7 +55,7 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
     Raises:
         UsageError: it was trained with other options, on other images or by other code, naming them all.
     """
-    config = json.loads(run.config.read_text())
+    config = run.read_config()
     stored, now = config["options"], json.loads(json.dumps(wanted.to_json()))
     differences = [
         f"{flag(name)} {stored.get(name)} instead of {value}"

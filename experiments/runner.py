@@ -1,7 +1,6 @@
 """Every member of an experiment trained, the final tests, the table; stopped at any time, it goes on where it was."""
 
 import argparse
-import json
 from collections.abc import Callable
 
 import evaluate
@@ -14,6 +13,7 @@ from tinygan.errors import NonFiniteError, Stopped, UsageError
 from tinygan.evaluation.comparison import table
 from tinygan.evaluation.runsummary import NoTestsError, RunSummary, read_run
 from tinygan.files import write_atomically
+from tinygan.jsonfile import read_json
 from tinygan.reconstruction import Search
 from tinygan.report import write_report
 from tinygan.text import say
@@ -111,7 +111,7 @@ class Experiment:
         iteration = checkpoint.load(run.best).progress.iteration
         wanted = {"iteration": iteration, **Search(self.options.steps)._asdict()}
         for file in run.evaluation.glob("reconstruct-final-best-*.json"):
-            found = json.loads(file.read_text())
+            found = read_json(file, {"count": int}, "delete it, the test is then repeated")
             if wanted.items() <= found.items() and ("first" not in file.stem or found["count"] == self.options.count):
                 return True
         return False

@@ -1,5 +1,8 @@
 """Atomic files."""
 
+import errno
+import os
+
 import pytest
 
 from tinygan.errors import TinyganError
@@ -41,3 +44,84 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path):
     (tmp_path / "last.safetensors").write_bytes(b"whole")
     remove_temporary_files(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def refuse(monkeypatch, number, calls=("fsync",)):
+    """The system answers these calls with an error."""
+
+    def refused(*_):
+        raise OSError(number, os.strerror(number))
+
+    for call in calls:
+        monkeypatch.setattr(os, call, refused)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS])
+def test_a_file_system_without_fsync_is_written_to(tmp_path, monkeypatch, number):
+    refuse(monkeypatch, number)
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_folder_that_cannot_be_listed_is_written_to(tmp_path, monkeypatch):
+    refuse(monkeypatch, errno.EACCES, ("open",))
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    ("number", "frees_space"),
+    [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EIO, False), (errno.EFBIG, False), (errno.EROFS, False)],
+)
+def test_space_is_the_remedy_where_space_is_missing(tmp_path, monkeypatch, number, frees_space):
+    write_atomically(tmp_path / "file", b"old")
+    refuse(monkeypatch, number)
+    with pytest.raises(TinyganError, match=r"cannot write .*file: .*; the file that was there before is kept") as error:
+        write_atomically(tmp_path / "file", b"new")
+    assert ("free some space" in str(error.value)) == frees_space
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_took_its_place_is_not_said_to_be_kept(tmp_path, monkeypatch):
+    write_atomically(tmp_path / "file", b"old")
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda _: synced.append(1) or (len(synced) > 1 and refused()))
+
+    def refused():
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(TinyganError, match=r"file is written, but may not outlast a power cut: Input/output error"):
+        write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_two_writers_of_a_file_never_mix(tmp_path):
+    path = tmp_path / "file"
+    with atomic_file(path) as one, atomic_file(path) as other:
+        one.write(b"1" * 10_000)
+        other.write(b"2" * 9)
+        remove_temporary_files(tmp_path)  # both are being written, and stay
+        other.flush()
+        one.write(b"1" * 10_000)
+    assert path.read_bytes() == b"1" * 20_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_as_long_as_can_be(tmp_path):
+    path = tmp_path / ("ü" * 127)  # 254 bytes
+    write_atomically(path, b"x")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path):
+    for name in ("file.0123abcd.part", "file2.0123abcd.part", "other.part"):
+        (tmp_path / name).write_bytes(b"half")
+    write_atomically(tmp_path / "file", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "file2.0123abcd.part", "other.part"]
+
+
+def test_what_only_looks_like_a_leftover_stays(tmp_path):
+    (tmp_path / "folder.part").mkdir()
+    remove_temporary_files(tmp_path)
+    assert (tmp_path / "folder.part").is_dir()

@@ -18,6 +18,7 @@ FILES = sorted((ROOT / "tinygan").rglob("*.py"))
 # From the bottom up; a module may import what stands in its own line or above it.
 ORDER = [
     ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars", "files", "images", "cli"],
+    ["jsonfile", "tensorfile", "output"],
     ["runtime"],
     ["ops"],
     ["device"],

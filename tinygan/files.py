@@ -1,6 +1,9 @@
 """Files that are either whole or not there: write beside the target, make it durable, then rename."""
 
+import errno
+import glob
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,42 +11,66 @@ from typing import BinaryIO
 
 try:
     import fcntl
-except ImportError:  # Windows, where folders are not locked
+except ImportError:  # Windows, where nothing is locked
     fcntl = None
 
 from tinygan.errors import TinyganError
 
 TEMPORARY_SUFFIX = ".part"
+# What helps against a refusal of the system; of others nobody knows.
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space: your quota is used up",
+    errno.EFBIG: "allow larger files (ulimit -f), or name a file system that can hold them",
+    errno.ENOENT: "make its folder first",
+    errno.ENOTDIR: "a part of its path is no folder",
+    errno.EISDIR: "a folder is in its place",
+    errno.EACCES: "allow it, or name a folder that you may write to",
+    errno.EPERM: "allow it, or name a folder that you may write to",
+    errno.EROFS: "name a folder that can be written to",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ELOOP: "its links lead round in a circle: name the file itself",
+}
+# How a folder, or a file system such as CIFS and some of FUSE, says that it has no fsync.
+NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS}
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     """Open a temporary file in ``path``'s folder; on success it takes ``path``'s place in one step.
 
-    If the block raises, or the process dies anywhere, what was at ``path`` before is still there and whole. An
-    exception also removes the temporary file, a killed process leaves ``<name>.part`` behind for
-    :func:`remove_temporary_files`.
+    For the program's own files; what a user names is written by :func:`tinygan.output.write_output`. If the block
+    raises, or the process dies anywhere, what was at ``path`` before is still there and whole. An exception also
+    removes the temporary file; a killed process leaves one that ends in ``.part`` behind, which the next writer of
+    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins.
+
+    Args:
+        mode: permissions of the file, None for those of any new file.
 
     Raises:
         TinyganError: the system refused to write (full disk, no permission), naming the file and what is kept.
     """
     path = Path(path)
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    temporary = None
     try:
-        with open(temporary, "wb") as file:
+        with _new_temporary(path) as file:
+            temporary = Path(file.name)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+            if mode is not None:
+                os.chmod(temporary, mode)
+            sync(file.fileno())
+            if fcntl is None:  # Windows renames no open file
+                file.close()
+            os.replace(temporary, path)
     except BaseException as error:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            kept = " (the file that was there before is kept)" if path.exists() else ""
-            raise TinyganError(
-                f"cannot write {path}: {error.strerror or error}{kept}; free some space or choose another folder"
-            ) from error
+            kept = "; the file that was there before is kept" if path.is_file() else ""
+            raise cannot_write(path, error, kept) from error
         raise
+    _sync_folder(path)
 
 
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
@@ -55,10 +82,35 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None]) ->
             file.write(content)
 
 
-def remove_temporary_files(folder: Path) -> None:
-    """Delete what killed writers left in ``folder``."""
-    for leftover in Path(folder).glob("*" + TEMPORARY_SUFFIX):
-        leftover.unlink(missing_ok=True)
+def cannot_write(path: Path, error: OSError, kept: str = "") -> TinyganError:
+    """The line for a refusal of the system: what it was, what is ``kept``, and what helps, where that is known."""
+    remedy = REMEDIES.get(error.errno, "")
+    return TinyganError(f"cannot write {path}: {error.strerror or error}{kept}{remedy and '; ' + remedy}")
+
+
+def sync(descriptor: int) -> None:
+    """fsync, where the file system has one; raises OSError if what was written did not come to the disk."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
+
+
+def remove_temporary_files(folder: Path, name: str = "") -> None:
+    """Delete what killed writers left in ``folder``, of files whose names begin with ``name``.
+
+    What is being written is locked, or open where nothing is locked but open files cannot be deleted (Windows): it
+    stays.
+    """
+    for leftover in Path(folder).glob(f"{glob.escape(name)}*{TEMPORARY_SUFFIX}"):
+        try:
+            with open(leftover, "r+b") as file:
+                mine = fcntl is None or _lock(file.fileno())
+            if mine:
+                leftover.unlink(missing_ok=True)
+        except OSError:  # already gone, no file, or somebody else's
+            continue
 
 
 class FolderLock:
@@ -77,13 +129,9 @@ class FolderLock:
         if fcntl is None:
             return
         self._descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if _lock(self._descriptor) is False:
             self.release()
-            raise TinyganError(refusal) from None
-        except OSError:  # a network file system without locks: nothing to hold
-            self.release()
+            raise TinyganError(refusal)
 
     def release(self) -> None:
         """Let others in; does nothing where there is no lock."""
@@ -92,11 +140,42 @@ class FolderLock:
             self._descriptor = None
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system can open a folder (not on Windows)."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file until the descriptor is closed: False if somebody else has, None where there are no locks."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems
+        pass
+    return None
+
+
+def _new_temporary(path: Path) -> BinaryIO:
+    """A new file beside ``path``, locked before anyone takes it for a leftover."""
+    beginning = path.name[:50] + "."
+    remove_temporary_files(path.parent, beginning)
+    while True:
+        temporary = path.with_name(f"{beginning}{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+        file = open(temporary, "xb")  # noqa: SIM115 - the caller closes it
+        if _lock(file.fileno()) is not False and os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def _sync_folder(path: Path) -> None:
+    """Make the rename to ``path`` itself durable, where the system can open a folder (not on Windows)."""
+    if os.name != "posix":
+        return
+    try:
+        descriptor = os.open(path.parent, os.O_RDONLY)
+    except OSError:  # a folder that may be written to, but not listed
+        return
+    try:
+        sync(descriptor)
+    except OSError as error:
+        raise TinyganError(f"{path} is written, but may not outlast a power cut: {error.strerror or error}") from error
+    finally:
+        os.close(descriptor)

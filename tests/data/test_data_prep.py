@@ -54,7 +54,7 @@ def test_it_says_what_it_made(packed, run):
     assert run(data_prep, "info", "set") == (0, out, "")
     code, verified, _ = run(data_prep, "info", "set", "--verify")
     assert code == 0
-    assert verified == out + "verified: pixels, statistics, names and split are those that were packed\n"
+    assert verified == out + "verified: pixels, statistics, names, labels and split are those that were packed\n"
     content = bytearray((folder / "images.npy").read_bytes())
     content[-1] ^= 1
     (folder / "images.npy").write_bytes(content)

@@ -95,10 +95,26 @@ def test_the_list_of_keys_is_kept_and_belongs_to_its_database(database, tmp_path
     folder, content = database
     state = lsun.list_keys(folder, tmp_path)
     assert np.load(tmp_path / "keys.npy").tolist() == sorted(content)
-    (tmp_path / "keys.npy").write_bytes(b"kept")
+    made = (tmp_path / "keys.npy").stat().st_ino
     assert lsun.list_keys(folder, tmp_path) == state
-    assert (tmp_path / "keys.npy").read_bytes() == b"kept"
+    assert (tmp_path / "keys.npy").stat().st_ino == made
     other = tmp_path / "other"
     lsun_database(other, values(31))
     assert lsun.list_keys(other, tmp_path) != state
     assert len(np.load(io.BytesIO((tmp_path / "keys.npy").read_bytes()))) == 31
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [("keys.json", b""), ("keys.json", b"{}"), ("keys.json", b"[" * 9999), ("keys.npy", b""), ("keys.npy", None)],
+)
+def test_a_damaged_list_of_keys_is_made_anew(database, tmp_path, file, content):
+    folder, _ = database
+    source = LmdbSource(folder)
+    whole = source.list(tmp_path)
+    whole = np.array(whole.items), whole.fingerprint
+    path = tmp_path / file
+    path.write_bytes(path.read_bytes()[:-1] + b"?" if content is None else content)  # None: a key's last character
+    again = source.list(tmp_path)
+    assert np.array_equal(again.items, whole[0])
+    assert again.fingerprint == whole[1]

@@ -1,6 +1,7 @@
 """The packed format: opened at once, the same images in the same split as unpacked, and never when damaged."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -79,6 +80,10 @@ def changed(**fields):
     return lambda text: json.dumps(json.loads(text) | fields).encode()
 
 
+def without(values, name):
+    return {key: value for key, value in values.items() if key != name}
+
+
 def changed_split(**fields):
     return lambda text: changed(split=json.loads(text)["split"] | fields)(text)
 
@@ -110,14 +115,54 @@ def changed_split(**fields):
         ("dataset.json", changed_split(running={"a": 1, "b": 1})),
         ("dataset.json", changed_split(train=None)),
         ("dataset.json", changed_split(train="fifty")),
+        ("dataset.json", changed_split(running="none")),
+        ("dataset.json", changed(skipped=["a"])),
+        ("dataset.json", changed(mean=[0.5, 0.5])),
+        ("dataset.json", changed(source="photos")),
+        ("dataset.json", changed(converted={"grey": 10**400})),
+        ("dataset.json", changed(classes=[])),
+        ("dataset.json", lambda old: old.replace(b'"count": 60', b'"count": 6' + b"0" * 5000)),
         ("train.npy", lambda old: old[:-8]),
         ("train.npy", lambda old: b""),
+        ("train.npy", lambda old: old[:128] + old[-8:] + old[136:-8] + old[128:136]),  # two in each other's place
+        ("labels.npy", lambda old: old[:128] + old[-8:] + old[136:-8] + old[128:136]),
+        ("labels.npy", lambda old: old[:-8] + b"\x01\0\0\0\0\0\0\x80"),
+        ("labels.npy", lambda old: old[:-8] + (2).to_bytes(8, "little")),
     ],
 )
 def test_damage_is_one_line(copy, file, content):
     damage(copy / file, content)
     with pytest.raises(TinyganError, match=rf"set/{file} is damaged \(.*; delete the folder and prepare it again"):
         open_packed(copy)
+
+
+def test_another_split_than_was_packed_is_one_line(copy):
+    """Its fingerprint would be that of the old one: runs would pass for tested on the same images."""
+    stored = json.loads((copy / "dataset.json").read_text())["split"]
+    final = dict(list(stored["final"].items())[1:])  # an image less to be tested on
+    for change in ({"final": final}, {"running": dict(reversed(stored["running"].items()))}):
+        damage(copy / "dataset.json", changed_split(**change))
+        with pytest.raises(TinyganError, match=r"train.npy is damaged \(it or the split in dataset.json is not what"):
+            open_packed(copy)
+        damage(copy / "dataset.json", changed_split(**stored))
+    damage(copy / "dataset.json", changed(fingerprint="sha256:0"))
+    with pytest.raises(TinyganError, match="is not what was packed"):
+        open_packed(copy)
+
+
+def test_a_set_without_check_sums_opens_and_says_what_was_not_compared(copy):
+    assert verify(copy, open_packed(copy)).startswith("pixels, statistics, names, labels and split are")
+    damage(copy / "dataset.json", lambda text: json.dumps(without(json.loads(text), "checksums")).encode())
+    assert verify(copy, open_packed(copy)).endswith("this older set has no check sum of labels")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("name", ["dataset.json", "names.txt", "images.npy", "train.npy", "labels.npy"])
+def test_a_pipe_or_folder_in_a_files_place_is_one_line(copy, name, make):
+    (copy / name).unlink()
+    make(copy / name)
+    with pytest.raises(TinyganError, match=rf"{name}|is no packed set"):
+        verify(copy, open_packed(copy))
 
 
 def test_a_count_that_the_images_do_not_have_is_one_line(copy):
@@ -158,8 +203,7 @@ def flip_pixel(content):
         ("names.txt", lambda old: old.replace(b"000.png", b"00x.png", 1), "names"),
         ("names.txt", lambda old: old + b"one more\n", "61 names"),
         ("dataset.json", changed(mean=[0.5, 0.5, 0.5]), "mean or std"),
-        ("dataset.json", changed(fingerprint="sha256:0"), "the split"),
-        ("train.npy", lambda old: old[:128] + old[-8:] + old[136:-8] + old[128:136], "the split"),
+        ("names.txt", lambda old: old.replace(b"a/", b"c/", 1), "its check sum"),
     ],
 )
 def test_verify_finds_what_opening_does_not(copy, file, content, message):

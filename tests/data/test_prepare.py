@@ -200,7 +200,7 @@ def test_a_full_disk_half_way(photos, whole, tmp_path):
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert f"error: cannot write {tmp_path}/out/unfinished/images.npy: " in ended.stderr
-    assert "what is finished is kept: free some space and give the same command again" in ended.stderr
+    assert "File too large; what is finished is kept for the same command; allow larger files" in ended.stderr
     prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
     assert_same(tmp_path / "out", whole)
 
@@ -255,6 +255,74 @@ def test_another_job_does_not_touch_what_is_unfinished(photos, whole, tmp_path, 
     (photos / "new.png").unlink()
     assert json.loads((out / "unfinished" / "journal.json").read_text())["rows"] == 4
     prepare(FolderSource(photos), OPTIONS, out, 1)
+    assert_same(out, whole)
+
+
+@pytest.mark.parametrize("name", ["names.txt", "train.npy", "preview.png", "dataset.json"])
+def test_a_kill_while_a_file_of_the_finished_set_is_written(photos, whole, tmp_path, name):
+    out = tmp_path / "out"
+    program = (
+        "import os, runpy, signal, sys; replace = os.replace; sys.argv = sys.argv[1:]; "
+        f"os.replace = lambda a, b: str(b).endswith('/{name}') and os.kill(os.getpid(), 9) or replace(a, b); "
+        "runpy.run_path('data_prep.py', run_name='__main__')"
+    )
+    options = ["folder", "--source", photos, "--image-size", "8", "--processes", "1", "--out", out]
+    command = [sys.executable, "-c", program, "data_prep.py", *map(str, options)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
+    assert list(out.glob(f"{name}.*.part"))  # it did die there
+    prepare(FolderSource(photos), OPTIONS, out, 1)
+    assert_same(out, whole)
+
+
+def changed_journal(**fields):
+    return lambda text: json.dumps(json.loads(text) | fields).encode()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: b"",
+        lambda text: b"[]",
+        lambda text: b"[" * 100_000,
+        lambda text: b"\xff\xfe",
+        lambda text: text[:-9],
+        changed_journal(rows="4"),
+        changed_journal(rows=-4),
+        changed_journal(rows=10**400),
+        changed_journal(rows=3),
+        changed_journal(done=True),
+        changed_journal(skipped=[["a", 1]]),
+        changed_journal(skipped=[4]),
+        changed_journal(notes=[]),
+        changed_journal(notes={"grey": None}),
+        changed_journal(job="folder"),
+    ],
+)
+def test_a_damaged_journal_is_one_line_and_costs_nothing(photos, tmp_path, monkeypatch, damage):
+    out = tmp_path / "out"
+    stopped(photos, out, monkeypatch)
+    images, journal = (out / "unfinished" / name for name in ("images.npy", "journal.json"))
+    journal.write_bytes(damaged := damage(journal.read_bytes()))
+    before = images.read_bytes()
+    with pytest.raises(TinyganError, match=r"journal.json is damaged \(.*\): delete .*out to start anew"):
+        prepare(FolderSource(photos), OPTIONS, out, 1)
+    assert images.read_bytes() == before
+    assert journal.read_bytes() == damaged
+
+
+def test_finished_images_that_were_damaged_are_not_taken_for_good(photos, whole, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    stopped(photos, out, monkeypatch)
+    images, journal = (out / "unfinished" / name for name in ("images.npy", "journal.json"))
+    good = images.read_bytes()
+    images.write_bytes(good[:200] + bytes([good[200] ^ 4]) + good[201:])
+    with pytest.raises(TinyganError, match=r"images.npy is damaged \(wrong check sum\): delete .*out to start anew"):
+        prepare(FolderSource(photos), OPTIONS, out, 1)
+    images.write_bytes(good)
+    journal.write_text(
+        json.dumps({name: value for name, value in json.loads(journal.read_text()).items() if name != "crc"})
+    )
+    prepare(FolderSource(photos), OPTIONS, out, 1)  # an older version's journal
     assert_same(out, whole)
 
 

@@ -255,3 +255,96 @@ def test_no_runs_is_an_error():
 
 def test_a_name_cannot_steer_the_terminal(tmp_path):
     assert read_run(make_run(tmp_path / "a\x1b[2Jb")).name == r"a\x1b[2Jb"
+
+
+def rewritten(path, change):
+    values = json.loads(path.read_text())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe",
+        b"\x00" * 20,
+        b"[" * 100_000,
+        b'{"iteration": 1' + b"0" * 400 + b', "d_real": 1, "d_fake": 1, "g": 1}',
+        b'{"iteration": "4", "d_real": 1, "d_fake": 1, "g": 1}',
+        b'{"iteration": true, "d_real": 1, "d_fake": 1, "g": 1}',
+        b'{"iteration": -4, "d_real": 1, "d_fake": 1, "g": 1}',
+        b'{"iteration": 4, "d_real": "1", "d_fake": 1, "g": 1}',
+        b'{"iteration": 4, "d_real": 1e300, "d_fake": 1, "g": 1}',
+        b'{"iteration": 4, "reconstruction": [1, 2]}',
+        b'{"iteration": 4, "reconstruction": {"loss": 0, "std": 0, "psnr": 1, "z2": 1}}',
+        b'{"iteration": 4, "reconstruction": {"loss": 0.1, "std": -1, "psnr": 1, "z2": 1}}',
+        b'{"iteration": 4, "reconstruction": {"loss": null, "std": 0, "psnr": 1, "z2": 1}}',
+    ],
+)
+def test_whatever_a_damaged_line_holds_it_is_named(tmp_path, line):
+    path = make_run(tmp_path / "run")
+    lines = (path / "log.jsonl").read_bytes().split(b"\n")
+    lines[3] = line
+    (path / "log.jsonl").write_bytes(b"\n".join(lines))
+    with pytest.raises(TinyganError, match=r"log\.jsonl, line 4 is damaged: repair or delete"):
+        read_run(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"[" * 100_000,
+        b'{"options": []}',
+        b'{"options": {"norm": 5}}',
+        b'{"options": {"norm": "wn", "x": 1' + b"0" * 400 + b"}}",
+        b'{"options": {"norm": "wn"}, "data": []}',
+        b'{"options": {"norm": "wn"}, "data": {"images": [1]}}',
+        b'{"options": {"norm": "wn"}, "data": {"images": {"running": "many"}}}',
+        b'{"options": {"norm": "wn"}, "data": {"images": {"running": -5}}}',
+        b'{"options": {"norm": "wn"}, "sessions": {"a": 1}}',
+        b'{"options": {"norm": "wn"}, "sessions": ["a"]}',
+    ],
+)
+def test_whatever_a_damaged_config_holds_it_is_named(tmp_path, content):
+    path = make_run(tmp_path / "run")
+    (path / "config.json").write_bytes(content)
+    with pytest.raises(TinyganError, match=r"config\.json is damaged .*leave this run out") as error:
+        read_run(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "log.jsonl"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_folder_in_a_files_place_is_named(tmp_path, name, make):
+    path = make_run(tmp_path / "run")
+    (path / name).unlink()
+    make(path / name)
+    with pytest.raises(TinyganError, match=rf"{name}"):
+        read_run(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: values.update(loss="low"),
+        lambda values: values.update(loss=values["loss"] * 1.01),  # not the mean of the images' losses
+        lambda values: values["losses"].pop(),
+        lambda values: values.update(losses={"a": 1}),
+        lambda values: values.update(losses=["x"] * 40),
+        lambda values: values.update(steps=2000.0),
+        lambda values: values.update(steps=10**400),
+        lambda values: values.update(count=True),
+        lambda values: values.update(psnr=None),
+        lambda values: values.update(loss=0, losses=[0] * 40),
+    ],
+)
+def test_a_damaged_final_result_is_left_out_and_said(tmp_path, change):
+    path = make_run(tmp_path / "run", final=None)
+    write_final(path, 0.01, 200, steps=1000)
+    rewritten(write_final(path, 0.01, 200, steps=2000), change)
+    run = read_run(path)
+    assert run.final.steps == 1000
+    assert "run: reconstruct-final-best-2000.json is damaged and left out; repeat that final test" in table([run])

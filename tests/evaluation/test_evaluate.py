@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import threading
 
 import numpy as np
 import pytest
@@ -190,6 +192,65 @@ def test_compare_prints_the_table(trained, call, tmp_path):
 def test_report_writes_one_page(trained, call, tmp_path):
     assert call("report", trained, "--out", tmp_path / "report.html")[0] == 0
     assert "00000-shapes-wn" in (tmp_path / "report.html").read_text()
+
+
+def test_outputs_go_where_they_are_meant_to(trained, call, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    found = []
+    reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    assert call("compare", trained, "--json", tmp_path / "pipe")[0] == 0
+    reader.join()
+    assert len(json.loads(found[0])["runs"]) == 1
+    (tmp_path / "page").write_text("old")
+    (tmp_path / "page").chmod(0o600)
+    (tmp_path / "link").symlink_to("page")
+    assert call("report", trained, "--out", tmp_path / "link")[0] == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "page").stat().st_mode & 0o777 == 0o600
+    assert "00000-shapes-wn" in (tmp_path / "page").read_text()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("report", "--out"), ("compare", "--json"), ("samples", "--npz"), ("samples", "--png-folder")]
+)
+def test_an_output_that_cannot_be_is_refused_before_the_work(trained, call, tmp_path, monkeypatch, arguments):
+    monkeypatch.setattr(TrainedRun, "generate", lambda *_: 1 / 0)  # no work is begun
+    monkeypatch.setattr("tinygan.evaluation.comparison.table", lambda *_: 1 / 0)
+    monkeypatch.setattr("tinygan.evaluation.comparison.to_json", lambda *_: 1 / 0)
+    command, option = arguments
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file" / "x", tmp_path / ("file" if "folder" in option else ".")):
+        code, out, err = call(command, trained, option, place)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"error: {option} {place}")
+        assert "name a" in err or "make it first" in err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda old: b"", lambda old: old[:-1] + bytes([old[-1] ^ 1]), lambda old: old.replace(b"identity", b"idiotics")],
+)
+def test_a_damaged_unfinished_test_is_named_and_kept(trained, call, damage, monkeypatch):
+    run = open_run(trained, "last", "cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(finaltest, "save_grid", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            reconstruction_test(run, "final", SEARCH, 8)
+    unfinished = trained / "evaluation" / "reconstruct-final-last-5.unfinished.safetensors"
+    unfinished.write_bytes(damaged := damage(unfinished.read_bytes()))
+    code, _, err = call("reconstruct", trained, "--checkpoint", "last", "--steps", 5)
+    assert (code, "delete it to start this test anew" in err) == (1, True)
+    assert unfinished.read_bytes() == damaged
+    unfinished.unlink()
+    assert call("reconstruct", trained, "--checkpoint", "last", "--steps", 5)[0] == 0
+
+
+def test_the_name_of_a_checkpoint_leads_nowhere_else(trained, call):
+    for name in ("../checkpoints/best", "٨", "1" * 5000):
+        code, _, err = call("samples", trained, "--checkpoint", name)
+        assert (code, "--checkpoint" in err, err.count("\n")) == (2, True, 1), err
 
 
 def test_a_run_trained_with_tf32_can_be_looked_at_without_a_gpu(trained, monkeypatch):

@@ -4,9 +4,12 @@ import base64
 import io
 import itertools
 import json
+import os
 import re
 import shutil
+import struct
 import subprocess
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -188,7 +191,7 @@ def test_other_measures_stand_beside_the_running_loss(folders, tmp_path):
     page = report(folders, tmp_path / "report.html")
     assert "−0.50–3grids" in page.text["td"]
     file.write_text('{"grids": {"iterations": []}}')
-    with pytest.raises(TinyganError, match=r"agreement\.json is damaged: delete it"):
+    with pytest.raises(TinyganError, match=r"agreement\.json is damaged .*: delete it"):
         report(folders, tmp_path / "report.html")
 
 
@@ -381,3 +384,53 @@ def test_a_table_that_scrolls_says_so(seeds, tmp_path, width, hinted):
     seen, _ = in_a_browser(path, driver, width)
     assert seen["hints"][0] is hinted
     assert seen["losses"]
+
+
+def png_of(width, height):
+    """A PNG that claims this size, and holds next to nothing."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("name", ["samples/000100.png", "samples/reals.png", "reconstructions/targets.png"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x89PNG\r\n\x1a\n", png_of(30_000, 30_000), png_of(12_000, 12_000), png_of(2**31 - 1, 9), png_of(50, 50)],
+    ids=["empty", "head", "bomb", "large", "wide", "cut"],
+)
+def test_a_picture_that_cannot_be_shown_is_named(folders, tmp_path, name, content):
+    (folders[0] / name).write_bytes(content)
+    with pytest.raises(TinyganError, match=rf"cannot read the picture .*{name}: delete it, and write the report again"):
+        report(folders, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+    (folders[0] / name).unlink()
+    report(folders, tmp_path / "report.html")
+
+
+def test_a_pipe_among_the_pictures_hangs_nothing(folders, tmp_path):
+    (folders[0] / "samples" / "reals.png").unlink()
+    os.mkfifo(folders[0] / "samples" / "reals.png")
+    with pytest.raises(TinyganError, match="cannot read the picture"):
+        report(folders, tmp_path / "report.html")
+
+
+def test_control_characters_do_not_get_into_the_page(folders, tmp_path):
+    bad = "a\x00b\x1b[2Jc\x85d\ud800e"
+    path = make_run(tmp_path / "bad", options={"name": bad, bad: 1})
+    assert "a?b?[2Jc?d?e" in report([*folders, path], tmp_path / "report.html").text["td"]
+
+
+def test_a_log_of_the_first_iteration_alone_has_a_plot(tmp_path):
+    path = make_run(tmp_path / "run", running=(0.03,), lines=1, final=None)
+    lines = (path / "log.jsonl").read_text().replace('"iteration": 100', '"iteration": 0')
+    (path / "log.jsonl").write_text(lines.replace('"iteration": 1,', '"iteration": 0,'))
+    assert len([svg for svg in report([path], tmp_path / "report.html").all("svg") if svg.get("role") == "img"]) == 2
+
+
+def test_losses_from_the_smallest_to_the_largest_have_a_plot(tmp_path):
+    path = make_run(tmp_path / "run", running=(5e-324, 3e38), final=None)
+    report([path], tmp_path / "report.html")

@@ -196,3 +196,99 @@ def test_latest_is_the_newest_run_with_a_checkpoint(tiny_options, tmp_path):
     (tmp_path / "runs" / "00002-shapes-wn").mkdir()
     assert find_checkpoint("latest", tmp_path / "runs") == second.folder.last
     assert find_checkpoint(str(second.folder.path), tmp_path) == second.folder.last
+
+
+def everything(folder):
+    """All files of a run with their content."""
+    return {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+
+
+def middle(content, line=b"\x00garbage\n"):
+    """A log with a line that nobody wrote, in its middle."""
+    lines = content.splitlines(keepends=True)
+    return b"".join([*lines[:2], line, *lines[2:]])
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("log.jsonl", middle, r"log.jsonl, line 3 is damaged: repair or delete this line"),
+        ("log.jsonl", lambda old: middle(old, b"{}\n"), "line 3 is damaged"),
+        ("log.jsonl", lambda old: middle(old, b"[5]\n"), "line 3 is damaged"),
+        ("log.jsonl", lambda old: middle(old, b'{"iteration": 1' + b"0" * 400 + b"}\n"), "line 3 is damaged"),
+        ("log.jsonl", lambda old: middle(old, b"[" * 100_000 + b"\n"), "line 3 is damaged"),
+        ("log.jsonl", lambda old: old + b"\xff\n", "line 4 is damaged"),
+        ("config.json", lambda old: b"", r"config.json is damaged .*or move it away: the run then goes on in a new"),
+        ("config.json", lambda old: b"\xff\xfe", "config.json is damaged"),
+        ("config.json", lambda old: b"[]", "config.json is damaged"),
+        ("config.json", lambda old: b'{"options": {}, "sessions": 5}', "config.json is damaged"),
+        ("config.json", lambda old: b'{"options": {}, "sessions": [5]}', "config.json is damaged"),
+    ],
+)
+def test_nothing_is_rewritten_before_all_was_understood(tiny_options, file, damage, message):
+    first = run(tiny_options(iterations=8))
+    path = first.folder.path / file
+    path.write_bytes(damage(path.read_bytes()))
+    (first.folder.checkpoints / "x.part").write_bytes(b"of a killed writer")
+    before = everything(first.folder)
+    for _ in range(2):  # the lock is let go, too
+        with pytest.raises(TinyganError, match=message):
+            go_on(first.folder.last, iterations=10)
+    assert everything(first.folder) == before
+    assert [path.name for path in first.folder.path.parent.iterdir()] == [first.folder.path.name]
+
+
+def test_the_remedies_are_some(tiny_options):
+    whole, first = run(tiny_options()), run(tiny_options(iterations=8))
+    log = first.folder.log.read_bytes()
+    first.folder.log.write_bytes(middle(log))
+    first.folder.log.write_bytes(log)  # the line deleted
+    first.folder.config.write_bytes(b"")
+    first.folder.config.unlink()  # moved away
+    again = go_on(first.folder.last, iterations=13)
+    assert again.folder.path != first.folder.path
+    assert_same_state(whole, again)
+    assert log_of(again) == log_of(whole)
+
+
+@pytest.mark.parametrize("tail", [b'{"iteration": 9, "d_re', b"\x00" * 100, b"\xff\xfe"])
+def test_a_last_line_that_was_cut_off_is_dropped_and_said(tiny_options, tail):
+    whole, first = run(tiny_options()), run(tiny_options(iterations=8))
+    first.folder.log.write_bytes(first.folder.log.read_bytes() + tail)
+    resumed = go_on(first.folder.last, iterations=13)
+    assert resumed.notes == [f"{first.folder.log}: its last line was cut off and is left out"]
+    assert log_of(resumed) == log_of(whole)
+
+
+def test_a_log_that_ends_too_early_is_said(tiny_options):
+    first = run(tiny_options(iterations=8))
+    lines = first.folder.log.read_bytes().splitlines(keepends=True)
+    first.folder.log.write_bytes(lines[0])
+    resumed = go_on(first.folder.last, iterations=9)
+    assert resumed.notes == [f"{first.folder.log}: its lines of iterations 5 to 8 are missing"]
+    assert [line["iteration"] for line in log_of(resumed)] == [4, 9]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", None])
+def test_a_damaged_best_checkpoint_does_not_keep_the_last_from_going_on(tiny_options, content):
+    first = run(tiny_options(iterations=8))
+    good = bytearray(first.folder.best.read_bytes())
+    good[-1] ^= 1
+    first.folder.best.write_bytes(good if content is None else content)
+    resumed = go_on(first.folder.last, iterations=13)
+    assert resumed.notes == [f"{first.folder.best} is damaged; the next running test writes a new one"]
+    assert checkpoint.load(resumed.folder.best).progress.iteration == 10
+    assert checkpoint.load(resumed.folder.last).progress.iteration == 13
+
+
+def test_options_that_cannot_be_gone_on_with_change_nothing(tiny_options, monkeypatch):
+    first = run(tiny_options(iterations=8))
+    before = everything(first.folder)
+
+    def refuse(*_):
+        raise UsageError("no such batches")
+
+    monkeypatch.setattr(session, "batch_source", refuse)
+    with pytest.raises(UsageError):
+        go_on(first.folder.last, iterations=13)
+    assert everything(first.folder) == before

@@ -67,8 +67,8 @@ def test_a_log_that_was_cut_off_is_read_up_to_there(tmp_path):
 
 def test_the_config_keeps_every_session(tmp_path):
     run = RunFolder.create(tmp_path, "shapes-wn")
-    run.describe({"options": {"iterations": 5}}, {"from_iteration": 0})
-    run.describe({"options": {"iterations": 9}}, {"from_iteration": 5})
+    run.describe({"options": {"norm": "wn", "iterations": 5}}, {"from_iteration": 0})
+    run.describe({"options": {"norm": "wn", "iterations": 9}}, {"from_iteration": 5})
     config = json.loads(run.config.read_text())
     assert config["options"]["iterations"] == 9
     assert [session["from_iteration"] for session in config["sessions"]] == [0, 5]

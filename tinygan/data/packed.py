@@ -10,17 +10,18 @@
 What is still being made lies in the folder ``unfinished`` beside where these files will be.
 """
 
-import json
+import hashlib
 import math
 import os
 from pathlib import Path
 
 import numpy as np
 
-from tinygan.data.imageset import ImageSet
-from tinygan.data.storedsplit import split_from_json
+from tinygan.data.imageset import ImageSet, with_split
+from tinygan.data.storedsplit import SPLIT, split_from_json
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
+from tinygan.jsonfile import parse_json, read_bytes
 from tinygan.text import printable
 
 FORMAT = "tinygan packed images 1"
@@ -29,27 +30,29 @@ LABELS, PREVIEW = "labels.npy", "preview.png"
 UNFINISHED = "unfinished"
 HEADER_BYTES = 128  # of a .npy file; the values follow
 LARGEST_DESCRIPTION = 1 << 30
-# What dataset.json must say, with its type.
+# What dataset.json must be, see jsonfile.py.
 FIELDS = {
+    "format": str,
     "dataset": str,
     "count": int,
     "height": int,
     "width": int,
-    "crop": list | None,
+    "crop": tuple[int, int] | None,
     "summary": str,
     "fingerprint": str,
-    "split": dict,
-    # What describing it needs besides.
+    "split": SPLIT,
+    # What describing and verifying it needs besides.
     "filter": str,
-    "mean": list,
-    "std": list,
+    "mean": tuple[float, float, float],
+    "std": tuple[float, float, float],
     "pixels": str,
-    "source": dict,
-    "classes": dict,
-    "converted": dict,
-    "skipped": list,
-    "left_out": list,
-    "wanted": dict,
+    "source": {"path": str},
+    "classes": dict[str, int],
+    "converted": dict[str, int],
+    "skipped": list[tuple[str, str]],
+    "left_out": list[str],
+    "wanted": {"running": int, "final": int},
+    "checksums?": dict[str, str],  # of the files beside the images; older sets have none
 }
 
 
@@ -88,24 +91,15 @@ def read_description(folder: Path) -> dict:
     if not is_packed(folder):
         raise TinyganError(f"{folder} is no packed set: it has no {DESCRIPTION}; make one with data_prep.py")
     try:
-        if path.stat().st_size > LARGEST_DESCRIPTION:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        description = json.loads(path.read_bytes())
-        if not isinstance(description, dict) or not isinstance(description.get("format"), str):
-            raise ValueError("no 'format'")
-        if description["format"] != FORMAT:
-            raise ValueError(f"format {description['format'][:40]!r}, not {FORMAT!r}")
-        for name, kind in FIELDS.items():
-            if not isinstance(description[name], kind) or isinstance(description[name], bool):
-                raise ValueError(f"{name!r} is {description[name]!r:.40}")
-        crop = description["crop"]
-        if crop is not None and not (len(crop) == 2 and all(type(side) is int for side in crop)):
-            raise ValueError(f"'crop' is {crop!r:.40}")
+        content = read_bytes(path, LARGEST_DESCRIPTION)
+        form = parse_json(content, {"format": str})["format"]
+        if form != FORMAT:
+            raise ValueError(f"format {form[:40]!r}, not {FORMAT!r}")
+        description = parse_json(content, FIELDS)
         if min(description[name] for name in ("count", "height", "width")) < 1:
             raise ValueError("an empty set")
-    except (ValueError, KeyError, RecursionError) as error:
-        what = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise damaged(path, what) from error
+    except ValueError as error:
+        raise damaged(path, error) from error
     return description
 
 
@@ -131,27 +125,46 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
         raise UsageError(f"{folder} was packed with another crop than --crop-size {_text(crop)}: leave the option out")
     images = _map(folder / IMAGES, (count, *own, 3))
     labels = None
-    if (folder / LABELS).exists():
+    if description["classes"] or (folder / LABELS).exists():
         labels = np.array(_map(folder / LABELS, (count,), "<i8"), np.int64)
+        check_labels(folder, labels, description)
+    stored = description["split"]
+    train = np.array(_map(folder / TRAIN, (stored["train"],), "<i8"), np.int64)
     try:
-        stored = description["split"]
-        train = np.array(_map(folder / TRAIN, (int(stored["train"]),), "<i8"), np.int64)
         division = split_from_json(stored, train, count)
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError) as error:
+    except ValueError as error:
         raise damaged(folder / DESCRIPTION, f"split: {error}") from error
+    if with_split(description["pixels"], division) != description["fingerprint"]:
+        raise damaged(folder / TRAIN, f"it or the split in {DESCRIPTION} is not what was packed")
     source = printable(f"{description['summary']}, packed in {folder}")
     return ImageSet(description["dataset"], images, labels, source, division, size or own, description["fingerprint"])
+
+
+def check_labels(folder: Path, labels: np.ndarray, description: dict) -> None:
+    """Raise TinyganError unless the labels are those that were packed, as far as ``description`` knows them."""
+    sizes, checksum = list(description["classes"].values()), description.get("checksums", {}).get(LABELS)
+    known = sum(sizes) == len(labels)  # classes whose names print the same are one in the description
+    within = labels.min() >= 0 and (not known or labels.max() < len(sizes))
+    if not within or (known and np.bincount(labels, minlength=len(sizes)).tolist() != sizes):
+        raise damaged(folder / LABELS, f"its classes are not of the sizes that {DESCRIPTION} names")
+    if checksum and checksum_of(folder / LABELS) != checksum:
+        raise damaged(folder / LABELS, "wrong check sum")
+
+
+def checksum_of(path: Path) -> str:
+    """``sha256:<hex>`` of a whole file."""
+    with open(path, "rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
     """A file that begins with :func:`header`, mapped into memory after making sure that all of it is there."""
     expected = HEADER_BYTES + math.prod(shape) * np.dtype(kind).itemsize
-    try:
-        with open(path, "rb") as file:
-            beginning = file.read(HEADER_BYTES)
-            length = os.fstat(file.fileno()).st_size
-    except FileNotFoundError:
-        raise damaged(path, "it is missing") from None
+    if not path.is_file():
+        raise damaged(path, "it is missing")
+    with open(path, "rb") as file:
+        beginning = file.read(HEADER_BYTES)
+        length = os.fstat(file.fileno()).st_size
     if beginning != header(shape, kind):
         raise damaged(path, f"it does not begin as an array of shape {shape}")
     if length != expected:

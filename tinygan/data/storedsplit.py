@@ -7,6 +7,8 @@ import numpy as np
 from tinygan.data.split import Split
 
 TESTS = ("running", "final")
+# What it must be in a file, see jsonfile.py.
+SPLIT = {"seed": int, "partition": str | None, "train": int, "running": dict[str, int], "final": dict[str, int]}
 
 
 def split_to_json(division: Split, seed: int, partition: str | None, name_of: Callable[[int], str]) -> dict:
@@ -29,7 +31,6 @@ def split_from_json(stored: dict, train: np.ndarray, count: int) -> Split:
         count: N, images in the set.
 
     Raises:
-        ValueError, TypeError, KeyError and the like: ``stored`` is not what was written.
         ValueError: a row is outside the set, or in it twice.
     """
     division = Split(train, *(np.array(list(stored[test].values()), np.int64) for test in TESTS))

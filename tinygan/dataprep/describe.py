@@ -3,25 +3,20 @@
 from pathlib import Path
 
 from tinygan.data.imageset import ImageSet, with_split
-from tinygan.data.packed import DESCRIPTION, IMAGES, NAMES, PREVIEW, damaged, read_description
+from tinygan.data.packed import IMAGES, LABELS, NAMES, PREVIEW, TRAIN, checksum_of, damaged, read_description
 from tinygan.data.storedsplit import TESTS
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.errors import TinyganError
+from tinygan.jsonfile import read_bytes
 from tinygan.text import printable
 
+LARGEST_NAMES = 4 << 30  # bytes
 LISTED = 10  # skipped images, and classes, that are named one by one
 
 
 def describe(folder: Path, description: dict) -> str:
-    """A few lines for people.
-
-    Raises:
-        TinyganError: the description is damaged.
-    """
-    try:
-        return "\n".join(map(printable, _lines(folder, description)))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise damaged(folder / DESCRIPTION, f"{type(error).__name__}: {error}") from error
+    """A few lines for people."""
+    return "\n".join(map(printable, _lines(folder, description)))
 
 
 def _lines(folder: Path, description: dict) -> list[str]:
@@ -57,8 +52,8 @@ def _lines(folder: Path, description: dict) -> list[str]:
     return [*lines, f"look at: {folder / PREVIEW}", f"train with: train.py --data-dir {folder}"]
 
 
-def verify(folder: Path, images: ImageSet) -> None:
-    """Read all of an opened set and compare it with its description.
+def verify(folder: Path, images: ImageSet) -> str:
+    """Read all of an opened set, compare it with its description, and say what was compared.
 
     Raises:
         TinyganError: naming the first thing that is not as it was.
@@ -66,7 +61,10 @@ def verify(folder: Path, images: ImageSet) -> None:
     description = read_description(folder)
     count, size = description["count"], (description["height"], description["width"])
     pixels = measure_pixels(folder / IMAGES, count, size)
-    names = (folder / NAMES).read_bytes().decode(errors="replace").split("\n")[:-1]
+    try:
+        names = read_bytes(folder / NAMES, LARGEST_NAMES).decode(errors="replace").split("\n")[:-1]
+    except (FileNotFoundError, ValueError) as error:
+        raise damaged(folder / NAMES, error) from error
     tests = {name: row for test in TESTS for name, row in description["split"][test].items()}
     checks = {
         f"{IMAGES}: its check sum is {pixels.checksum}": pixels.checksum == description["pixels"],
@@ -75,9 +73,15 @@ def verify(folder: Path, images: ImageSet) -> None:
         f"{NAMES}: the test images' names": all(names[row : row + 1] == [name] for name, row in tests.items()),
         "train.npy or dataset.json: the split": with_split(pixels.checksum, images.split) == description["fingerprint"],
     }
+    checksums = description.get("checksums", {})
+    for name in checksums.keys() & {NAMES, TRAIN, LABELS}:
+        checks[f"{name}: its check sum"] = checksum_of(folder / name) == checksums[name]
     for what, right in checks.items():
         if not right:
             raise TinyganError(f"{folder}/{what} is not what was packed; delete the folder and prepare it again")
+    if images.labels is None or LABELS in checksums:
+        return "pixels, statistics, names, labels and split are those that were packed"
+    return "pixels, statistics, names and split are those that were packed; this older set has no check sum of labels"
 
 
 def _test_line(name: str, count: int, wanted: int, partition: str | None) -> str:

@@ -20,6 +20,7 @@ from tinygan.data.packed import (
     NAMES,
     PREVIEW,
     TRAIN,
+    checksum_of,
     header,
 )
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split
@@ -117,6 +118,7 @@ def finish(
         "left_out": listing.left_out,
         "wanted": {"running": wishes.running, "final": wishes.final},
         "split": split_to_json(division, wishes.seed, partition_name, name_of),
+        "checksums": {name: checksum_of(out / name) for name in (NAMES, LABELS, TRAIN) if (out / name).exists()},
         "versions": {"tinygan": tinygan.__version__, "pillow": PIL.__version__},
     }
     write_atomically(out / DESCRIPTION, json.dumps(description, indent=1, ensure_ascii=False).encode())

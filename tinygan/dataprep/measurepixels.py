@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from tinygan.data.packed import HEADER_BYTES
 from tinygan.data.transform import Size
 
 ROWS = 256  # summed in float32 without rounding: 256 · 255² < 2²⁴
+BLOCK_BYTES = 1 << 20  # read at once
 
 
 class Pixels(NamedTuple):
@@ -46,3 +48,13 @@ def measure_pixels(path: Path, count: int, size: Size) -> Pixels:
         [round(int(total) / pixels / 255, 6) for total in sums],
         [round(math.sqrt(variance) / 255, 6) for variance in variances],
     )
+
+
+def pixels_crc(path: Path, length: int) -> int:
+    """CRC-32 of the first ``length`` bytes of pixels in ``images.npy``."""
+    crc = 0
+    with open(path, "rb") as file:
+        file.seek(HEADER_BYTES)
+        while block := file.read(min(length, BLOCK_BYTES)):
+            crc, length = zlib.crc32(block, crc), length - len(block)
+    return crc

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -20,10 +21,15 @@ from tinygan.data.packed import (
     header,
 )
 from tinygan.data.transform import Size
+from tinygan.dataprep.measurepixels import pixels_crc
 from tinygan.errors import TinyganError
-from tinygan.files import FolderLock, write_atomically
+from tinygan.files import TEMPORARY_SUFFIX, FolderLock, cannot_write, remove_temporary_files, sync, write_atomically
+from tinygan.jsonfile import read_json
 
 JOURNAL = "journal.json"
+# What it must be, see jsonfile.py.
+JOURNAL_KIND = {"job": dict, "done": int, "rows": int, "skipped": list[tuple[int, str]], "notes": dict[str, int]}
+JOURNAL_KIND |= {"crc?": int}  # of the pixels; journals of older versions have none
 
 
 class PartialPack:
@@ -43,7 +49,7 @@ class PartialPack:
     def __init__(self, out: Path, size: Size, keep: tuple[str, ...] = ()):
         self.out, self.size = Path(out), size
         self.folder = self.out / UNFINISHED
-        self.done = self.rows = 0
+        self.done = self.rows = self._crc = 0
         self.skipped: list[list] = []
         self.notes: Counter[str] = Counter()
         self.job: dict = {}
@@ -66,8 +72,8 @@ class PartialPack:
             out.mkdir(parents=True, exist_ok=True)
             ours = {UNFINISHED, *keep}
             if self.folder.is_dir():  # these may have taken their places just before a crash
-                ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN}
-            foreign = sorted({path.name for path in out.iterdir()} - ours)
+                ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN, DESCRIPTION}
+            foreign = sorted(path.name for path in out.iterdir() if not _is_of(path.name, ours))
             if foreign:
                 raise TinyganError(f"--out {out} is not empty (it holds {foreign[0]}): choose a new folder")
             self.folder.mkdir(exist_ok=True)
@@ -75,6 +81,7 @@ class PartialPack:
             raise TinyganError(f"--out {out} cannot be made ({error.strerror}); choose another folder") from error
         self._lock = FolderLock(self.folder)
         self._lock.acquire(f"--out {out} is being prepared by another process: wait for it or stop it")
+        remove_temporary_files(out)
 
     def open(self, job: dict) -> None:
         """Begin, or go on if the folder holds the same job.
@@ -97,6 +104,9 @@ class PartialPack:
                 "same command again to finish it, or delete the folder to start anew"
             )
         if journal and path.exists() and path.stat().st_size >= self._length(journal["rows"]):
+            self._crc = pixels_crc(path, self._length(journal["rows"]) - HEADER_BYTES)
+            if journal.get("crc", self._crc) != self._crc:
+                raise TinyganError(f"{path} is damaged (wrong check sum): delete {self.out} to start anew")
             self.done, self.rows, self.skipped = journal["done"], journal["rows"], journal["skipped"]
             self.notes = Counter(journal["notes"])
         try:
@@ -123,16 +133,18 @@ class PartialPack:
         self.notes += notes
         self.done += items
         self.rows += len(images)
+        self._crc = zlib.crc32(images.reshape(-1), self._crc)
 
     def save(self) -> None:
         """Put everything so far on the disk, then say so in the journal; without an image there is nothing to keep."""
         if not self.rows:
             return
         try:
-            os.fsync(self._images.fileno())
+            sync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
         journal = {"job": self.job, "done": self.done, "rows": self.rows, "skipped": self.skipped, "notes": self.notes}
+        journal["crc"] = self._crc
         write_atomically(self.folder / JOURNAL, json.dumps(journal).encode())
 
     def finish_images(self) -> Path:
@@ -140,7 +152,7 @@ class PartialPack:
         try:
             self._images.seek(0)
             self._images.write(header((self.rows, *self.size, 3)))
-            os.fsync(self._images.fileno())
+            sync(self._images.fileno())
         except OSError as error:
             raise self._cannot_write(error) from error
         return self.folder / IMAGES
@@ -166,15 +178,17 @@ class PartialPack:
     def _read_journal(self) -> dict | None:
         path = self.folder / JOURNAL
         try:
-            journal = json.loads(path.read_bytes())
-            return {name: journal[name] for name in ("job", "done", "rows", "skipped", "notes")}
+            journal = read_json(path, JOURNAL_KIND, f"delete {self.out} to start anew")
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
-            raise TinyganError(f"{path} is damaged ({error}); delete {self.out} to start anew") from error
+        if journal["done"] != journal["rows"] + len(journal["skipped"]):
+            raise TinyganError(f"{path} is damaged (its numbers do not add up): delete {self.out} to start anew")
+        return journal
 
     def _cannot_write(self, error: OSError) -> TinyganError:
-        return TinyganError(
-            f"cannot write {self.folder / IMAGES}: {error.strerror}; what is finished is kept: free some space and "
-            "give the same command again"
-        )
+        return cannot_write(self.folder / IMAGES, error, "; what is finished is kept for the same command")
+
+
+def _is_of(name: str, ours: set[str]) -> bool:
+    """Whether this is one of our files, or what a kill left of one that was being written."""
+    return name in ours or (name.endswith(TEMPORARY_SUFFIX) and any(name.startswith(f"{own}.") for own in ours))

@@ -160,6 +160,7 @@ def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:
         each = ", ".join(f"{run.name} {loss:.6f}" for run, loss in zip(runs, lowest, strict=True))
         notes.append(f"The runs have not gone equally far; lowest running losses up to iteration {until:,}: {each}.")
     for run in runs:
+        notes += [f"{run.name}: {file} is damaged and left out; repeat that final test." for file in run.damaged]
         if collapsed(run):
             notes.append(f"{run.name} has collapsed: last running loss above twice its lowest, or losses constant.")
         if not run.final:

@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 
 from tinygan.bars import tqdm
 from tinygan.errors import NonFiniteError, TinyganError
@@ -16,6 +14,7 @@ from tinygan.images import save_grid
 from tinygan.reconstruction import Reconstruction, Search, join, summary
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup, worker_count
+from tinygan.tensorfile import load_tensors, save_tensors
 from tinygan.training.batched_search import reconstruct, usual_batch
 
 SHOWN = 50  # pairs of target and reconstruction in the picture
@@ -79,8 +78,7 @@ def reconstruction_test(
                 )
             codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
             seconds += time.monotonic() - started
-            metadata = {"identity": json.dumps(identity), "seconds": repr(seconds)}
-            write_atomically(partial, safetensors.numpy.save({"codes": codes, "losses": losses}, metadata))
+            save_tensors(partial, {"codes": codes, "losses": losses}, {"identity": identity, "seconds": seconds})
             bar.update(len(found.losses))
 
     result = Reconstruction(codes, np.zeros(0), losses)
@@ -109,12 +107,16 @@ def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search, w
 
 def _read_unfinished(path: Path, identity: dict, code_size: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Codes, losses and seconds of what an interrupted test of the same identity has finished; else nothing."""
-    if path.exists():
-        try:
-            with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata()
-                if json.loads(metadata["identity"]) == identity:
-                    return file.get_tensor("codes"), file.get_tensor("losses"), float(metadata["seconds"])
-        except (SafetensorError, KeyError, ValueError) as error:
-            raise TinyganError(f"{path} is damaged ({error}): delete it to start this test anew") from error
+    try:
+        stored, tensors, _ = load_tensors(path, {"identity": dict, "seconds": float})
+        if stored["identity"] == identity:
+            codes, losses = tensors["codes"], tensors["losses"]
+            finished = len(losses) if losses.ndim == 1 else -1
+            if codes.shape != (finished, code_size) or finished > identity["count"]:
+                raise ValueError("its arrays do not fit")
+            return codes, losses, stored["seconds"]
+    except FileNotFoundError:
+        pass
+    except (ValueError, KeyError, OSError) as error:
+        raise TinyganError(f"{path} is damaged ({error}): delete it to start this test anew") from error
     return np.zeros((0, code_size), np.float32), np.zeros(0), 0.0

@@ -10,6 +10,7 @@ from tinygan.bars import tqdm
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import enlarged, save_grid, save_png_folder
+from tinygan.output import write_output
 from tinygan.rng import rng_for
 
 WALK_STEPS = 10  # images from one end to the other
@@ -35,7 +36,7 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
         return png_folder
     images = np.concatenate(list(batches))
     if npz:
-        write_atomically(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
+        write_output(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
         return npz
     path = _evaluation_file(run, f"samples-{run.checkpoint}-{seed}.png")
     save_grid(path, images, columns=max(1, round(count**0.5)))

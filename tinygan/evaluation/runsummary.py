@@ -1,7 +1,5 @@
 """What a run folder says about a run: its options, its log, its running tests, its final test."""
 
-import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.errors import TinyganError
+from tinygan.jsonfile import check, read_json
 from tinygan.reconstruction import Search
 from tinygan.text import printable
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Losses
 
 LOSSES = Losses._fields
+FLOAT32 = float(np.finfo(np.float32).max)  # no loss is beyond it
+# What a result of the final test must be, see jsonfile.py.
+FINAL = {"iteration": int, "steps": int, "count": int, "loss": float, "psnr": float, "z2": float, "losses": list[float]}
 
 
 class RunningTest(NamedTuple):
@@ -51,6 +53,7 @@ class RunSummary:
         losses: the log's columns ``iteration``, ``d_real``, ``d_fake`` and ``g`` (nats), (lines,) each.
         tests: the running tests in the log's order, at least one.
         final: None if the best checkpoint has not been through the final test.
+        damaged: results of the final test that were left out since they cannot be read, by file name.
     """
 
     folder: RunFolder
@@ -62,6 +65,7 @@ class RunSummary:
     losses: dict[str, np.ndarray]
     tests: list[RunningTest]
     final: FinalResult | None
+    damaged: tuple[str, ...] = ()
 
     @property
     def best(self) -> RunningTest:
@@ -83,54 +87,65 @@ def read_run(path: Path) -> RunSummary:
     folder = RunFolder(path)
     if not folder.config.is_file():
         raise TinyganError(f"{path} is not a run folder (it has no config.json): give one like runs/00000-cifar10-wn")
-    try:
-        config = json.loads(folder.config.read_text())
-        options, data, norm = config["options"], config.get("data", {}), config["options"]["norm"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TinyganError(f"{folder.config} is damaged: restore it from a copy, or leave this run out") from error
-    losses, tests = _read_log(folder.log)
+    config = folder.read_config("leave this run out")
+    options = config["options"]
+    losses, tests = _read_log(folder)
     if not tests:
         raise NoTestsError(
             f"{path} has no reconstruction test in its log: it has not come to the first one, was trained with "
             f"--test-every 0, or is older than the tests; go on with --resume {path} --test-every 1000, or leave it out"
         )
     name = printable(folder.path.resolve().name)
-    return RunSummary(folder, name, norm, options, data, config, losses, tests, newest_final(folder.evaluation))
+    data, damaged = config.get("data", {}), _damaged_finals(folder.evaluation)
+    final = newest_final(folder.evaluation)
+    return RunSummary(folder, name, options["norm"], options, data, config, losses, tests, final, damaged)
 
 
-def _read_log(path: Path) -> tuple[dict[str, np.ndarray], list[RunningTest]]:
+def _read_log(folder: RunFolder) -> tuple[dict[str, np.ndarray], list[RunningTest]]:
     """Loss columns and running tests; a last line that is still being written is left out."""
     rows, tests = [], []
-    lines = path.read_text(errors="replace").split("\n") if path.exists() else [""]
-    for number, line in enumerate(lines[:-1], start=1):
+    for number, entry in enumerate(folder.read_log(), start=1):
+        figures, names = (entry, LOSSES)
+        if "reconstruction" in entry:
+            figures, names = entry["reconstruction"], RunningTest._fields[1:]
         try:
-            entry = json.loads(line)
+            check(figures, dict.fromkeys(names, float))
+            values = [entry["iteration"], *(figures[name] for name in names)]
+            if max(map(abs, values[1:])) > FLOAT32:
+                raise ValueError("a number is out of range")
             if "reconstruction" in entry:
-                figures = entry["reconstruction"]
-                values = [entry["iteration"], *(figures[name] for name in RunningTest._fields[1:])]
                 tests.append(RunningTest(*values))
+                if tests[-1].loss <= 0 or tests[-1].std < 0:
+                    raise ValueError("a loss is not positive")
             else:
-                values = [entry["iteration"], *(entry[name] for name in LOSSES)]
                 rows.append(values)
-            if not math.isfinite(sum(values)):
-                raise ValueError("not finite")
-        except (ValueError, KeyError, TypeError) as error:
-            raise TinyganError(f"{path}, line {number} is damaged: repair or delete this line") from error
+        except ValueError as error:
+            raise folder.damaged_line(number, error) from error
     columns = np.array(rows, float).reshape(-1, 1 + len(LOSSES)).T
     return dict(zip(("iteration", *LOSSES), columns, strict=True)), tests
 
 
 def newest_final(folder: Path, checkpoint: str = "best") -> FinalResult | None:
-    """The newest complete result of a checkpoint on the final test, of equally old ones that of most steps."""
-    found = []
-    for path in folder.glob(f"reconstruct-final-{checkpoint}-*.json"):
-        try:
-            values = json.loads(path.read_text())
-            values["losses"] = np.array(values["losses"], float)
-            values["search"] = {name: values.get(name) for name in Search._fields if name != "steps"}
-            result = FinalResult(**{name: values[name] for name in FinalResult._fields[:-1]}, path=path)
-            if result.losses.shape == (result.count,) and result.count and np.isfinite(result.losses).all():
-                found.append((path.stat().st_mtime, result.steps, result))
-        except (ValueError, KeyError, TypeError):  # not complete
-            continue
-    return max(found, key=lambda entry: entry[:2])[2] if found else None
+    """The newest sound result of a checkpoint on the final test, of equally old ones that of most steps."""
+    results = filter(None, map(_read_final, folder.glob(f"reconstruct-final-{checkpoint}-*.json")))
+    return max(results, key=lambda result: (result.path.stat().st_mtime, result.steps), default=None)
+
+
+def _damaged_finals(folder: Path) -> tuple[str, ...]:
+    return tuple(path.name for path in sorted(folder.glob("reconstruct-final-best-*.json")) if not _read_final(path))
+
+
+def _read_final(path: Path) -> FinalResult | None:
+    """One result; None if it is damaged, or its figures do not fit each other."""
+    try:
+        values = read_json(path, FINAL, "")
+    except (TinyganError, OSError):
+        return None
+    losses = np.array(values["losses"], float)
+    if not len(losses) == values["count"] > 0 or losses.min() < 0 or losses.max() > FLOAT32 or values["loss"] <= 0:
+        return None
+    if not np.isclose(values["loss"], losses.mean(), rtol=1e-6, atol=0):
+        return None
+    search = {name: values.get(name) for name in Search._fields if name != "steps"}
+    figures = {name: values[name] for name in FinalResult._fields[:-1] if name not in ("losses", "search")}
+    return FinalResult(**figures, search=search, losses=losses, path=path)

@@ -83,9 +83,9 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
     name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
     file = folder.checkpoints / f"{name}.safetensors"
-    if not file.exists():
-        there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
-        line = f"{path} has no checkpoint {name!r}; there are: {', '.join(there) or 'none yet'}"
+    there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
+    if name not in there:
+        line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"
         not_yet = name == "best" and "last" in there
         raise TinyganError(
             f"{line}; there is a best one after the first running test, until then give --checkpoint last"

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygan.evaluation.comparison import INCOMPARABLE, show_difference, to_json
 from tinygan.evaluation.runsummary import LOSSES, RunSummary
-from tinygan.files import write_atomically
+from tinygan.output import write_output
 from tinygan.report.axes import Axis
 from tinygan.report.checkpoints import agreement_table, finals_table
 from tinygan.report.curves import plot
@@ -31,7 +31,7 @@ LN2 = float(np.log(2))
 
 
 def write_report(runs: list[RunSummary], path: Path) -> None:
-    """Write the page to ``path``, whole or not at all.
+    """Write the page to ``path``, as :func:`tinygan.output.write_output` does.
 
     Raises:
         TinyganError: there is no run, a picture is damaged, or the file cannot be written.
@@ -71,7 +71,7 @@ def write_report(runs: list[RunSummary], path: Path) -> None:
         element("footer", element("p", _MEASURE)),
         element("script", _asset("report.js")),
     )
-    write_atomically(path, page(element("html", _head(title), body, lang="en")))
+    write_output(path, page(element("html", _head(title), body, lang="en")))
 
 
 def summary(comparison: dict) -> str:
@@ -132,7 +132,7 @@ def _reconstruction_plot(runs: list[RunSummary]) -> Element:
     series = running_curves(runs)
     y = Axis.around(np.concatenate([one.y for one in series]))
     caption = "The running test's loss on the same held-out images; lower is better."
-    x = Axis(0, max(one.x[-1] for one in series))
+    x = Axis(0, max(1.0, *(one.x[-1] for one in series)))
     title = "Running reconstruction loss"
     return plot("curve-reconstruction", title, caption, series, x, y, "squared error per value", decimals=6)
 
@@ -145,7 +145,7 @@ def _loss_plots(runs: list[RunSummary]) -> list[Element]:
         if not len(iterations):
             continue
         series = [thin(name, f"loss-{name}", iterations, run.losses[name]) for name in LOSSES]
-        x, y = Axis(0, iterations[-1]), Axis(0, max(1.0, 1.05 * max(one.y.max() for one in series)))
+        x, y = Axis(0, max(1.0, iterations[-1])), Axis(0, max(1.0, 1.05 * max(one.y.max() for one in series)))
         block = series[0].block
         caption = f"Means of {block} log lines; shaded: their lowest to highest." if block > 1 else None
         title = f"Losses of {run.name}"

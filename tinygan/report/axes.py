@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 TICKS = 5  # about so many
+SMALLEST = 1e-45  # of a logarithmic axis: float32 has no smaller number
 LOGARITHMIC_TICKS = ((10, (1, 1.5, 2, 3, 4, 5, 7)), (1000, (1, 2, 5)), (math.inf, (1,)))  # up to which high / low
 
 
@@ -22,6 +23,7 @@ class Axis:
         """A logarithmic axis around positive values, a linear one around others, with some room on both sides."""
         low, high = float(values.min()), float(values.max())
         if low > 0:
+            low, high = max(low, SMALLEST), max(high, SMALLEST)
             room = max((high / low) ** margin, 1.02)
             return cls(low / room, high * room, logarithmic=True)
         room = max((high - low) * margin, 1e-6)

@@ -1,12 +1,10 @@
 """What was measured at several checkpoints of a run: final tests, and other measures beside the running loss."""
 
-import json
-
-from tinygan.errors import TinyganError
 from tinygan.evaluation.comparison import show_loss
 from tinygan.evaluation.runsummary import RunSummary
 from tinygan.evaluation.seeds import finals
 from tinygan.evaluation.statistics import mean_error
+from tinygan.jsonfile import read_json
 from tinygan.report.curves import swatch
 from tinygan.report.markup import Element, element
 from tinygan.report.tables import data_table
@@ -33,6 +31,11 @@ def finals_table(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     return [element("h3", "By checkpoint", class_="group"), table]
 
 
+# What experiments.agreement found, see jsonfile.py.
+CORRELATIONS = {"sliced_wasserstein": float | None, "ms_ssim": float | None}
+FOUND = {"rank_correlation": CORRELATIONS, "iterations": list, "measured_on": object}
+
+
 def agreement_table(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     """Rank correlations of the running loss with other measures, as experiments.agreement found them.
 
@@ -44,15 +47,12 @@ def agreement_table(runs: list[RunSummary], styles: list[str]) -> list[Element]:
         path = run.folder.evaluation / AGREEMENT
         if not path.exists():
             continue
-        try:
-            found = json.loads(path.read_text())
-            for of in found.values():
-                cells = [_show(of["rank_correlation"][name]) for name in ("sliced_wasserstein", "ms_ssim")]
-                cells += [f"{len(of['iterations'])}", str(of["measured_on"])]
-                head = element("th", swatch(style), element("span", run.name), scope="row")
-                rows.append(element("tr", head, [element("td", cell) for cell in cells]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise TinyganError(f"{path} is damaged: delete it, and run experiments.agreement again") from error
+        found = read_json(path, dict[str, FOUND], "delete it, and run experiments.agreement again")
+        for of in found.values():
+            cells = [_show(of["rank_correlation"][name]) for name in ("sliced_wasserstein", "ms_ssim")]
+            cells += [f"{len(of['iterations'])}", str(of["measured_on"])]
+            head = element("th", swatch(style), element("span", run.name), scope="row")
+            rows.append(element("tr", head, [element("td", cell) for cell in cells]))
     if not rows:
         return []
     columns = ("run", "sliced Wasserstein", "MS-SSIM", "iterations", "measured on")

@@ -1,9 +1,11 @@
 """HTML as a tree of elements: whatever text goes in is escaped on the way out, so no page part has to think of it."""
 
+import re
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
 Element = ElementTree.Element
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 Content = "str | Element | Iterable[Content] | None"
 
 
@@ -23,8 +25,8 @@ def element(tag: str, *content: Content, **attributes: object) -> Element:
 
 
 def page(root: Element) -> bytes:
-    """The whole page; a character that UTF-8 cannot hold becomes a question mark."""
-    text = ElementTree.tostring(root, encoding="unicode", method="html")
+    """The whole page; a character that UTF-8 or HTML cannot hold becomes a question mark."""
+    text = CONTROL.sub("?", ElementTree.tostring(root, encoding="unicode", method="html"))
     return f"<!doctype html>\n{text}\n".encode(errors="replace")
 
 

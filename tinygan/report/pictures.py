@@ -2,12 +2,16 @@
 
 import base64
 import io
+import struct
+import zlib
 from pathlib import Path
 
 from PIL import Image
 
+from tinygan.data.decode import FORMATS, LARGEST_FILE, quiet_decoders
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import RunSummary
+from tinygan.jsonfile import read_bytes
 from tinygan.report.curves import swatch
 from tinygan.report.markup import Element, element
 from tinygan.report.series import evenly
@@ -17,6 +21,9 @@ ALL_FRAMES = 80  # of all runs together, where that leaves each as many as FEWES
 FEWEST = 6
 WIDEST = 820  # pixels; larger grids are made smaller by a whole factor
 PNG_BYTES = 40_000  # a PNG of this size or less is taken as it is, others become JPEG
+LARGEST_GRID = 120_000_000  # pixels: 100 images of 1024x1024, with their gaps
+# What Pillow's decoders raise for a damaged file.
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
 JPEG = {"quality": 88, "subsampling": 0}  # full colour resolution: single images are a few dozen pixels wide
 
 
@@ -29,9 +36,12 @@ def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST, 
     Raises:
         TinyganError: the file cannot be read as an image.
     """
+    content = _content(path)
     try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as opened:
+        with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            if opened.width * opened.height > LARGEST_GRID:
+                raise ValueError(f"{opened.width}x{opened.height} pixels")
+            opened.load()
             image = opened
             kind = (image.format or "").lower()
             if box:
@@ -43,10 +53,21 @@ def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST, 
                 image.save(buffer, format="jpeg", **JPEG)
                 kind, content = "jpeg", buffer.getvalue()
             width, height = image.size
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow reports a broken PNG as SyntaxError
-        raise TinyganError(f"cannot read the picture {path}: delete it, and write the report again") from error
+    except (*BROKEN, Image.DecompressionBombError) as error:
+        raise _unreadable(path) from error
     source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return element("img", src=source, alt=alt, width=width, height=height, decoding="async", **attributes)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_bytes(path, LARGEST_FILE)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> TinyganError:
+    return TinyganError(f"cannot read the picture {path}: delete it, and write the report again")
 
 
 def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
@@ -107,7 +128,7 @@ def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str
     for run in runs:
         path = run.folder.path / folder / file
         if path.exists():
-            groups.setdefault(path.read_bytes(), []).append(run)
+            groups.setdefault(_content(path), []).append(run)
     cards = []
     for group in groups.values():
         names = "all runs" if len(group) == len(runs) > 1 else ", ".join(run.name for run in group)

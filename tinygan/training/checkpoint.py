@@ -1,28 +1,29 @@
 """One file that holds everything a run needs to go on, bit for bit.
 
-A safetensors file: tensors of both players (parameters, buffers, optimiser averages) and the losses not yet logged;
-in its metadata one JSON text with the format's version, the options, the iteration, the training time and the data
-set's fingerprint. There are no generator states to save, since all random numbers are functions of (seed, iteration).
-Nothing in it can run code.
+A safetensors file with check sums (``tensorfile.py``): tensors of both players (parameters, buffers, optimiser
+averages) and the losses not yet logged; as its description the format's version, the options, the iteration, the
+training time and the data set's fingerprint. There are no generator states to save, since all random numbers are
+functions of (seed, iteration).
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 
+from tinygan.device import PRECISIONS
 from tinygan.errors import NonFiniteError, TinyganError
-from tinygan.files import write_atomically
+from tinygan.jsonfile import check
+from tinygan.tensorfile import ForeignFile, load_tensors, save_tensors
 from tinygan.training.options import Options
 from tinygan.training.player import Player
 from tinygan.training.step import Game
 
-FORMAT_VERSION = 1
-METADATA_KEY = "tinygan"
+FORMAT_VERSION = 2  # 1 had no check sums
 PENDING_LOSSES = "pending_losses"
+# What the description must be, see jsonfile.py.
+KIND = {"iteration": int, "seconds": float, "fingerprint": str, "options": dict, "best?": dict | None}
+BEST_KIND = {"iteration": int, "loss": float}
 
 
 @dataclass
@@ -82,7 +83,7 @@ def save(path: Path, game: Game, progress: Progress, options: Options, fingerpri
         "best": progress.best and asdict(progress.best),
         "fingerprint": fingerprint,
     }
-    write_atomically(path, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(description)}))
+    save_tensors(path, tensors, description)
 
 
 def load(path: Path) -> Checkpoint:
@@ -91,27 +92,41 @@ def load(path: Path) -> Checkpoint:
     Raises:
         TinyganError: no such file, not a checkpoint of tinygan, damaged, or of a newer format.
     """
-    damaged = f"{path} is damaged or no checkpoint ({{}}): resume from another one"
+    path = Path(path)
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except FileNotFoundError:
-        raise TinyganError(f"there is no checkpoint {path}") from None
-    except (SafetensorError, OSError) as error:
-        raise TinyganError(damaged.format(error)) from error
-    if METADATA_KEY not in metadata:
-        raise TinyganError(f"{path} is a safetensors file, but no checkpoint of tinygan")
-    try:
-        description = json.loads(metadata[METADATA_KEY])
+        description, tensors, checked = load_tensors(path, {"format": int})
         if description["format"] > FORMAT_VERSION:
             raise TinyganError(f"{path} was written by a newer tinygan (format {description['format']}): update it")
-        best = description.get("best") and Best(**description["best"])
-        progress = Progress(description["iteration"], description["seconds"], tensors.pop(PENDING_LOSSES), best)
+        if not checked and description["format"] > 1:
+            raise ValueError("its check sums are missing")
+        return _understand(path, description, tensors)
+    except FileNotFoundError:
+        raise TinyganError(f"there is no checkpoint {path}") from None
+    except ForeignFile:
+        raise TinyganError(f"{path} is a safetensors file, but no checkpoint of tinygan") from None
+    except (ValueError, OSError) as error:
+        raise TinyganError(f"{path} is damaged or no checkpoint ({error}): use another one of the run") from error
+
+
+def _understand(path: Path, description: dict, tensors: dict[str, np.ndarray]) -> Checkpoint:
+    """The checkpoint that a file's content means; raises ValueError where it means none."""
+    check(description, KIND)
+    best = description.get("best")
+    if best is not None:
+        check(best, BEST_KIND, "best")
+        best = Best(best["iteration"], best["loss"])
+    try:
         options = Options.from_json(description["options"])
-        return Checkpoint(Path(path), options, description["fingerprint"], progress, tensors)
-    except (ValueError, KeyError, TypeError) as error:
-        raise TinyganError(damaged.format(repr(error))) from error
+    except TinyganError as error:
+        raise ValueError(error) from error
+    for name, tensor in tensors.items():
+        if tensor.dtype != PRECISIONS[options.precision]:
+            raise ValueError(f"{name} is {tensor.dtype}, not as --precision {options.precision}")
+    iteration, pending = description["iteration"], tensors.pop(PENDING_LOSSES, np.zeros(0))
+    if pending.ndim != 2 or pending.shape[1] != 3 or len(pending) > iteration or not np.isfinite(pending).all():
+        raise ValueError(f"{PENDING_LOSSES} are not those of an iteration's end")
+    progress = Progress(iteration, description["seconds"], pending, best)
+    return Checkpoint(path, options, description["fingerprint"], progress, tensors)
 
 
 def restore(checkpoint: Checkpoint, game: Game) -> None:
@@ -129,7 +144,10 @@ def restore(checkpoint: Checkpoint, game: Game) -> None:
                 for name, tensor in checkpoint.tensors.items()
                 if name.startswith(prefix)
             }
+    known = {".".join(part) for part in parts}
     for name, tensor in checkpoint.tensors.items():
+        if ".".join(name.split(".")[:2]) not in known:
+            raise TinyganError(f"{checkpoint.path} is of another architecture: unexpected {name}")
         if not np.isfinite(tensor).all():
             raise TinyganError(f"{checkpoint.path} holds values that are not finite in {name}: use an older one")
     try:

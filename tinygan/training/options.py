@@ -11,6 +11,7 @@ from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
 from tinygan.device import DEVICES, PRECISIONS
 from tinygan.errors import UsageError
+from tinygan.jsonfile import check
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
 from tinygan.models.pyramid import default_levels, pyramid
@@ -156,8 +157,17 @@ class Options:
 
     @classmethod
     def from_json(cls, values: dict) -> "Options":
-        """The inverse of :meth:`to_json`."""
-        sizes = {name: tuple(values[name]) for name in SIZES if isinstance(values.get(name), list)}
+        """The inverse of :meth:`to_json`; options that are missing, as in what older versions wrote, have defaults.
+
+        Raises:
+            ValueError: a value is of another type, or an option unknown.
+            UsageError: as on construction.
+        """
+        kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+        check(values, {f"{name}?": kind for name, kind in kinds.items()})
+        if unknown := sorted(values.keys() - kinds.keys()):
+            raise ValueError(f"unknown option {unknown[0][:40]!r}")
+        sizes = {name: tuple(values[name]) for name in ("image_size", "crop_size") if values.get(name)}
         return cls(**(values | sizes))
 
 

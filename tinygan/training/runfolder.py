@@ -12,13 +12,23 @@ import re
 from pathlib import Path
 
 from tinygan.errors import TinyganError
-from tinygan.files import FolderLock, remove_temporary_files, write_atomically
+from tinygan.files import FolderLock, cannot_write, remove_temporary_files, write_atomically
+from tinygan.jsonfile import parse_json, read_bytes, read_json
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
 LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
 LATEST = "latest"  # what --resume and evaluate.py take instead of a path
 RUNS = Path("runs")  # where runs are made unless --out says otherwise
+LARGEST_LOG = 1 << 30  # bytes
+# What these files must be, see jsonfile.py.
+CONFIG = {
+    "options": {"norm": str},
+    "data?": {"source?": str, "fingerprint?": str, "images?": dict[str, int]},
+    "sessions?": list[dict],
+}
+LOG_LINE = {"iteration": int, "reconstruction?": dict}
+LATEST = "latest"  # what --resume takes instead of a path
 
 
 class RunFolder:
@@ -79,23 +89,42 @@ class RunFolder:
 
     def clean(self) -> None:
         """Remove what killed writers left behind."""
-        for folder in (self.path, self.samples, self.reconstructions, self.checkpoints):
+        for folder in (self.path, self.samples, self.reconstructions, self.checkpoints, self.evaluation):
             remove_temporary_files(folder)
 
     def write_log(self, entries: list[dict]) -> None:
         """Replace the log."""
         write_atomically(self.log, "".join(json.dumps(entry) + "\n" for entry in entries).encode())
 
-    def read_log(self) -> list[dict]:
-        """The log's lines; a last line that was cut off by a crash is left out."""
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
+    def read_log(self, notes: list[str] | None = None) -> list[dict]:
+        """The log's lines; a last one that was cut off, by a crash or while it is written, is left out.
+
+        Args:
+            notes: where to say so.
+
+        Raises:
+            TinyganError: a line is damaged, naming it.
+        """
+        try:
+            lines = read_bytes(self.log, LARGEST_LOG).split(b"\n")
+        except FileNotFoundError:
+            return []
+        except ValueError as error:
+            raise TinyganError(f"{self.log} is no log ({error}): restore it from a copy, or move it away") from error
         entries = []
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             try:
-                entries.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+                entries.append(parse_json(line, LOG_LINE))
+            except ValueError as error:
+                if number < len(lines):
+                    raise self.damaged_line(number, error) from error
+                if line and notes is not None:
+                    notes.append(f"{self.log}: its last line was cut off and is left out")
         return entries
+
+    def damaged_line(self, number: int, what: object) -> TinyganError:
+        """The error of a line of the log, counted from 1."""
+        return TinyganError(f"{self.log}, line {number} is damaged: repair or delete this line ({what})")
 
     def append_log(self, entry: dict) -> None:
         """Add one line to the log, on disk when this returns."""
@@ -103,11 +132,20 @@ class RunFolder:
             with open(self.log, "a") as file:
                 file.write(json.dumps(entry) + "\n")
         except OSError as error:
-            raise TinyganError(f"cannot write {self.log}: {error.strerror}; free some space") from error
+            raise cannot_write(self.log, error) from error
+
+    def read_config(self, else_: str = "move it away: the run then goes on in a new folder") -> dict:
+        """``config.json``.
+
+        Raises:
+            TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it.
+            FileNotFoundError: there is none.
+        """
+        return read_json(self.config, CONFIG, f"restore it from a copy, or {else_}")
 
     def describe(self, facts: dict, session: dict) -> None:
         """Write ``config.json``: the run's ``facts`` as they are now, and ``session`` behind those before it."""
-        sessions = json.loads(self.config.read_text())["sessions"] if self.config.exists() else []
+        sessions = self.read_config().get("sessions", []) if self.config.exists() else []
         write_atomically(self.config, json.dumps({**facts, "sessions": [*sessions, session]}, indent=2).encode())
 
 

@@ -3,7 +3,7 @@
 import platform
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,17 +16,17 @@ from tinygan.data.devicebatches import open_source
 from tinygan.data.imageset import ImageSet
 from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
-from tinygan.files import write_atomically
 from tinygan.layers import Layer
 from tinygan.models import build_networks
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
+from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
 from tinygan.training.own_model import build_own, is_own
 from tinygan.training.player import Player
-from tinygan.training.runfolder import LAST, RunFolder
+from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
 
 
@@ -35,6 +35,7 @@ class Session:
     """What the training loop needs: options, device, the game, the images in their order, the folder, the progress.
 
     Attributes:
+        notes: what was left out in taking the run up, a line each.
         workers: who computes the iterations: this process alone until the loop runs.
     """
 
@@ -46,6 +47,7 @@ class Session:
     source: BatchSource
     folder: RunFolder
     progress: Progress
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.workers = WorkerGroup(self.game, 1)
@@ -85,37 +87,12 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
         )
     game = build_game(options, backend)
     checkpoint.restore(stored, game)
-    folder = _folder_to_go_on_in(stored, options)
     source = batch_source(images, options, backend)
-    session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress)
+    notes: list[str] = []
+    folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
+    session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
     _describe(session, command, resumed_from=str(stored.path))
     return session
-
-
-def _folder_to_go_on_in(stored: Checkpoint, options: Options) -> RunFolder:
-    """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint."""
-    own = RunFolder(stored.path.resolve().parent.parent)
-    goes_on = stored.path.name == LAST and own.config.exists()
-    folder = own if goes_on else RunFolder.create(Path(options.out), run_title(options))
-    folder.lock()
-    folder.clean()
-    # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
-    iteration = stored.progress.iteration
-    logged = iteration - len(stored.progress.pending_losses)
-    log = own.read_log()
-    folder.write_log([e for e in log if e["iteration"] <= (iteration if "reconstruction" in e else logged)])
-    _take_best_along(stored.progress, own, folder)
-    return folder
-
-
-def _take_best_along(progress: Progress, own: RunFolder, folder: RunFolder) -> None:
-    """Go on with the best checkpoint of the past; without one, if a later one has taken its place since."""
-    best = progress.best
-    if best and own.best.exists() and checkpoint.load(own.best).progress.iteration == best.iteration:
-        if folder is not own:
-            write_atomically(folder.best, own.best.read_bytes())
-    else:
-        progress.best = None
 
 
 def build_game(options: Options, backend: Backend) -> Game:

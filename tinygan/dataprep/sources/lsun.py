@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygan.data.packed import checksum_of
 from tinygan.dataprep.pool import Pool, WorkerEnded
 from tinygan.dataprep.sources import Listing, Read
 from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
+from tinygan.jsonfile import parse_json, read_bytes
 
 KEYS, KEYS_STATE = "keys.npy", "keys.json"  # the list of keys, and what it is the list of
 CHUNK = 65_536  # keys gathered at once
@@ -93,13 +95,13 @@ def open_database(path: Path) -> Iterator[tuple]:
 
 
 def list_keys(path: Path, scratch: Path) -> list:
-    """Write all keys as an array of bytes, unless they are there; returns what the list belongs to."""
+    """Write all keys as an array of bytes, unless they are there, whole; returns what the list belongs to."""
     with open_database(path) as (environment, transaction):
         entries = environment.stat()["entries"]
         state = [entries, os.path.getsize(path / "data.mdb")]
-        known = scratch / KEYS_STATE
-        if known.exists() and json.loads(known.read_bytes())[:2] == state:
-            return json.loads(known.read_bytes())
+        kept = _read_state(scratch / KEYS_STATE)
+        if kept[:2] == state and (scratch / KEYS).is_file() and checksum_of(scratch / KEYS) == kept[3]:
+            return kept[:3]
         chunks, chunk, last, digest = [], [], b"", hashlib.sha256()
         for key in transaction.cursor().iternext(keys=True, values=False):
             # A damaged tree can lead round in circles.
@@ -116,8 +118,16 @@ def list_keys(path: Path, scratch: Path) -> list:
         raise damaged(path, f"{sum(map(len, chunks))} images are there, {entries} should be")
     write_atomically(scratch / KEYS, lambda file: np.save(file, np.concatenate(chunks)))
     state.append(digest.hexdigest())
-    write_atomically(known, json.dumps(state).encode())
+    write_atomically(scratch / KEYS_STATE, json.dumps([*state, checksum_of(scratch / KEYS)]).encode())
     return state
+
+
+def _read_state(path: Path) -> list:
+    """Entries and size of the database, digest of its keys, check sum of their file; empty where that is not known."""
+    try:
+        return parse_json(read_bytes(path), tuple[int, int, str, str])
+    except (FileNotFoundError, ValueError):  # then the keys are listed again
+        return []
 
 
 def damaged(path: Path, what: object) -> TinyganError:

@@ -1,0 +1,60 @@
+"""What a run that is gone on with has behind it: read and understood as a whole before anything is written."""
+
+from pathlib import Path
+
+from tinygan.errors import TinyganError
+from tinygan.files import write_atomically
+from tinygan.training import checkpoint
+from tinygan.training.checkpoint import Checkpoint, Progress
+from tinygan.training.runfolder import LAST, RunFolder
+
+
+def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[str]) -> RunFolder:
+    """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint.
+
+    Args:
+        out, title: where a new folder is made, and how it is called behind its number.
+        notes: gets a line for everything that was left out.
+
+    Raises:
+        TinyganError: the log or ``config.json`` is damaged, or another process trains in the folder.
+    """
+    own = RunFolder(stored.path.resolve().parent.parent)
+    goes_on = stored.path.name == LAST and own.config.exists()
+    if goes_on:
+        own.lock()
+    try:
+        if goes_on:
+            own.read_config()
+        # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
+        iteration = stored.progress.iteration
+        logged = iteration - len(stored.progress.pending_losses)
+        log = [e for e in own.read_log(notes) if e["iteration"] <= (iteration if "reconstruction" in e else logged)]
+        last = max((e["iteration"] for e in log if "reconstruction" not in e), default=0)
+        if last < logged:
+            notes.append(f"{own.log}: its lines of iterations {last + 1} to {logged} are missing")
+        if not _best_is_there(stored.progress, own, notes):
+            stored.progress.best = None
+    except TinyganError:
+        own.unlock()
+        raise
+    folder = own
+    if not goes_on:
+        folder = RunFolder.create(out, title)
+        folder.lock()
+        if stored.progress.best:
+            write_atomically(folder.best, own.best.read_bytes())
+    folder.clean()
+    folder.write_log(log)
+    return folder
+
+
+def _best_is_there(progress: Progress, own: RunFolder, notes: list[str]) -> bool:
+    """Whether the best checkpoint of the past is still there: a later one may have taken its place, or damage."""
+    if progress.best is None or not own.best.exists():
+        return False
+    try:
+        return checkpoint.load(own.best).progress.iteration == progress.best.iteration
+    except TinyganError:
+        notes.append(f"{own.best} is damaged; the next running test writes a new one")
+        return False
