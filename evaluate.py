@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, filled, number, path
+from tinygan.device import DEVICES
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
+from tinygan.ranges import flag
+from tinygan.text import say
+from tinygan.training.runfolder import LATEST, RUNS, newest_run
 
 if TYPE_CHECKING:
     from tinygan.evaluation.trained import TrainedRun
@@ -24,74 +28,123 @@ if TYPE_CHECKING:
 
 def build_parser() -> argparse.ArgumentParser:
     """One sub-command per question."""
-    parser = OneLineParser(prog="evaluate.py", description="Look at what a run of train.py has learnt.")
+    parser = OneLineParser(
+        prog="evaluate.py",
+        description="Look at what a run of train.py has learnt.",
+        examples=("evaluate.py samples latest", "evaluate.py reconstruct --help"),
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
 
-    def add(name: str, function, text: str, several: bool = False) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text)
+    def add(name: str, function, text: str, *examples: str, several: bool = False) -> argparse.ArgumentParser:
+        examples = [f"evaluate.py {name} {example}" for example in examples]
+        command = commands.add_parser(name, help=text, description=text, examples=examples)
         command.set_defaults(function=function)
-        command.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help="a run folder")
-        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        command.add_argument(
+            "run",
+            metavar="RUN",
+            type=run_path,
+            nargs="+" if several else None,
+            help="a run folder, or 'latest' for the newest one in runs",
+        )
         if not several:
             command.add_argument(
-                "--checkpoint", default="best", metavar="C", help="best, last or an iteration (default: %(default)s)"
+                "--checkpoint",
+                type=checkpoint_name,
+                default="best",
+                metavar="C",
+                help="best, last or an iteration (default: %(default)s)",
             )
             command.add_argument(
-                "--device", default="auto", choices=("auto", "cpu", "gpu"), help="(default: %(default)s)"
+                "--device",
+                default="auto",
+                choices=DEVICES,
+                help="auto takes the GPU if there is a usable one (default: %(default)s)",
             )
-            command.add_argument("--data-dir", metavar="DIR", help="the data set, where it has moved since training")
+            command.add_argument(
+                "--data-dir",
+                type=filled("--data-dir"),
+                metavar="DIR",
+                help="the data set, where it has moved since training",
+            )
         return command
 
-    command = add("reconstruct", reconstruct, "The paper's measure: squared error after searching each held-out image")
-    command.add_argument("--set", default="final", choices=("final", "running"), help="(default: %(default)s)")
+    def add_number(command: argparse.ArgumentParser, name: str, default: float | None, text: str) -> None:
+        shown = "" if default is None else " (default: %(default)s)"
+        metavar = "X" if name == "learning_rate" else "N"
+        command.add_argument(flag(name), type=number(name), default=default, metavar=metavar, help=text + shown)
+
+    text = "The paper's measure: squared error after searching each held-out image"
+    command = add("reconstruct", reconstruct, text, "latest", "runs/00000-cifar10-wn --count 500 --steps 200")
     command.add_argument(
-        "--steps", type=positive, default=2000, metavar="N", help="descent steps (default: %(default)s)"
+        "--set",
+        default="final",
+        choices=("final", "running"),
+        help="held-out images: those of the final test, or those that chose the checkpoint (default: %(default)s)",
     )
-    command.add_argument("--learning-rate", type=float, default=0.01, metavar="X", help="(default: %(default)s)")
-    command.add_argument("--optimiser", default="rmsprop", choices=("rmsprop", "adam"), help="(default: %(default)s)")
-    command.add_argument("--restarts", type=int, default=0, metavar="N", help="searches from random codes besides 0")
-    command.add_argument("--count", type=positive, metavar="N", help="only the first N images of the set")
+    add_number(command, "steps", 2000, "descent steps")
+    add_number(command, "learning_rate", 0.01, "of the search's optimiser")
     command.add_argument(
-        "--batch-size",
-        type=positive,
-        metavar="N",
-        help="images at once; for speed only (default: by their size; at 32×32 200, on a GPU 1000)",
+        "--optimiser",
+        default="rmsprop",
+        choices=("rmsprop", "adam"),
+        help="of the search (default: %(default)s, the paper's)",
+    )
+    add_number(command, "restarts", 0, "searches from random codes besides the one from 0")
+    add_number(command, "count", None, "only the first N images of the set")
+    text = "images at once; for speed only (default: by their size; at 32x32 200, on a GPU 1000)"
+    add_number(command, "batch_size", None, text)
+
+    text = "Images of random codes: a grid, a folder of PNG files or one .npz"
+    command = add("samples", samples, text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz")
+    add_number(command, "count", 64, "images")
+    add_number(command, "seed", 0, "of the codes")
+    folder = filled("--png-folder")
+    command.add_argument(
+        "--png-folder", type=folder, metavar="DIR", help="write one PNG per image into this new folder"
+    )
+    command.add_argument(
+        "--npz", type=filled("--npz"), metavar="FILE", help="write uint8 'images' (N, H, W, 3), as 'arr_0' too"
     )
 
-    command = add("samples", samples, "Images of random codes: a grid, a folder of PNG files or one .npz")
-    command.add_argument("--count", type=positive, default=64, metavar="N", help="(default: %(default)s)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
-    command.add_argument("--png-folder", metavar="DIR", help="write one PNG per image into this new folder")
-    command.add_argument("--npz", metavar="FILE", help="write uint8 'images' (N, H, W, 3), as 'arr_0' too")
-
-    command = add("interpolate", interpolate, "Walk between random codes, and between reconstructed test images")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    text = "Walk between random codes, and between reconstructed test images"
+    command = add("interpolate", interpolate, text, "latest --gif")
+    add_number(command, "seed", 0, "of the codes")
     command.add_argument("--gif", action="store_true", help="also as animations")
 
-    command = add("modes", modes, "Which of the 1024 modes of the embedded data set the generator covers")
-    command.add_argument("--count", type=positive, default=16384, metavar="N", help="samples (default: %(default)s)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    text = "Which of the 1024 modes of the embedded data set the generator covers"
+    command = add("modes", modes, text, "runs/00000-shapes-wn")
+    add_number(command, "count", 16384, "samples")
+    add_number(command, "seed", 0, "of the codes")
 
-    command = add("measures", measures, "Measures without pretrained networks, each beside real against real")
-    command.add_argument("--count", type=positive, default=2000, metavar="N", help="images (default: %(default)s)")
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
+    text = "Measures without pretrained networks, each beside real against real"
+    command = add("measures", measures, text, "latest --count 500")
+    add_number(command, "count", 2000, "images")
+    add_number(command, "seed", 0, "of codes and projections")
 
-    command = add("compare", compare, "The paper's table of several runs", several=True)
-    command.add_argument("--json", type=Path, metavar="FILE", help="also write it as JSON")
+    text = "The paper's table of several runs"
+    examples = ("runs/*", "runs/00000-cifar10-none runs/00001-cifar10-wn --json table.json")
+    command = add("compare", compare, text, *examples, several=True)
+    command.add_argument("--json", type=path("--json"), metavar="FILE", help="also write it as JSON")
 
-    command = add("report", report, "One self-contained page about several runs", several=True)
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the page, report.html say")
+    command = add("report", report, "One self-contained page about several runs", "runs/* --out r.html", several=True)
+    command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, report.html say")
     command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
 
     text = "of your own instead of the set: any size, fitted as the data was"
-    commands.choices["reconstruct"].add_argument("--image", type=Path, nargs="+", metavar="FILE", help=text)
-    add(
-        "film",
-        film,
-        "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM",
-        several=True,
-    )
+    commands.choices["reconstruct"].add_argument("--image", type=path("--image"), nargs="+", metavar="FILE", help=text)
+    text = "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM"
+    add("film", film, text, "latest", several=True)
     return parser
+
+
+def run_path(text: str) -> Path:
+    """A run folder's path; of ``latest`` that of the newest run of ``runs``."""
+    return newest_run(RUNS) if filled("RUN")(text) == LATEST else Path(text)
+
+
+def checkpoint_name(text: str) -> str:
+    """``best``, ``last`` or an iteration."""
+    return text if text in ("best", "last") else str(number("checkpoint")(text))
 
 
 def reconstruct(options: argparse.Namespace) -> None:
@@ -110,10 +163,11 @@ def reconstruct(options: argparse.Namespace) -> None:
     file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir, options.count)
     result = json.loads(file.read_text())
     figures = {"loss": result["loss"], "standard_error": standard_error(result["std"], result["count"])}
-    print(
+    say(
         f"{options.set} loss {show_loss(figures)} (standard error over {result['count']} images), "
         f"psnr {result['psnr']:.2f} dB, |z|²/dim {result['z2']:.3f}, {result['steps']} steps, "
-        f"iteration {result['iteration']}\n{file}"
+        f"iteration {result['iteration']}",
+        file,
     )
 
 
@@ -123,21 +177,21 @@ def reconstruct_images(run: "TrainedRun", search: "Search", options: argparse.Na
 
     if options.count:
         raise UsageError("--count is of a held-out set: leave it out with --image")
-    images = [read_own(path, run, options.data_dir) for path in options.image]
+    images = [read_own(file, run, options.data_dir) for file in options.image]
     for image in images:
-        print(f"{image.path}: {image.how}")
+        say(f"{image.path}: {image.how}")
     file = reconstruct_own(run, images, search, options.batch_size)
     for found in json.loads(file.read_text())["images"]:
-        print(f"{found['file']}: loss {found['loss']:.6f}, psnr {found['psnr']:.2f} dB, |z|²/dim {found['z2']:.3f}")
-    print(file, file.with_suffix(".png"), sep="\n")
+        say(f"{found['file']}: loss {found['loss']:.6f}, psnr {found['psnr']:.2f} dB, |z|²/dim {found['z2']:.3f}")
+    say(file, file.with_suffix(".png"))
 
 
 def film(options: argparse.Namespace) -> None:
     """Write the films and say where."""
     from tinygan.report.film import make_film
 
-    for path in options.run:
-        print(*make_film(path), sep="\n")
+    for run in options.run:
+        say(*make_film(run))
 
 
 def samples(options: argparse.Namespace) -> None:
@@ -148,7 +202,7 @@ def samples(options: argparse.Namespace) -> None:
     if options.npz:
         check_output(Path(options.npz), "--npz")
     run = open_run(options.run, options.checkpoint, options.device)
-    print(save_samples(run, options.count, options.seed, options.png_folder, options.npz))
+    say(save_samples(run, options.count, options.seed, options.png_folder, options.npz))
 
 
 def interpolate(options: argparse.Namespace) -> None:
@@ -158,7 +212,7 @@ def interpolate(options: argparse.Namespace) -> None:
     from tinygan.reconstruction import Search, join, reconstruct
 
     run = open_run(options.run, options.checkpoint, options.device)
-    print(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif), sep="\n")
+    say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))
     images = run.load_images(options.data_dir)
     targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
     if len(targets) < 2:
@@ -166,7 +220,7 @@ def interpolate(options: argparse.Namespace) -> None:
             f"{options.run}: its data set of {len(images.images)} images is too small to hold test images out"
         )
     batches = reconstruct(run.generator, targets, run.options.code_size, Search(500), run.backend, len(targets))
-    print(*pictures.interpolate(run, join(list(batches)).codes, "images", options.gif), sep="\n")
+    say(*pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
 
 
 def modes(options: argparse.Namespace) -> None:
@@ -180,11 +234,9 @@ def modes(options: argparse.Namespace) -> None:
         raise TinyganError(f"{options.run}: modes are known for --dataset shapes at 32x32 only")
     images = np.concatenate(list(run.samples(options.count, options.seed)))
     found = {"iteration": run.iteration, "seed": options.seed, **count_modes(images)}
-    print(
-        f"{found['covered']} of {MODES} modes covered; as many clear samples should: {found['covered_if_uniform']:.0f}"
-    )
-    print(f"{100 * found['share_good']:.1f} % good samples")
-    print(f"KL to uniform {show(found['kl'])} nats; of as many true samples: {show(found['kl_if_uniform'])}")
+    say(f"{found['covered']} of {MODES} modes covered; as many clear samples should: {found['covered_if_uniform']:.0f}")
+    say(f"{100 * found['share_good']:.1f} % good samples")
+    say(f"KL to uniform {show(found['kl'])} nats; of as many true samples: {show(found['kl_if_uniform'])}")
     keep(run, f"modes-{run.checkpoint}", found)
 
 
@@ -204,7 +256,7 @@ def measures(options: argparse.Namespace) -> None:
     real, other = (images.take(part[: options.count]) for part in (parts.final, parts.train))
     fake = np.concatenate(list(run.samples(options.count, options.seed)))
     found = {"iteration": run.iteration, **measure(real, other, fake, options.seed)}
-    print(measure_table(found))
+    say(*measure_table(found).split("\n"))
     keep(run, f"measures-{run.checkpoint}", found)
 
 
@@ -216,7 +268,7 @@ def compare(options: argparse.Namespace) -> None:
     if options.json:
         check_output(options.json, "--json")
     runs = [read_run(path) for path in options.run]
-    print(table(runs))
+    say(*table(runs).split("\n"))
     if options.json:
         write_output(options.json, json.dumps(to_json(runs), indent=2).encode())
 
@@ -231,7 +283,7 @@ def report(options: argparse.Namespace) -> None:
     if options.follow:
         follow(options.run, options.out)
     write_report([read_run(path) for path in options.run], options.out)
-    print(options.out)
+    say(options.out)
 
 
 def keep(run: "TrainedRun", name: str, figures: dict) -> None:
@@ -239,19 +291,12 @@ def keep(run: "TrainedRun", name: str, figures: dict) -> None:
     run.folder.evaluation.mkdir(exist_ok=True)
     file = run.folder.evaluation / f"{name}.json"
     write_atomically(file, json.dumps(figures, indent=2).encode())
-    print(file)
+    say(file)
 
 
 def show(figure: float | None) -> str:
     """A figure that may not exist."""
     return "–" if figure is None else f"{figure:.3f}"
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
 
 
 def main(arguments: list[str]) -> None:

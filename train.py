@@ -10,10 +10,21 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from tinygan.cli import OneLineParser, parse_size
+from tinygan.cli import OneLineParser, filled, number, numbers, size
 from tinygan.errors import UsageError, run_script
+from tinygan.ranges import flag
+from tinygan.text import say
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
+
+EXAMPLES = (
+    "train.py --norm wn                                          the embedded data set, two CPU cores are enough",
+    "train.py --norm wn --dataset cifar10 --device gpu           the main job; CIFAR-10 is downloaded once",
+    "train.py --preset celeba --data-dir img_align_celeba        a paper run's settings",
+    "train.py --data-dir data/photos64 --augment flip            a set that data_prep.py made",
+    "train.py --norm bn --dry-run                                networks, memory and options, and nothing else",
+    "train.py --resume latest --iterations 200000                go on, bit for bit",
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,7 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="train.py",
         description="Train a GAN with weight normalisation, batch normalisation or neither.",
         argument_default=argparse.SUPPRESS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
     )
     defaults = Options()
 
@@ -30,9 +41,12 @@ def build_parser() -> argparse.ArgumentParser:
         default = getattr(defaults, name)
         if default not in (None, ""):
             text += f" (default: {show(default)})"
-        group.add_argument(
-            training_options.flag(name), choices=None if name == "model" else CHOICES.get(name), help=text, **how
-        )
+        if name in CHOICES and name != "model":  # which may be one of your own
+            how["choices"] = CHOICES[name]
+        group.add_argument(flag(name), help=text, **how)
+
+    def add_number(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+        add(group, name, text, type=number(name), metavar="X" if name == "learning_rate" else "N")
 
     group = parser.add_argument_group("network")
     add(
@@ -43,25 +57,16 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="MODEL",
     )
     add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
-    add(group, "code_size", "length of the latent code", type=int, metavar="N")
-    add(group, "features", "channels of the outermost level, doubled at each level inwards", type=int, metavar="N")
-    add(
-        group,
-        "levels",
-        "how often the image is halved (default: until its longer side is below 8)",
-        type=int,
-        metavar="N",
-    )
-    add(
-        group,
-        "d_features",
-        "resnet: channels of D's levels from the image inwards, as in 64,128,256 (default: as --features says)",
-        type=parse_list,
-        metavar="N,N",
-    )
-    add(group, "g_features", "resnet: channels of G's levels (default: D's)", type=parse_list, metavar="N,N")
-    add(group, "d_blocks", "resnet: residual blocks of D's levels (default: 1 each)", type=parse_list, metavar="N,N")
-    add(group, "g_blocks", "resnet: residual blocks of G's levels (default: D's)", type=parse_list, metavar="N,N")
+    add_number(group, "code_size", "length of the latent code")
+    add_number(group, "features", "channels of the outermost level, doubled at each level inwards")
+    add_number(group, "levels", "how often the image is halved (default: until its longer side is below 8)")
+    for name, text in (
+        ("d_features", "channels of D's levels from the image inwards, as in 64,128,256 (default: as --features says)"),
+        ("g_features", "channels of G's levels (default: D's)"),
+        ("d_blocks", "residual blocks of D's levels (default: 1 each)"),
+        ("g_blocks", "residual blocks of G's levels (default: D's)"),
+    ):
+        add(group, name, f"resnet: {text}", type=numbers(name, name.partition("_")[2]), metavar="N,N")
 
     group = parser.add_argument_group("data")
     add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
@@ -70,14 +75,15 @@ def build_parser() -> argparse.ArgumentParser:
         "data_dir",
         "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
         "came (default for cifar10: data/cifar10, downloaded)",
+        type=filled("--data-dir"),
         metavar="DIR",
     )
-    add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=parse_size, metavar="SIZE")
+    add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=size("image_size"), metavar="SIZE")
     add(
         group,
         "crop_size",
         "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
-        type=parse_size,
+        type=size("crop_size"),
         metavar="SIZE",
     )
     add(
@@ -89,19 +95,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     group = parser.add_argument_group("training")
-    add(group, "iterations", "iterations in all, also after --resume", type=int, metavar="N")
-    add(group, "batch_size", "images per batch", type=int, metavar="N")
-    add(group, "learning_rate", "of RMSProp, for both networks", type=float, metavar="X")
-    add(
-        group,
-        "warmup",
-        "iterations over which the learning rate rises from 0; helps runs that die at once",
-        type=int,
-        metavar="N",
-    )
+    add_number(group, "iterations", "iterations in all, also after --resume")
+    add_number(group, "batch_size", "images per batch")
+    add_number(group, "learning_rate", "of RMSProp, for both networks")
+    add_number(group, "warmup", "iterations over which the learning rate rises from 0; helps runs that die at once")
     add(group, "schedule", "alternating: D, then G on fresh noise; shared: one generated batch for both")
     add(group, "loss", "adversarial loss: non-saturating cross-entropy, or least squares on probabilities")
-    add(group, "seed", "governs weights, noise, data order and previews", type=int, metavar="N")
+    add_number(group, "seed", "governs weights, noise, data order and previews")
 
     group = parser.add_argument_group("device")
     add(group, "device", "auto takes the GPU if there is a usable one")
@@ -114,31 +114,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=tuple(PRESETS), help="a paper run's options; typed options win")
-    group.add_argument("--resume", metavar="WHAT", help="go on from a run folder, a checkpoint file, or 'latest'")
-    add(group, "out", "folder that runs are made in", metavar="DIR")
-    add(group, "name", "added to the run folder's name", metavar="NAME")
-    add(group, "log_every", "iterations per line of log.jsonl (mean losses) and of the status", type=int, metavar="N")
-    add(group, "sample_every", "iterations between sample grids", type=int, metavar="N")
-    add(
-        group,
-        "test_every",
-        "iterations between reconstruction tests of 200 held-out images, 0 for none",
-        type=int,
-        metavar="N",
+    group.add_argument(
+        "--resume",
+        type=filled("--resume"),
+        metavar="WHAT",
+        help="go on from a run folder, a checkpoint file, or 'latest'",
     )
-    add(group, "save_every", "iterations between saves of checkpoints/last.safetensors", type=int, metavar="N")
-    add(group, "keep_every", "iterations between numbered checkpoints that are kept", type=int, metavar="N")
+    add(group, "out", "folder that runs are made in", type=filled("--out"), metavar="DIR")
+    add(group, "name", "added to the run folder's name", metavar="NAME")
+    add_number(group, "log_every", "iterations per line of log.jsonl (mean losses) and of the status")
+    add_number(group, "sample_every", "iterations between sample grids")
+    add_number(group, "test_every", "iterations between reconstruction tests of 200 held-out images, 0 for none")
+    add_number(group, "save_every", "iterations between saves of checkpoints/last.safetensors")
+    add_number(group, "keep_every", "iterations between numbered checkpoints that are kept")
     group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")
-    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
-
-
-def parse_list(text: str) -> list[int]:
-    """``64,128,256`` to numbers."""
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list: write numbers with commas, as in 64,128,256") from None
 
 
 def main(arguments: list[str]) -> None:
@@ -163,28 +153,28 @@ def main(arguments: list[str]) -> None:
     else:
         options = training_options.resolve(typed, preset)
     if dry_run:
-        print(describe(options))
+        say(*describe(options).split("\n"))
         return
     if stored and stored.progress.iteration >= options.iterations:
-        print(f"{stored.path} is already at iteration {stored.progress.iteration}: give --iterations to go further")
+        say(f"{stored.path} is already at iteration {stored.progress.iteration}: give --iterations to go further")
         return
     command = [sys.argv[0], *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)
-    print(
+    say(
         f"{current.folder.path}: {options.model}, {options.norm} on {current.images.source}; "
-        f"{current.backend.description}",
-        flush=True,
+        f"{current.backend.description}"
     )
     if stored:
         changed = {
             name for name, value in dataclasses.asdict(options).items() if value != getattr(stored.options, name)
         }
         kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
-        print(f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}", flush=True)
-        for note in current.notes:
-            print(f"note: {note}", flush=True)
+        say(
+            f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}",
+            *(f"note: {note}" for note in current.notes),
+        )
     Trainer(current).run()
-    print(f"pictures: {current.folder.samples}\ncheckpoint: {current.folder.last}")
+    say(f"pictures: {current.folder.samples}", f"checkpoint: {current.folder.last}")
 
 
 if __name__ == "__main__":

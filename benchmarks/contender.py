@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from benchmarks import layertimes, sampling
-from benchmarks.workload import PARITY_STEPS, Workload
+from benchmarks.workload import LEARNING_RATE, PARITY_STEPS, Workload
 
 ROOT = Path(__file__).parent.parent
 # So that JAX's peak is what it uses.
@@ -106,10 +106,15 @@ class Worker:
         return found
 
     def answer_observe(self, _) -> list[dict]:
-        """Losses and gradients of the first step, then the losses of the next ones."""
+        """Losses and gradients of a first step of length 0, then the losses of the next ones.
+
+        RMSProp's first step is lr·√10 times the sign of the gradient, and rounding decides the sign of what is near 0.
+        With a step of length 0 the gradients of alternating's G, taken after D's update, do not see that.
+        """
         self.contender.watch(True)
         seen = []
-        for _ in range(PARITY_STEPS):
+        for rate in (0.0, *[LEARNING_RATE] * PARITY_STEPS):
+            self.contender.set_rate(rate)
             self.contender.step()
             seen.append(self.contender.observed())
         self.contender.watch(False)

@@ -19,9 +19,11 @@ import sys
 import time
 from pathlib import Path
 
+from tinygan.cli import OneLineParser, did_you_mean, filled, number, path
 from tinygan.device import why_no_gpu
-from tinygan.errors import TinyganError, run_script
+from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.models.dcgan import NORMS
+from tinygan.text import say
 
 STEPS = ("tests", "step", "profile", "train", "models")
 # In the order in which one relies on the other.
@@ -29,15 +31,29 @@ TESTS = ("kernels", "products", "graph", "correlation", "parity", "captured", "b
 STEP_SIZES = ("32", "160")
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """Which steps, on which data, and where the results go."""
+    parser = OneLineParser(
+        prog="benchmarks.gpu_session",
+        description=__doc__.splitlines()[0].rstrip(":"),
+        examples=("python -m benchmarks.gpu_session --out gpu --data-dir data/cifar10 --steps tests,step",),
+    )
+    parser.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help="where logs and results go")
+    text = "CIFAR-10 (default: train on shapes)"
+    parser.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help=text)
+    text = "which of them (default: %(default)s)"
+    parser.add_argument("--steps", default=",".join(STEPS), metavar="A,B", help=text)
+    text = "of each run in models (default: %(default)s)"
+    parser.add_argument("--iterations", type=number("iterations"), default=5000, metavar="N", help=text)
+    return parser
+
+
 def main(arguments: list[str]) -> None:
     """Run the chosen steps; TinyganError if there is no GPU or a step fails."""
-    parser = argparse.ArgumentParser(prog="benchmarks.gpu_session", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where logs and results go")
-    parser.add_argument("--data-dir", metavar="DIR", help="CIFAR-10 (default: train on shapes)")
-    parser.add_argument("--steps", default=",".join(STEPS), help="which of them (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=5000, help="of each run in models (default: %(default)s)")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
+    for name in options.steps.split(","):
+        if name not in STEPS:
+            raise UsageError(f"--steps: {name!r} is unknown{did_you_mean(name, STEPS)}: choose from {', '.join(STEPS)}")
     obstacle = why_no_gpu()
     if obstacle:
         raise TinyganError(f"no GPU session here: {obstacle}")
@@ -48,7 +64,7 @@ def main(arguments: list[str]) -> None:
         started = time.monotonic()
         with open(options.out / f"{name}.log", "w") as log:
             code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
-        print(f"{name}: exit code {code}, {time.monotonic() - started:.1f} s", flush=True)
+        say(f"{name}: exit code {code}, {time.monotonic() - started:.1f} s")
         if code:
             failed.append(name)
         keep_results(options.out / "runs", options.out)

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
+from tinygan.cli import OneLineParser
 from tinygan.device import PRECISIONS, open_backend
-from tinygan.errors import TinyganError
+from tinygan.errors import TinyganError, run_script
 from tinygan.runtime.threads import allowed_cores
+from tinygan.text import say
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
@@ -86,9 +88,22 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """What to measure."""
+    example = "python -m benchmarks.machine --device gpu --precision tf32"
+    parser = OneLineParser(prog="benchmarks.machine", description=__doc__.splitlines()[0], examples=(example,))
+    text = "what is measured (default: %(default)s)"
+    parser.add_argument("--device", choices=tuple(PRODUCT_SIZES), default="cpu", help=text)
+    text = "of the product (default: %(default)s)"
+    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="float32", help=text)
+    return parser
+
+
+def main(arguments: list[str]) -> None:
+    """Measure, and print the figures as JSON."""
+    chosen = build_parser().parse_args(arguments)
+    say(json.dumps(measure(chosen.device, chosen.precision)))
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="benchmarks.machine", description=__doc__.splitlines()[0])
-    parser.add_argument("--device", choices=tuple(PRODUCT_SIZES), default="cpu")
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="float32")
-    chosen = parser.parse_args()
-    print(json.dumps(measure(chosen.device, chosen.precision)))
+    sys.exit(run_script(main, sys.argv[1:]))

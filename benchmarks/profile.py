@@ -7,39 +7,47 @@ thousand times a second, which line of tinygan is being executed; on a GPU every
 (CUDA_LAUNCH_BLOCKING), so that a line has its kernels' time. Both cost time themselves; the step's own time is above.
 """
 
+import argparse
 import json
 import shlex
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from benchmarks import machine, workload
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.pairing import steps_per_turn, warm_up
 from benchmarks.peers import TINYGAN
 from benchmarks.workload import Workload
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, number, path
 from tinygan.device import why_no_gpu
-from tinygan.errors import TinyganError, UsageError, run_script
+from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output
+from tinygan.text import say
 
 TURNS = 10  # of about a third of a second each, for every one of the three measurements
 LINES = 25
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """The workload, and how much of the result."""
+    parser = OneLineParser(
+        prog="benchmarks.profile",
+        description=__doc__.splitlines()[0].rstrip(":"),
+        examples=("python -m benchmarks.profile --norm bn --schedule alternating --lines 40",),
+    )
+    workload.add_arguments(parser)
+    text = "of each measurement (default: about three seconds)"
+    parser.add_argument("--steps", type=number("steps"), metavar="N", help=text)
+    text = "of a table (default: %(default)s)"
+    parser.add_argument("--lines", type=number("lines"), default=LINES, metavar="N", help=text)
+    parser.add_argument("--out", type=path("--out"), metavar="FILE", help="write everything there as JSON")
+    return parser
+
+
 def main(arguments: list[str]) -> None:
     """Measure, print both tables, write the JSON if asked to."""
-    parser = OneLineParser(prog="benchmarks.profile", description=__doc__.splitlines()[0])
-    workload.add_arguments(parser)
-    parser.add_argument("--steps", type=int, metavar="N", help="of each measurement (default: about three seconds)")
-    parser.add_argument("--lines", type=int, default=LINES, metavar="N", help="of a table (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write everything there as JSON")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     work = workload.from_arguments(options)
-    for name in ("steps", "lines"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise UsageError(f"--{name} is {getattr(options, name)}: it must be at least 1")
     obstacle = why_no_gpu() if work.device == "gpu" else None
     if obstacle:
         raise TinyganError(f"--device gpu: {obstacle}")
@@ -49,7 +57,7 @@ def main(arguments: list[str]) -> None:
         "command": f"python -m benchmarks.profile {shlex.join(arguments)}",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    print(tables(result, work, options.lines))
+    say(*tables(result, work, options.lines).split("\n"))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         write_output(options.out, (json.dumps(result, indent=1) + "\n").encode())

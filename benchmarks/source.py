@@ -18,12 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.array import Array
+from tinygan.cli import OneLineParser, number, path
 from tinygan.data.devicebatches import open_source
 from tinygan.data.packed import open_packed
 from tinygan.data.split import split
 from tinygan.device import DEVICES, Backend, open_backend
 from tinygan.errors import run_script
 from tinygan.rng import rng_for
+from tinygan.text import say
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.options import Options
 from tinygan.training.session import build_game
@@ -34,17 +36,29 @@ SECONDS = 2.0  # that each source is timed for
 MARGIN = 8  # pixels that windows leave out each way
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """Which sets, and how long."""
+    parser = OneLineParser(
+        prog="benchmarks.source",
+        description=__doc__.splitlines()[0].rstrip(":"),
+        examples=("python -m benchmarks.source --data-dir data/celeba160",),
+    )
+    text = "made by data_prep.py (default: random pixels)"
+    parser.add_argument("--data-dir", type=path("--data-dir"), nargs="+", default=[], metavar="DIR", help=text)
+    text = "auto takes the GPU if there is a usable one (default: %(default)s)"
+    parser.add_argument("--device", default="auto", choices=DEVICES, help=text)
+    text = "images per batch (default: %(default)s)"
+    parser.add_argument("--batch-size", type=number("batch_size"), default=32, metavar="N", help=text)
+    text = "iterations timed (default: %(default)s)"
+    parser.add_argument("--steps", type=number("steps"), default=3, metavar="N", help=text)
+    return parser
+
+
 def main(arguments: list[str]) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="benchmarks.source", description=__doc__.splitlines()[0])
-    parser.add_argument("--data-dir", type=Path, nargs="+", default=[], metavar="DIR", help="made by data_prep.py")
-    parser.add_argument("--device", default="auto", choices=DEVICES, help="(default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=3, metavar="N", help="iterations timed (default: %(default)s)")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     backend = open_backend(options.device)
-    print(f"{backend.description}, batch {options.batch_size}; images per second")
+    say(f"{backend.description}, batch {options.batch_size}; images per second")
     with tempfile.TemporaryDirectory() as folder:
         sets = [(path.name, open_packed(path).images) for path in options.data_dir]
         for name, images in sets or stand_ins(Path(folder)):
@@ -70,10 +84,9 @@ def report(name: str, images: np.ndarray, backend: Backend, batch_size: int, ste
         source = open_source(backend, images, split(len(images)).train, batch_size, 0, augment, part)
         rates.append(rate(lambda k, source=source: to_unit_range(source.batch(k), backend), backend, batch_size))
     eaten = rate(training_step(size, batch_size, backend), backend, batch_size, steps)
-    print(
+    say(
         f"{name}: source {rates[0]:,.0f}, with flips and windows {rates[1]:,.0f}; training {eaten:,.1f}; "
-        f"{rates[0] / eaten:,.0f} and {rates[1] / eaten:,.0f} times as much",
-        flush=True,
+        f"{rates[0] / eaten:,.0f} and {rates[1] / eaten:,.0f} times as much"
     )
 
 

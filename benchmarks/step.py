@@ -8,6 +8,7 @@ A B A B, each in a process of its own that sleeps while the other works. Peak me
 of each. Ratios are tinygan's over the peer's. The table goes to standard output, everything to a JSON file.
 """
 
+import argparse
 import json
 import shlex
 import sys
@@ -22,27 +23,37 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PEERS, TINYGAN
 from benchmarks.report import table
 from benchmarks.workload import Workload
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, did_you_mean, number, path
 from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.output import write_output
+from tinygan.text import say
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """The workload, against whom, how often."""
+    parser = OneLineParser(
+        prog="benchmarks.step",
+        description=__doc__.splitlines()[0].rstrip(":"),
+        examples=("python -m benchmarks.step --norm wn --size 64 --peers torch,torch-channels-last",),
+    )
+    workload.add_arguments(parser)
+    text = "whom to compare with, with commas (default: %(default)s)"
+    parser.add_argument("--peers", default=DEFAULT_PEERS, metavar="A,B", help=text)
+    text = "turns of each (default: %(default)s)"
+    parser.add_argument("--pairs", type=number("pairs"), default=15, metavar="N", help=text)
+    text = "where the figures go, as JSON (default: a new file in results/benchmarks)"
+    parser.add_argument("--out", type=path("--out"), metavar="FILE", help=text)
+    return parser
+
+
 def main(arguments: list[str]) -> None:
     """Measure against each peer, print the table, write the JSON."""
-    parser = OneLineParser(prog="benchmarks.step", description=__doc__.splitlines()[0].rstrip(":"))
-    workload.add_arguments(parser)
-    parser.add_argument("--peers", default=DEFAULT_PEERS, metavar="A,B", help="(default: %(default)s)")
-    parser.add_argument("--pairs", type=int, default=15, metavar="N", help="turns of each (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="(default: a new file in results/benchmarks)")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     work, peers = workload.from_arguments(options), chosen_peers(options.peers)
-    if options.pairs < 1:
-        raise UsageError(f"--pairs is {options.pairs}: it must be at least 1")
     obstacle = why_no_gpu() if work.device == "gpu" else None
     if obstacle:
         raise TinyganError(f"--device gpu: {obstacle}")
@@ -56,8 +67,7 @@ def main(arguments: list[str]) -> None:
     command = f"python -m benchmarks.step {shlex.join(arguments)}"
     result = measured(work, peers, options.pairs) | {"command": command, "started": now.isoformat(timespec="seconds")}
     write_output(out, (json.dumps(result, indent=1) + "\n").encode())
-    print(table(result))
-    print(f"written to {out}")
+    say(*table(result).split("\n"), f"written to {out}")
 
 
 def chosen_peers(text: str) -> list[str]:
@@ -65,7 +75,7 @@ def chosen_peers(text: str) -> list[str]:
     names = [name for name in text.split(",") if name]
     for name in names:
         if name not in PEERS:
-            raise UsageError(f"unknown peer {name!r}: choose from {', '.join(PEERS)}")
+            raise UsageError(f"unknown peer {name!r}{did_you_mean(name, PEERS)}: choose from {', '.join(PEERS)}")
     return names
 
 
@@ -77,7 +87,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> dict:
         "commit": machine.commit(),
         "least_work": limits.step_work(work, np.dtype(PRECISIONS[work.precision]).itemsize)._asdict(),
     }
-    say(work.title())
+    progress(work.title())
     before = machine.rates(work.device, work.precision)
     with Contender(TINYGAN, work) as ours:
         try:
@@ -95,7 +105,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> dict:
 
 def against(ours: Contender, reference: list[dict], name: str, work: Workload, pairs: int) -> dict:
     """One peer: its status (timed, disagrees, unavailable, failed), and the reason or the figures."""
-    say(f"{name} ...")
+    progress(f"{name} ...")
     entry: dict = {"name": name}
     try:
         with Contender(name, work) as theirs:
@@ -149,9 +159,9 @@ def peak_memory(name: str, work: Workload) -> int:
         return alone.ask("memory")
 
 
-def say(line: str) -> None:
-    """Progress, on standard error."""
-    print(line, file=sys.stderr, flush=True)
+def progress(line: str) -> None:
+    """Show it on standard error."""
+    say(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygan.cli import number
 from tinygan.device import PRECISIONS, Backend
 from tinygan.errors import UsageError
 from tinygan.layers import initialise
 from tinygan.models import dcgan, resnet
 from tinygan.models.norms import NORMS
 from tinygan.models.pyramid import default_levels
+from tinygan.ranges import flag
 from tinygan.rng import rng_for
 from tinygan.training.step import SCHEDULES
 
@@ -96,29 +98,32 @@ class Workload:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that make a workload."""
-    parser.add_argument("--device", choices=DEVICES, default="cpu", help="(default: %(default)s)")
-    parser.add_argument("--size", type=int, default=32, metavar="N", help="side of the images (default: %(default)s)")
-    parser.add_argument("--model", choices=MODELS, default="dcgan", help="(default: %(default)s)")
-    parser.add_argument("--norm", choices=NORMS, default="wn", help="(default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="images in a step (default: %(default)s)")
-    parser.add_argument("--schedule", choices=tuple(SCHEDULES), default="shared", help="(default: %(default)s)")
-    parser.add_argument("--code-size", type=int, metavar="N", help="(default: 128; 256 at 160 pixels)")
-    parser.add_argument(
-        "--features",
-        type=int,
-        metavar="N",
-        help="channels of the outermost level (default: 64, of a resnet 48; at 160 pixels a resnet has the paper's)",
-    )
     named = tuple(precision for precision in PRECISIONS if precision != "auto")
-    parser.add_argument("--precision", choices=named, help="(default: float32 on cpu, tf32 on gpu)")
+    for name, choices, default, text in (
+        ("device", DEVICES, "cpu", "that computes the steps"),
+        ("model", MODELS, "dcgan", "the paper's DCGAN or residual network"),
+        ("norm", NORMS, "wn", "normalisation, as for train.py"),
+        ("schedule", tuple(SCHEDULES), "shared", "of the step, as for train.py"),
+    ):
+        parser.add_argument(flag(name), choices=choices, default=default, help=f"{text} (default: %(default)s)")
+    parser.add_argument("--precision", choices=named, help="of all arrays (default: float32 on cpu, tf32 on gpu)")
+    for name, default, text in (
+        ("size", 32, "side of the images (default: %(default)s)"),
+        ("batch", 32, "images in a step (default: %(default)s)"),
+        ("code_size", None, "length of the latent code (default: 128; 256 at 160 pixels)"),
+        (
+            "features",
+            None,
+            "channels of the outermost level (default: 64, of a resnet 48; at 160 pixels a resnet has the paper's)",
+        ),
+    ):
+        parser.add_argument(flag(name), type=number(name), default=default, metavar="N", help=text)
 
 
 def from_arguments(options: argparse.Namespace) -> Workload:
     """The workload that the options name; UsageError if it makes no sense."""
-    for name in ("size", "batch", "features", "code_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+    if options.norm == "bn" and options.batch == 1:
+        raise UsageError("--norm bn needs --batch 2 or more: one image has no spread over the batch")
     precision = options.precision or ("tf32" if options.device == "gpu" else "float32")
     if precision == "tf32" and options.device == "cpu":
         raise UsageError("--precision tf32 needs --device gpu")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tinygan import cli
 from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
@@ -25,21 +26,27 @@ from tinygan.images import GAP
 from tinygan.jsonfile import read_json
 from tinygan.report.checkpoints import AGREEMENT
 from tinygan.report.pictures import numbered
+from tinygan.text import say
 
 MEASURES = ("sliced_wasserstein", "ms_ssim")
 FEWEST = 3  # iterations that a rank correlation is shown for
 
 
+def build_parser() -> OneLineParser:
+    """The runs."""
+    example = "python -m experiments.agreement runs/three-models/*"
+    parser = OneLineParser(prog="experiments.agreement", description=__doc__.splitlines()[0], examples=(example,))
+    parser.add_argument("run", metavar="RUN", type=cli.path("RUN"), nargs="+", help="a run folder")
+    return parser
+
+
 def main(arguments: list[str]) -> None:
     """Measure, and print the correlations."""
-    parser = OneLineParser(prog="experiments.agreement", description=__doc__.splitlines()[0])
-    parser.add_argument("run", metavar="RUN", type=Path, nargs="+", help="a run folder")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    for path in parser.parse_args(arguments).run:
-        found = agreement(read_run(path))
+    for run in build_parser().parse_args(arguments).run:
+        found = agreement(read_run(run))
         for what, of in found.items():
             correlations = ", ".join(f"{name} {show(of['rank_correlation'][name])}" for name in MEASURES)
-            print(f"{path}: {what}, {len(of['iterations'])} iterations: {correlations}", flush=True)
+            say(f"{run}: {what}, {len(of['iterations'])} iterations: {correlations}")
 
 
 def agreement(run: RunSummary) -> dict:

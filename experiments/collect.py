@@ -14,31 +14,37 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, path
 from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.comparison import table, to_json
 from tinygan.evaluation.runsummary import RunSummary, read_run
 from tinygan.files import write_atomically
 from tinygan.report.pictures import numbered
+from tinygan.text import say
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder
 
 
+def build_parser() -> OneLineParser:
+    """The runs, and where what is worth keeping of them goes."""
+    example = "python -m experiments.collect runs/three-models/* --results results/three-models"
+    parser = OneLineParser(prog="experiments.collect", description=__doc__.splitlines()[0], examples=(example,))
+    parser.add_argument("run", metavar="RUN", type=path("RUN"), nargs="+", help="a run folder")
+    parser.add_argument("--results", type=path("--results"), required=True, metavar="DIR", help="where they are kept")
+    parser.add_argument("--generators", action="store_true", help="the best generators too, alone and in float16")
+    return parser
+
+
 def main(arguments: list[str]) -> None:
     """Collect the runs named."""
-    parser = OneLineParser(prog="experiments.collect", description=__doc__.splitlines()[0])
-    parser.add_argument("run", metavar="RUN", type=Path, nargs="+", help="a run folder")
-    parser.add_argument("--results", type=Path, required=True, metavar="DIR", help="where they are kept")
-    parser.add_argument("--generators", action="store_true", help="the best generators too, alone and in float16")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
-    if options.results.resolve() in {path.resolve().parent for path in options.run}:
+    options = build_parser().parse_args(arguments)
+    if options.results.resolve() in {run.resolve().parent for run in options.run}:
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
-    collect([read_run(path) for path in options.run], options.results)
+    collect([read_run(run) for run in options.run], options.results)
     if options.generators:
-        for path in options.run:
-            keep_generator(RunFolder(path), options.results / path.resolve().name / "generator-best.safetensors")
-    print(options.results)
+        for run in options.run:
+            keep_generator(RunFolder(run), options.results / run.resolve().name / "generator-best.safetensors")
+    say(options.results)
 
 
 def collect(runs: list[RunSummary], results: Path) -> None:

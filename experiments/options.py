@@ -3,57 +3,51 @@
 import argparse
 from pathlib import Path
 
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, filled, number, numbers, path
+from tinygan.data import DATASETS
+from tinygan.device import DEVICES
 from tinygan.errors import UsageError
+from tinygan.ranges import flag
+
+
+def build_parser(name: str, description: str) -> OneLineParser:
+    """The options that all experiments have."""
+    example = f"python -m experiments.{name} --data-dir data/cifar10 --iterations 10000 --seeds 0,1"
+    parser = OneLineParser(prog=f"experiments.{name}", description=description, examples=(example,))
+    text = "what the models learn, as for train.py (default: %(default)s)"
+    parser.add_argument("--dataset", choices=DATASETS, default="cifar10", help=text)
+    parser.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help="where the data set lies")
+    for option, default, text in (
+        ("iterations", None, "of each run"),
+        ("interleave", None, "all runs in turn by N iterations (default: one by one)"),
+        ("minutes", None, "end after this time with what there is (default: when all is done)"),
+        ("test_every", 1000, "iterations between running tests (default: %(default)s)"),
+        ("steps", 2000, "of the final test (default: %(default)s)"),
+        ("count", None, "images of the final test, the first of its set (default: all)"),
+    ):
+        needed = option == "iterations"
+        parser.add_argument(flag(option), type=number(option), required=needed, default=default, metavar="N", help=text)
+    text = "of the runs: all models from each (default: 0)"
+    parser.add_argument("--seeds", type=numbers("seeds", "seed"), default=[0], metavar="A,B", help=text)
+    text = "auto takes the GPU if there is a usable one (default: %(default)s)"
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=text)
+    text = "a page, written anew after each round"
+    parser.add_argument("--report", type=path("--report"), metavar="FILE", help=text)
+    folder = name.replace("_", "-")
+    for option, parent, text in (("--out", "runs", "run folders"), ("--results", "results", "what is kept")):
+        text += " (default: %(default)s)"
+        parser.add_argument(option, type=path(option), default=Path(parent) / folder, metavar="DIR", help=text)
+    return parser
 
 
 def parse(name: str, description: str, arguments: list[str]) -> argparse.Namespace:
-    """The options that all experiments have."""
-    folder = name.replace("_", "-")
-    parser = OneLineParser(prog=f"experiments.{name}", description=description)
-    parser.add_argument("--dataset", default="cifar10", help="(default: %(default)s)")
-    parser.add_argument("--data-dir", metavar="DIR", help="where the data set lies")
-    parser.add_argument("--iterations", type=int, required=True, metavar="N", help="of each run")
-    parser.add_argument(
-        "--interleave", type=int, metavar="N", help="all runs in turn by N iterations (default: one by one)"
-    )
-    parser.add_argument("--minutes", type=float, metavar="M", help="end after this time with what there is")
-    parser.add_argument("--seeds", type=seeds, default=(0,), metavar="A,B", help="(default: 0)")
-    parser.add_argument(
-        "--test-every",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="iterations between running tests (default: %(default)s)",
-    )
-    parser.add_argument("--steps", type=int, default=2000, metavar="N", help="of the final test (default: %(default)s)")
-    parser.add_argument(
-        "--count", type=int, metavar="N", help="images of the final test, the first of its set (default: all)"
-    )
-    parser.add_argument("--device", default="auto", help="(default: %(default)s)")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="a page, written anew after each round")
-    parser.add_argument("--out", type=Path, default=Path("runs") / folder, help="run folders (default: %(default)s)")
-    parser.add_argument(
-        "--results", type=Path, default=Path("results") / folder, help="what is kept (default: %(default)s)"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(arguments)
+    """The options of an experiment, which fit together."""
+    options = build_parser(name, description).parse_args(arguments)
     if not 1 <= options.test_every <= options.iterations:
         raise UsageError(
-            f"--iterations {options.iterations} leaves no running test: give at least {options.test_every}"
+            f"--iterations {options.iterations} leaves no running test with --test-every {options.test_every}: give "
+            f"--test-every {min(1000, options.iterations)}, say"
         )
-    for name in ("count", "interleave", "minutes"):
-        value = getattr(options, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"--{name} is {value}: it must be more than 0")
     if options.results.resolve() == options.out.resolve():
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
     return options
-
-
-def seeds(text: str) -> tuple[int, ...]:
-    """``0,1,2`` to numbers."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise UsageError(f"--seeds {text!r}: write numbers with commas, as in 0,1,2") from None

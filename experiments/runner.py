@@ -16,6 +16,7 @@ from tinygan.files import write_atomically
 from tinygan.jsonfile import read_json
 from tinygan.reconstruction import Search
 from tinygan.report import write_report
+from tinygan.text import say
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder
 
@@ -42,7 +43,7 @@ def run_experiment(
     except (Stopped, KeyboardInterrupt):
         if not deadline.passed:
             raise
-        print(f"time is up after {options.minutes:g} minutes; the same command goes on where it stopped", flush=True)
+        say(f"time is up after {options.minutes:g} minutes; the same command goes on where it stopped")
     experiment.finish()
 
 
@@ -88,7 +89,7 @@ class Experiment:
             train.main([*how, "--iterations", str(target)])
         except NonFiniteError as error:
             self.failed[member] = str(error)
-            print(f"{' '.join(member.typed)}: {error}", flush=True)
+            say(f"{' '.join(member.typed)}: {error}")
 
     def test(self) -> None:
         """The final test of each best checkpoint, unless it is there, of as many images or of all."""
@@ -122,7 +123,7 @@ class Experiment:
             try:
                 found.append(read_run(run.path))
             except NoTestsError as error:
-                print(error, flush=True)
+                say(error)
         return found
 
     def write_page(self) -> None:
@@ -135,9 +136,9 @@ class Experiment:
         if runs := self.runs():
             self.write_page()
             collect(runs, self.options.results)
-            print(table(runs), flush=True)
+            say(*table(runs).split("\n"))
         else:
-            print("no run has come to its first running test", flush=True)
+            say("no run has come to its first running test")
         if self.failed:
             self.options.results.mkdir(parents=True, exist_ok=True)
             lines = [f"{' '.join(member.typed)}: {error}\n" for member, error in self.failed.items()]

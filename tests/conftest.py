@@ -1,4 +1,10 @@
-"""Tests marked ``gpu`` run where there is a usable GPU, and are skipped, counted and explained elsewhere."""
+"""Tests marked ``gpu`` run where there is a usable GPU, and are skipped, counted and explained elsewhere.
+
+``TEST_ORDER=<seed> pytest`` runs all tests in a random order, which no test may depend on.
+"""
+
+import os
+import random
 
 import pytest
 
@@ -15,7 +21,9 @@ def fake_cupy(monkeypatch):
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the gpu tests, with the reason, on a machine without a usable GPU."""
+    """Skip the gpu tests, with the reason, on a machine without a usable GPU; shuffle all where that is asked for."""
+    if "TEST_ORDER" in os.environ:
+        random.Random(os.environ["TEST_ORDER"]).shuffle(items)
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]
     reason = why_no_gpu() if gpu_items else None
     if reason:

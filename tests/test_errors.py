@@ -1,8 +1,16 @@
 """Scripts end in an exit code and one line."""
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from tinygan.errors import NonFiniteError, Stopped, TinyganError, UsageError, run_script
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
@@ -37,3 +45,59 @@ def test_a_defect_is_shown_whole():
 
     with pytest.raises(ZeroDivisionError):
         run_script(main, [])
+
+
+class OutOfMemoryError(MemoryError):
+    """As CuPy's: of the GPU's memory, in its own words."""
+
+
+@pytest.mark.parametrize("raised", [MemoryError(), np._core._exceptions._ArrayMemoryError((9, 9), np.dtype("u1")),
+                                    OutOfMemoryError("Out of memory allocating 4,096 bytes")], ids=type)  # fmt: skip
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        ("--batch-size 90000 --features 64", "give less than --batch-size 90000"),
+        ("--image-size=4096x2048 --seed 7", "give less than --image-size 4096x2048"),
+        ("--feat 9000", "give less than --features 9000"),
+        ("--code-size 60000", "give less than --code-size 60000"),
+        ("--log-every 9000000", "give less than --log-every 9000000"),
+        ("samples latest --count 999999", "give less than --count 999999"),
+        ("--resume latest --batch-size 90000", "end other programs, or take a machine with more of it"),
+        ("--batch-size 4 --seed 99999999", "end other programs, or take a machine with more of it"),
+    ],
+)
+def test_too_little_memory_is_one_line_that_names_what_was_large(capsys, raised, typed, remedy):
+    def main(arguments):
+        raise raised
+
+    assert run_script(main, typed.split()) == 1
+    line = capsys.readouterr().err
+    assert line.startswith("error: not enough memory")
+    assert line.endswith(f": {remedy}\n")
+    assert line.count("\n") == 1
+    assert str(raised) in line
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["--batch-size 1000000", "--image-size 8x2000", "--image-size 16384", "--features 65536", "--code-size 65536",
+     "--log-every 10000000", "--model resnet --d-features 65536,65536,65536 --batch-size 1000000"],
+)  # fmt: skip
+def test_a_dry_run_estimates_and_does_not_allocate(typed):
+    """In a process that may have one gigabyte."""
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30)); import train; "
+    code += "from tinygan.errors import run_script; sys.exit(run_script(train.main, sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "--dry-run", "--device", "cpu", *typed.split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"memory of a training step: (about )?\d+ MiB", done.stdout)
+
+
+def test_an_array_that_does_not_fit_is_one_line(tmp_path):
+    """The whole way, in a process that may have one gigabyte."""
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30)); import train; "
+    code += "from tinygan.errors import run_script; sys.exit(run_script(train.main, sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "--features", "4096", "--device", "cpu", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert re.fullmatch("error: not enough memory[^\n]*: give less than --features 4096\n", done.stderr)

@@ -12,7 +12,10 @@ import pytest
 import train
 from tinygan import errors
 from tinygan.data import shapes
+from tinygan.ops import dispatch
+from tinygan.ranges import RANGES, Range
 from tinygan.training import options as training_options
+from tinygan.training.step import SCHEDULES
 
 ROOT = Path(__file__).parent.parent
 cached_shapes = functools.cache(shapes.load)  # drawn once, not in each of these tests
@@ -57,6 +60,20 @@ def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
     assert "663,426 parameters" in out
     assert "--learning-rate 0.0001" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_for_a_gpu_says_what_it_measured(run, monkeypatch):
+    used = []
+    step = SCHEDULES["alternating"].step
+    spied = SCHEDULES["alternating"]._replace(step=lambda *a: used.append(dispatch.implementation()) or step(*a))
+    monkeypatch.setitem(SCHEDULES, "alternating", spied)
+    for device, operations in (("cpu", "fast"), ("gpu", "reference")):
+        used.clear()
+        code, out, err = run("--dry-run", *TINY, "--device", device)
+        assert (code, err) == (0, "")
+        assert set(used) == {operations}
+        assert dispatch.implementation() == "fast"
+        assert ("measured on the CPU with the plain formulas" in out) == (device == "gpu")
 
 
 def test_a_residual_network_from_the_command_line(run, tmp_path):
@@ -111,12 +128,12 @@ def test_resume_latest(finished, run):
         (["--image-size", "6"], ["6x6", "too small", "8"]),
         (["--image-size", "large"], ["--image-size", "large", "178x218"]),
         (["--levels", "9"], ["9 levels", "32x32"]),
-        (["--batch-size", "0"], ["--batch-size", "at least 1"]),
+        (["--batch-size", "0"], ["--batch-size is '0'", "from 1 to 1,000,000"]),
         (["--batch-size", "60000"], ["--batch-size 60000", "larger than the", "training images"]),
-        (["--learning-rate", "-1"], ["--learning-rate", "positive"]),
-        (["--learning-rate", "nan"], ["--learning-rate", "positive"]),
+        (["--learning-rate", "-1"], ["--learning-rate is '-1'", "from 1e-30"]),
+        (["--learning-rate", "nan"], ["--learning-rate is 'nan'", "a number from 1e-30"]),
         (["--iterations", "many"], ["--iterations", "many"]),
-        (["--seed", "-1"], ["--seed", "negative"]),
+        (["--seed", "-1"], ["--seed is '-1'", "from 0"]),
         (["--name", "../up"], ["--name", "letters"]),
         (["--no-such-option"], ["--no-such-option", "--help"]),
         (["--precision", "tf32", "--device", "cpu"], ["tf32", "GPU", "float32"]),
@@ -124,7 +141,7 @@ def test_resume_latest(finished, run):
         (["--d-features", "2,3"], ["--d-features", "--model resnet"]),
         (["--model", "resnet", "--g-blocks", "2;3"], ["--g-blocks", "2;3", "64,128,256"]),
         (["--model", "resnet", "--d-blocks", "1,2"], ["3 levels of --d-features", "2 of --d-blocks"]),
-        (["--model", "resnet", "--g-features", "4,0,4"], ["--g-features 4,0,4", "at least 1"]),
+        (["--model", "resnet", "--g-features", "4,0,4"], ["--g-features is '0'", "from 1"]),
         (["--preset", "celeba"], ["--data-dir"]),
         (["--preset", "resnet21-celeba"], ["--data-dir"]),
         (["--preset", "celeba", "--resume", "latest"], ["--preset", "--resume"]),
@@ -166,7 +183,8 @@ def test_no_gpu(run, monkeypatch):
     assert_one_line(run(*TINY, "--device", "gpu"), 1, "--device gpu", "CuPy is not installed", "--device cpu")
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run, monkeypatch):
+    monkeypatch.setitem(RANGES, "learning_rate", Range(0, 1e31, whole=False))  # beyond what can be typed
     before = (finished / "checkpoints" / "last.safetensors").read_bytes()
     result = run("--resume", finished, "--iterations", 20, "--learning-rate", 1e30)
     assert_one_line(result, 1, "not finite at iteration", "last.safetensors (iteration 2)", "--learning-rate")

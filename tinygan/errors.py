@@ -1,8 +1,13 @@
 """What a person can put right: one line that names the thing and the remedy, and the exit code of a script."""
 
+import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Callable
+
+from tinygan.ranges import largest_typed
+from tinygan.text import prepare_streams, say
 
 
 class TinyganError(Exception):
@@ -37,18 +42,43 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run a script's ``main`` and return its exit code, every expected failure as one line on standard error.
 
     ``--debug`` among the arguments shows the traceback as well. Errors of the operating system (a full disk, no
-    permission) are expected failures; any other exception is a defect of tinygan and is shown whole.
+    permission) and too little memory are expected failures; any other exception is a defect of tinygan and is shown
+    whole.
     """
+    prepare_streams()
     try:
         main(arguments)
+        sys.stdout.flush()
         return 0
     except TinyganError as error:
         caught, exit_code, line = error, error.exit_code, str(error)
     except OSError as error:
         caught, exit_code, line = error, 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
+    except MemoryError as error:  # CuPy's OutOfMemoryError is one too
+        caught, exit_code, line = error, 1, f"not enough memory{_how_much(error)}: {_less_memory(arguments)}"
     except KeyboardInterrupt as error:
         caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
         traceback.print_exception(caught)
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # whoever read it has gone, as head does
+        say(f"error: {' '.join(line.split())}", file=sys.stderr)
+    _drop_unwritten()
     return exit_code
+
+
+def _drop_unwritten() -> None:
+    """Let go of output that cannot be written: Python would try once more at its end, and complain in its own way."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _how_much(error: MemoryError) -> str:
+    return f" ({error})" if str(error) else ""
+
+
+def _less_memory(arguments: list[str]) -> str:
+    """The remedy: a smaller size, where one was typed that can be; a resumed run keeps its own."""
+    typed = None if "--resume" in arguments else largest_typed(arguments)
+    return f"give less than {typed}" if typed else "end other programs, or take a machine with more of it"

@@ -1,119 +1,161 @@
-"""Check a handwritten backward pass against finite differences.
+"""Check a handwritten backward pass against finite differences, and whatever else :class:`Layer` promises.
 
-For your own layer, a test is three lines::
+    >>> from tinygan.layers import Linear
+    >>> check_gradients(Linear(5, 3), np.random.default_rng(0).standard_normal((4, 5))) < 1e-8
+    True
 
-    layer = MyLayer(channels=5)
-    x = rng_for(0, "x").standard_normal((2, 7, 3, 5))
-    check_gradients(layer, x)
-
-The layer is initialised in float64 with random parameters (not the usual ones and zeros, which hide mistakes). With a
-random upstream gradient r the scalar L = Σ r·layer(x) has the gradients that ``backward(r)`` must return. Along a
-random direction d of the input, and of every parameter on its own,
-
-    (L(v + h·d) − L(v − h·d)) / 2h   must equal   Σ d·(gradient of v).
-
-A central difference is off by about h² from the third derivative and by 1e-16·|L|/h from rounding, so h = 1e-5 leaves
-about 1e-10, and the default tolerance of 1e-7 lies far above that and far below any real mistake. It does not hold
-across a kink: keep inputs further than h from it (:func:`away_from`).
-
-Also checked, since a training loop relies on it: two backward passes add up to the sum of two; ``grads=None`` and
-``need_dx=False`` change nothing but what is left out; inputs, upstream gradients and parameters are bit-identical
-afterwards.
+With a random upstream gradient r the scalar L = Σ r·layer(x) has the gradients that ``backward(r)`` must return: along
+a random direction d of the input, and of each parameter, the slope of L (``differences.py``) must be Σ d·gradient. At a
+kink there is none: keep inputs further than 1e-5 from it (:func:`away_from`).
+All of it in training and evaluation, for the batch and for its first row alone, with parameters of either sign (not
+the usual ones and zeros, which hide mistakes). A copy is checked: a layer in use stays as it is.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.device import open_backend
+from tinygan.differences import STEPS, directional_derivative
+from tinygan.errors import TinyganError, UsageError
 from tinygan.layers.base import Layer, initialise
+from tinygan.layers.sequential import Sequential
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
 
-STEP = 1e-5
-TOLERANCE = 1e-7
+TOLERANCE, EPSILON = 1e-7, np.finfo(np.float64).eps
+SAME = 1e-12  # relative to the largest value: for results that may differ by the order of a sum
+Arrays = dict[str, Array]
 
 
-def check_gradients(
-    layer: Layer, x: np.ndarray, training: bool = True, tolerance: float = TOLERANCE, seed: int = 0
-) -> float:
-    """Check every gradient of ``layer`` at ``x`` (float64) and return the largest relative error.
+class GradientError(AssertionError):
+    """A gradient is wrong or a promise of the layer does not hold; the message names which."""
 
-    The relative error of a and b is |a − b|/(|a| + |b| + scale), scale being the size of the gradient along a random
-    direction, so that a derivative which happens to be near 0 is not judged by its rounding. What rounding of L can do
-    to the difference, about 1e-16·Σ|r·y|/h, is taken off first: a gradient may be exactly 0 (a bias before batch norm).
 
-    Raises:
-        AssertionError: naming the gradient or the promise that does not hold.
+def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, seed: int = 0) -> float:
+    """Check ``layer`` at ``x``, float64 (N, ...), and return the largest relative error that was seen.
+
+    The derivatives a of ``backward`` and b of differences agree if |a − b| ≤ tolerance·(|a| + |b| + ‖gradient‖) +
+    rounding. Returned is |a − b| over |a| + |b| + the norm of all gradients together, nothing taken off for rounding.
+
+    Raises GradientError where the layer does not do what it should, UsageError if ``x`` is not float64, or is empty.
     """
-    rng = rng_for(seed, "gradcheck")
-    parameters, buffers = initialise(layer, rng, open_backend("cpu", "float64"))
+    if x.dtype != np.float64 or not x.size:
+        raise UsageError(f"x is {x.dtype} {x.shape}: give at least one row of float64, as x.astype(np.float64)")
+    rng, layer = rng_for(seed, "gradcheck"), deepcopy(layer)
+    parameters, buffers = initialise(Sequential({"layer": layer}), rng, open_backend("cpu", "float64"))
     randomise(parameters, rng)
-    running, untouched = buffers.flat.copy(), snapshot(x=x, parameters=parameters.flat)
+    batches = [x.copy(), x[:1].copy()] if len(x) > 1 else [x.copy()]
+    modes = [(batch, mode, _upstream(layer, batch, mode, rng)) for batch in batches for mode in (True, False)]
+    cases = [case for case in modes if case[2] is not None]
+    running, worst = buffers.flat.copy(), 0.0
 
-    def forward() -> np.ndarray:
+    def forward() -> tuple[Array, Callable]:
         buffers.flat[:] = running  # each evaluation starts from the same running statistics
-        return layer(x, training)[0]
+        return layer(batch, training)
 
-    y = forward()
-    untouched()
-    upstream = rng.standard_normal(y.shape)
-    buffers.flat[:] = running
-    gradients = analytic_gradients(layer, x, upstream, training, parameters)
+    def other_passes() -> None:
+        for x, mode, upstream in cases:
+            layer(0.75 * np.roll(x, 1), mode)[1](upstream)
 
-    rounding = 8 * np.finfo(np.float64).eps * np.abs(upstream * y).sum() / STEP
-    worst = 0.0
-    for name, value in {"x": x, **parameters}.items():
-        direction = rng.standard_normal(value.shape)
-        expected = directional_derivative(lambda: float((upstream * forward()).sum()), value, direction)
-        actual = float((direction * gradients[name]).sum())
-        scale = float(np.sqrt((gradients[name] ** 2).sum()))
-        error = max(0.0, abs(actual - expected) - rounding) / (abs(actual) + abs(expected) + scale + 1e-300)
-        assert error <= tolerance, f"gradient of {name}: backward gives {actual}, differences give {expected}"
-        worst = max(worst, error)
+    for sign in (1, -1):
+        parameters.flat[:] *= sign
+        for batch, training, dy in cases:
+            values, buffers.flat[:] = {"x": batch, **parameters}, running
+            try:
+                gradients = _promised(forward, values, {} if training else buffers, dy, other_passes)
+                worst = max(worst, _worst(forward, values, gradients, dy, tolerance, rng.standard_normal))
+            except GradientError as wrong:
+                where = f"{'training' if training else 'evaluation'}, N = {len(batch)}"
+                raise GradientError(f"{str(wrong).replace('layer.', '')} ({where})") from None
     return worst
 
 
-def analytic_gradients(
-    layer: Layer, x: np.ndarray, upstream: np.ndarray, training: bool, parameters: Parameters
-) -> dict[str, np.ndarray]:
-    """``backward``'s gradients by name, the input's as "x"; checks the promises named at the head of this file."""
-    y, backward = layer(x, training)
-    untouched = snapshot(x=x, dy=upstream, parameters=parameters.flat, y=y)
-    once, twice = parameters.zeros_like(), parameters.zeros_like()
-    dx = np.array(backward(upstream, once))
-    backward(upstream, twice)
-    backward(3 * upstream, twice)
-
-    untouched()
-    np.testing.assert_allclose(twice.flat, 4 * once.flat, rtol=1e-12, atol=1e-12 * np.abs(once.flat).max(initial=1e-3))
-    assert np.array_equal(backward(upstream), dx), "grads=None changes the input gradient"
-    alone = parameters.zeros_like()
-    assert backward(upstream, alone, need_dx=False) is None, "need_dx=False must return None"
-    assert np.array_equal(alone.flat, once.flat), "need_dx=False changes the parameter gradients"
-    return {"x": dx, **once}
+def _upstream(layer: Layer, x: Array, training: bool, rng: np.random.Generator) -> Array | None:
+    """A random dy; None where one row is too few for the statistics of a batch. Nothing else may be refused."""
+    try:
+        y = layer(x.copy(), training)[0]
+    except (ValueError, TinyganError):
+        if len(x) == 1 and training and any(one.mixes_images for one in layer.walk()):
+            return None
+        raise
+    _require(y.dtype == x.dtype and len(y) == len(x), f"y is {y.dtype} {y.shape} for x {x.dtype} {x.shape}")
+    return rng.standard_normal(y.shape)
 
 
-def snapshot(**arrays: np.ndarray) -> Callable[[], None]:
-    """A function that raises AssertionError unless every array still holds what it holds now."""
-    copies = {name: array.copy() for name, array in arrays.items()}
+def _promised(forward: Callable, values: Arrays, state: Arrays, dy: Array, other_passes: Callable) -> Arrays:
+    """``backward``'s gradients by the names of ``values``; neither these nor ``state`` may be written to."""
+    x, arrays = values["x"], {"dy": dy, **values, **state}
+    before = deepcopy(arrays)
+    zeros = _Gradients({name: np.zeros_like(value) for name, value in values.items() if name != "x"})
 
-    def untouched() -> None:
-        for name, array in arrays.items():
-            assert np.array_equal(array, copies[name]), f"{name} was written to"
+    def run(dy: Array, times: int = 1) -> Arrays:
+        grads = deepcopy(zeros)
+        for _ in range(times):
+            dx = backward(dy, grads)
+        _require(np.shape(dx) == x.shape, f"dx has shape {np.shape(dx)}, x {x.shape}")
+        before.setdefault("dx", np.array(arrays.setdefault("dx", dx)))
+        return {"x": np.array(dx), **grads}
 
-    return untouched
+    arrays["y"], backward = forward()
+    before["y"] = arrays["y"].copy()
+    once, other = run(dy), np.roll(dy, 1)
+    _require_same(arrays, before, "written to:", rounding=0)
+    twice = {name: gradient if name == "x" else 2 * gradient for name, gradient in once.items()}
+    _require_same(run(dy, times=2), twice, "backward, called again, does not add the same to")
+    _require_same({"x": backward(dy)}, once, "grads=None changes the gradient of")
+    alone = deepcopy(zeros)
+    _require(backward(dy, alone, need_dx=False) is None, "need_dx=False must return None")
+    _require_same(alone, once, "need_dx=False changes the gradient of")
+    one, mixed = run(other), run(other - 1024 * dy)
+    _require_same(mixed, {name: one[name] - 1024 * once[name] for name in once}, "backward is not linear in dy:")
+    _require_same(arrays, before, "written to:", rounding=0)
+    arrays["y"], backward = forward()
+    other_passes()
+    _require_same(run(dy), once, "a pass in between (is something kept on the layer?) changes the gradient of")
+    _require_same({"y": arrays["y"]}, before, "written to by a later pass:", rounding=0)
+    return once
 
 
-def directional_derivative(loss: Callable[[], float], value: np.ndarray, direction: np.ndarray) -> float:
-    """(L(v + h·d) − L(v − h·d))/2h for a function ``loss`` that reads ``value``; restores it bit for bit."""
-    original = value.copy()
-    value[...] = original + STEP * direction
-    above = loss()
-    value[...] = original - STEP * direction
-    below = loss()
-    value[...] = original
-    return (above - below) / (2 * STEP)
+def _worst(forward: Callable, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Callable) -> float:
+    """The largest relative error of the derivatives by ``values``, each along a direction of its own."""
+    y, x, largest = forward()[0].copy(), values["x"].copy(), 0.0
+    # What rounding within the layer may do to L: as much as rounding y, and every x, would.
+    values["x"] *= 1 + EPSILON * np.sign(draw(x.shape))
+    rounding = 4 * np.abs(dy * (np.abs(forward()[0] - y) + EPSILON * np.abs(y))).sum()
+    values["x"][...] = x
+    norms = {name: np.sqrt((gradient**2).sum()) for name, gradient in gradients.items()}
+    for name, value in values.items():
+        for step in STEPS:
+            direction = draw(value.shape)
+            expected, doubt = directional_derivative(lambda: forward()[0], dy, value, direction, step)
+            actual = (direction * gradients[name]).sum()
+            error, size = abs(actual - expected), abs(actual) + abs(expected)
+            allowed = tolerance * (size + norms[name]) + rounding / step
+            if error <= allowed or doubt <= allowed:
+                break
+        kink = "" if doubt <= allowed else ", across a kink (see away_from)"
+        _require(error <= allowed, f"gradient of {name}: backward gives {actual}, differences {expected}{kink}")
+        largest = max(largest, float(error / max(size + sum(norms.values()), EPSILON)))
+    return largest
+
+
+class _Gradients(dict):
+    def __missing__(self, name: str) -> None:
+        raise GradientError(f"grads[{name!r}] is no parameter's full name: use grads[self.path({name!r})]")
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise GradientError(otherwise)
+
+
+def _require_same(actual: Arrays, expected: Arrays, otherwise: str, rounding: float = SAME) -> None:
+    largest = max(np.abs(value).max(initial=0) for value in expected.values())
+    for name, value in actual.items():
+        _require(bool((np.abs(value - expected[name]) <= rounding * largest).all()), f"{otherwise} {name}")
 
 
 def randomise(parameters: Parameters, rng: np.random.Generator) -> None:
@@ -122,7 +164,7 @@ def randomise(parameters: Parameters, rng: np.random.Generator) -> None:
     parameters.flat[:] = rng.uniform(0.3, 1.0, size) * rng.choice([-1.0, 1.0], size)
 
 
-def away_from(x: np.ndarray, kink: np.ndarray | float, margin: float = 1e-2) -> np.ndarray:
+def away_from(x: Array, kink: Array | float, margin: float = 1e-2) -> Array:
     """``x`` with every element nearer than ``margin`` to ``kink`` moved that far away from it, on its own side."""
     distance = x - kink
     return np.where(np.abs(distance) < margin, kink + np.where(distance < 0, -margin, margin), x)

@@ -3,6 +3,7 @@
 A contender is built from (workload, inputs) and has
 
     step()          one whole training step: forward, backward, both updates; only enqueued where the device is a GPU
+    set_rate(rate)  the learning rate of the steps that follow
     synchronise()   waits until the device has done what was enqueued
     observed()      host arrays of the last step: ``losses`` (d_real, d_fake, g), and the gradients that both updates
                     used as ``G.<name>`` and ``D.<name>``, in tinygan's axis orders

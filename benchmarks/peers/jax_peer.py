@@ -94,10 +94,10 @@ def entropy(logits: jax.Array, target: int) -> jax.Array:
     return jnp.mean(jax.nn.softplus((1 - 2 * target) * logits))
 
 
-def updated(p: Arrays, average: Arrays, grads: Arrays) -> tuple[Arrays, Arrays]:
+def updated(p: Arrays, average: Arrays, grads: Arrays, rate: jax.Array) -> tuple[Arrays, Arrays]:
     """RMSProp; slopes stay in [0, 1]."""
     average = {name: DECAY * a + (1 - DECAY) * grads[name] ** 2 for name, a in average.items()}
-    p = {name: w - LEARNING_RATE * grads[name] / (jnp.sqrt(average[name]) + EPSILON) for name, w in p.items()}
+    p = {name: w - rate * grads[name] / (jnp.sqrt(average[name]) + EPSILON) for name, w in p.items()}
     return {name: jnp.clip(w, 0, 1) if name.endswith(".slope") else w for name, w in p.items()}, average
 
 
@@ -116,7 +116,7 @@ def added(a: Arrays, b: Arrays) -> Arrays:
     return jax.tree.map(jnp.add, a, b)
 
 
-def shared(state: dict, real: jax.Array, codes: jax.Array, drawing, judging):
+def shared(state: dict, real: jax.Array, codes: jax.Array, rate: jax.Array, drawing, judging):
     """One generated batch and one judgement of it serve both."""
     G, D = state["G"], state["D"]
     fake, back_to_g, G_buffers = jax.vjp(lambda p: drawing(p, state["G_buffers"], codes[0]), G, has_aux=True)
@@ -126,19 +126,19 @@ def shared(state: dict, real: jax.Array, codes: jax.Array, drawing, judging):
     (G_grads,) = back_to_g(back(g_dlogits)[1])
     d_real, on_real, D_buffers = learn_to_judge(judging, D, D_buffers, real, 1)
     D_grads = added(back(d_dlogits)[0], on_real)
-    G, G_average = updated(G, state["G_average"], G_grads)
-    D, D_average = updated(D, state["D_average"], D_grads)
+    G, G_average = updated(G, state["G_average"], G_grads, rate)
+    D, D_average = updated(D, state["D_average"], D_grads, rate)
     return (G, D, G_buffers, D_buffers, G_average, D_average), (d_real, d_fake, g), (G_grads, D_grads)
 
 
-def alternating(state: dict, real: jax.Array, codes: jax.Array, drawing, judging):
+def alternating(state: dict, real: jax.Array, codes: jax.Array, rate: jax.Array, drawing, judging):
     """D learns first; then G learns against the new D, on fresh noise."""
     G, D = state["G"], state["D"]
     fake, G_buffers = drawing(G, state["G_buffers"], codes[0])
     d_real, on_real, D_buffers = learn_to_judge(judging, D, state["D_buffers"], real, 1)
     d_fake, on_fake, D_buffers = learn_to_judge(judging, D, D_buffers, fake, 0)
     D_grads = added(on_real, on_fake)
-    D, D_average = updated(D, state["D_average"], D_grads)
+    D, D_average = updated(D, state["D_average"], D_grads, rate)
 
     def loss(p):
         images, g_moved = drawing(p, G_buffers, codes[1])
@@ -146,7 +146,7 @@ def alternating(state: dict, real: jax.Array, codes: jax.Array, drawing, judging
         return entropy(logits, 1), (g_moved, d_moved)
 
     (g, (G_buffers, D_buffers)), G_grads = jax.value_and_grad(loss, has_aux=True)(G)
-    G, G_average = updated(G, state["G_average"], G_grads)
+    G, G_average = updated(G, state["G_average"], G_grads, rate)
     return (G, D, G_buffers, D_buffers, G_average, D_average), (d_real, d_fake, g), (G_grads, D_grads)
 
 
@@ -171,15 +171,19 @@ class JaxStep:
         keywords = {"norm": workload.norm, "size": size}
         train = partial(STEPS[workload.schedule], drawing=partial(draw, **keywords), judging=partial(judge, **keywords))
 
-        def step(state, real, codes, with_gradients):
-            new, losses, grads = train(state, real, codes)
+        def step(state, real, codes, rate, with_gradients):
+            new, losses, grads = train(state, real, codes, rate)
             return dict(zip(STATE, new, strict=True)), losses, grads if with_gradients else None
 
-        self.train = jax.jit(step, donate_argnums=0, static_argnums=3)
+        self.train = jax.jit(step, donate_argnums=0, static_argnums=4)
         self.watched = False
+        self.set_rate(LEARNING_RATE)
 
     def step(self) -> None:
-        self.state, self.losses, self.grads = self.train(self.state, self.real, self.codes, self.watched)
+        self.state, self.losses, self.grads = self.train(self.state, self.real, self.codes, self.rate, self.watched)
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = jax.device_put(self.real.dtype.type(rate), self.device)
 
     def synchronise(self) -> None:
         jax.block_until_ready(self.state)

@@ -42,7 +42,7 @@ class Tinygan:
         self.real, self.codes = self.backend.to_device(inputs.real), self.backend.to_device(inputs.codes)
         self.schedule = workload.schedule
         self.workers = training_workers(self.game, self.real.shape)
-        self.replay, self.eager = None, False
+        self.replay, self.eager, self.rate = None, False, LEARNING_RATE
         if workload.device == "gpu":
             self.rate = self.backend.xp.full((), LEARNING_RATE, self.backend.dtype)
             self.replay = Replay(self.backend.xp, self._step, self._refuse)
@@ -51,8 +51,13 @@ class Tinygan:
         self._step() if self.replay is None or self.eager else self.replay()
 
     def _step(self) -> None:
-        rate = LEARNING_RATE if self.replay is None else self.rate
-        self.losses = sharded_step(self.workers, self.schedule, self.real, self.codes, rate)
+        self.losses = sharded_step(self.workers, self.schedule, self.real, self.codes, self.rate)
+
+    def set_rate(self, rate: float) -> None:
+        if self.replay is None:
+            self.rate = rate
+        else:
+            self.rate.fill(rate)
 
     @staticmethod
     def _refuse(obstacle: str) -> None:

@@ -27,15 +27,22 @@ class Player:
         self.buffers = tensors(buffers, **where)
         self.leaves = list(self.tensors.values())
         self.slopes = [tensor for name, tensor in self.tensors.items() if name.endswith(".slope")]
-        self.optimiser = torch.optim.RMSprop(
-            self.leaves, lr=LEARNING_RATE, alpha=0.9, eps=1e-6, foreach=True, capturable=on_gpu
-        )
+        rate = torch.tensor(LEARNING_RATE, device=where["device"]) if on_gpu else LEARNING_RATE
+        self.optimiser = torch.optim.RMSprop(self.leaves, lr=rate, alpha=0.9, eps=1e-6, foreach=True, capturable=on_gpu)
 
     def update(self) -> None:
         self.optimiser.step()
         with torch.no_grad():
             torch._foreach_clamp_min_(self.slopes, 0.0)
             torch._foreach_clamp_max_(self.slopes, 1.0)
+
+    def set_rate(self, rate: float) -> None:
+        """On a GPU in place, so that a captured step sees it."""
+        group = self.optimiser.param_groups[0]
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
     def start_again(self) -> None:
         """Back to the initial values, in place."""
@@ -92,6 +99,10 @@ class TorchStep:
     def synchronise(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+    def set_rate(self, rate: float) -> None:
+        self.G.set_rate(rate)
+        self.D.set_rate(rate)
 
     def watch(self, on: bool) -> None:
         """Gradients stay in ``.grad`` until the next step anyway."""

@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.contender import Worker
 from benchmarks.parity import disagreement, worst
+from tinygan.training.step import SCHEDULES
 
 
 @pytest.fixture
@@ -52,3 +53,23 @@ def test_a_bias_in_front_of_batch_norm_is_measured_by_its_weight(seen):
     assert worst(disagreement(seen, other), "float64") is None
     other[0]["D.down1.b"] += np.abs(other[0]["D.down1.w"]).max()
     assert worst(disagreement(seen, other), "float64")[0] == "D.down1.b"
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_gradients_are_compared_before_the_first_update(tiny, schedule, monkeypatch):
+    """RMSProp's first step is the sign of each gradient: alternating's G would see what rounding made of D's."""
+    worker = Worker("tinygan", tiny(schedule=schedule))
+    worker.answer("start", 0)
+    players, observed, seen = worker.contender.game[:2], worker.contender.observed, []
+
+    def watching():
+        seen.append([player.parameters.flat.copy() for player in players])
+        return observed()
+
+    monkeypatch.setattr(worker.contender, "observed", watching)
+    before = [player.parameters.flat.copy() for player in players]
+    losses = [one["losses"] for one in worker.answer("observe", 0)]
+    for initial, after, later in zip(before, *seen[:2], strict=True):
+        np.testing.assert_array_equal(after, initial)
+        assert (later != initial).mean() > 0.9  # the updates are compared by the losses that follow
+    assert (np.diff(losses[1:], axis=0) != 0).all()

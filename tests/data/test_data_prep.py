@@ -176,13 +176,13 @@ def test_lsun_packs_and_trains(run, tmp_path):
     ("options", "words"),
     [
         (["--image-size", "15"], "--image-size must be even"),
-        (["--image-size", "0"], "--image-size must be at least 1"),
-        (["--crop-size", "0"], "--crop-size must be at least 1"),
+        (["--image-size", "0"], "--image-size is '0': give a whole number from 1"),
+        (["--crop-size", "0"], "--crop-size is '0': give a whole number from 1"),
         (["--image-size", "big"], "'big' is no size"),
-        (["--max-skipped", "101"], "it is a percentage"),
-        (["--processes", "0"], "--processes is 0"),
-        (["--seed", "-1"], "must not be negative"),
-        (["--partition", "x"], "unrecognized arguments"),
+        (["--max-skipped", "101"], "--max-skipped is '101': give a number from 0 to 100"),
+        (["--processes", "0"], "--processes is '0'"),
+        (["--seed", "-1"], "--seed is '-1': give a whole number from 0"),
+        (["--partition", "x"], "unknown argument '--partition'"),
     ],
 )
 def test_a_typing_error_is_one_line(run, options, words, tmp_path):

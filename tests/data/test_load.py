@@ -101,9 +101,28 @@ def test_an_lmdb_is_recognised(tmp_path):
         data.load("lsun", tmp_path, (64, 64), None)
 
 
-def test_shapes_take_no_data_dir(tmp_path):
-    with pytest.raises(UsageError, match="leave --data-dir out"):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("photo.jpg", "holds image files, add --dataset folder .*, or prepare them once: data_prep.py folder --source"),
+        ("cats/photo.png", "holds image files, add --dataset folder"),
+        ("cifar-10-binary.tar.gz", "holds CIFAR-10, add --dataset cifar10"),
+        ("data_batch_1.bin", "holds CIFAR-10, add --dataset cifar10"),
+        ("data.mdb", "holds an LMDB, prepare it once: data_prep.py lsun --source"),
+        ("thesis.tex", "holds neither a packed set nor images, name the folder that does"),
+    ],
+)
+def test_shapes_take_no_data_dir_and_say_what_may_be_meant(tmp_path, name, remedy):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UsageError, match=f"leave --data-dir out; or, since --data-dir {tmp_path} {remedy}"):
         data.load("shapes", tmp_path, (32, 32), None)
+
+
+@pytest.mark.parametrize("dataset", data.DATASETS)
+def test_a_data_dir_that_does_not_exist(tmp_path, dataset):
+    with pytest.raises(TinyganError, match=f"--data-dir {tmp_path}/nowhere does not exist: give --data-dir "):
+        data.load(dataset, tmp_path / "nowhere", (32, 32), None)
 
 
 @pytest.mark.parametrize(("size", "crop"), [((0, 32), None), ((32, -1), None), ((32, 32), (0, 5))])

@@ -189,7 +189,7 @@ def test_a_missing_file_is_one_line(copy):
 
 def test_a_summary_of_several_lines_is_one_line(copy):
     damage(copy / "dataset.json", changed(summary="a\nb\x1b[31m"))
-    assert open_packed(copy).source.startswith("a b [31m, packed in ")
+    assert open_packed(copy).source.startswith(r"a\nb\x1b[31m, packed in ")
 
 
 def flip_pixel(content):

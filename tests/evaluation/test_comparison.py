@@ -254,7 +254,7 @@ def test_no_runs_is_an_error():
 
 
 def test_a_name_cannot_steer_the_terminal(tmp_path):
-    assert read_run(make_run(tmp_path / "a\x1b[2Jb")).name == "a?[2Jb"
+    assert read_run(make_run(tmp_path / "a\x1b[2Jb")).name == r"a\x1b[2Jb"
 
 
 def rewritten(path, change):

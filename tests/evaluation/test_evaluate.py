@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -232,9 +233,11 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(trained, call, tmp_
     [lambda old: b"", lambda old: old[:-1] + bytes([old[-1] ^ 1]), lambda old: old.replace(b"identity", b"idiotics")],
 )
 def test_a_damaged_unfinished_test_is_named_and_kept(trained, call, damage, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+    run = open_run(trained, "last", "cpu")
+    with monkeypatch.context() as patch:
         patch.setattr(finaltest, "save_grid", lambda *_: 1 / 0)
-        reconstruction_test(open_run(trained, "last", "cpu"), "final", SEARCH, 8)
+        with pytest.raises(ZeroDivisionError):
+            reconstruction_test(run, "final", SEARCH, 8)
     unfinished = trained / "evaluation" / "reconstruct-final-last-5.unfinished.safetensors"
     unfinished.write_bytes(damaged := damage(unfinished.read_bytes()))
     code, _, err = call("reconstruct", trained, "--checkpoint", "last", "--steps", 5)
@@ -244,10 +247,10 @@ def test_a_damaged_unfinished_test_is_named_and_kept(trained, call, damage, monk
     assert call("reconstruct", trained, "--checkpoint", "last", "--steps", 5)[0] == 0
 
 
-def test_the_name_of_a_checkpoint_leads_nowhere_else(trained, call):
+def test_the_name_of_a_checkpoint_leads_nowhere_else(trained):
     for name in ("../checkpoints/best", "٨", "1" * 5000):
-        code, _, err = call("samples", trained, "--checkpoint", name)
-        assert (code, "there are: 000008, best, last" in err) == (1, True)
+        with pytest.raises(TinyganError, match="there are: 000008, best, last"):
+            open_run(trained, name, "cpu")
 
 
 def test_a_run_trained_with_tf32_can_be_looked_at_without_a_gpu(trained, monkeypatch):
@@ -281,6 +284,12 @@ def test_an_arc_keeps_its_length_and_meets_its_ends():
         (["reconstruct", "RUN", "--steps", "0"], 2, ["--steps"]),
         (["reconstruct", "RUN", "--set", "train"], 2, ["--set"]),
         (["guess", "RUN"], 2, ["guess"]),
+        (["reconstruct", "RUN", "--learning-rate", "nan"], 2, ["--learning-rate is 'nan'"]),
+        (["reconstruct", "RUN", "--learning-rate", "-1"], 2, ["--learning-rate is '-1'"]),
+        (["samples", "RUN", "--seed", "-1"], 2, ["--seed is '-1'"]),
+        (["samples", "RUN", "--checkpoint", "²"], 2, ["--checkpoint is '²'"]),
+        (["samples", ""], 2, ["RUN is empty"]),
+        (["samples", "RUN", "--npz", ""], 2, ["--npz is empty"]),
     ],
 )
 def test_mistakes_are_one_line(trained, call, arguments, code, words):
@@ -289,6 +298,40 @@ def test_mistakes_are_one_line(trained, call, arguments, code, words):
     assert result[2].count("\n") == 1
     for word in words:
         assert word in result[2]
+
+
+def test_latest_is_the_newest_run_of_runs(trained, call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call("samples", "latest")
+    assert (code, err) == (1, "error: latest: no run in runs has a checkpoint; name a run folder\n")
+    for number in (3, 11):
+        shutil.copytree(trained, tmp_path / "runs" / f"{number:05d}-shapes-wn")
+    for command in ("samples", "compare"):
+        code, out, _ = call(command, "latest")
+        assert code == 0
+        assert "00011-shapes-wn" in out
+
+
+def test_before_the_first_running_test_the_line_names_the_last_checkpoint(trained, call, tmp_path):
+    young = shutil.copytree(trained, tmp_path / "young")
+    (young / "checkpoints" / "best.safetensors").unlink()
+    code, _, err = call("samples", young)
+    assert code == 1
+    assert err.endswith("there is a best one after the first running test, until then give --checkpoint last\n")
+    assert call("samples", young, "--checkpoint", "last", "--count", 1)[0] == 0
+
+
+def test_a_search_that_is_not_finite_does_not_replace_a_result(trained, call, tmp_path, monkeypatch):
+    run = shutil.copytree(trained, tmp_path / "run")
+    command = ("reconstruct", run, "--steps", 2, "--device", "cpu")
+    assert call(*command)[0] == 0
+    result = run / "evaluation" / "reconstruct-final-best-2.json"
+    before, search = result.read_bytes(), finaltest._search
+    monkeypatch.setattr(finaltest, "_search", lambda *a: (r := search(*a))._replace(losses=r.losses * np.nan))
+    code, _, err = call(*command, "--learning-rate", "900")
+    assert code == 1
+    assert "not finite at --learning-rate 900" in err
+    assert result.read_bytes() == before
 
 
 def test_a_foreign_or_damaged_checkpoint_and_other_images(trained, call, tmp_path):

@@ -1,19 +1,22 @@
 """The reconstruction measure: independent images, right descent, agreement with PyTorch."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
-from tinygan.reconstruction import Search, join, reconstruct, summary, usual_batch
+from tinygan.reconstruction import Search, join, reconstruct, search_codes, summary, usual_batch
 from tinygan.rng import rng_for
+from tinygan.runtime.workers import WorkerGroup
 
 SIZE, CODE = (12, 16), 6
 
 
 def make_generator(norm, precision="float64"):
-    network = generator(SIZE, CODE, features=4, norm=norm)
+    network = generator(SIZE, CODE, features=8, norm=norm)  # 8 channels and more: convolutions of tiles
     backend = open_backend("cpu", precision)
     parameters, _ = initialise(network, rng_for(0, "test generator"), backend)
     # As after training: weights that make images differ, and statistics of batch norm that are neither 0 nor 1.
@@ -107,6 +110,37 @@ def test_restarts_never_make_an_image_worse(optimiser):
     )  # code, image and loss belong together
     error = again.images - targets / 255
     np.testing.assert_allclose((error * error).mean(axis=(1, 2, 3)), again.losses, rtol=1e-12)
+
+
+def restart_codes(restart):
+    return rng_for(3, "test restarts", restart).standard_normal((9, CODE))
+
+
+def test_every_restart_has_codes_of_its_own_and_the_best_counts():
+    network, backend = make_generator("wn")
+    search = Search(2, 0.05, restarts=4)
+    starts = [np.zeros((9, CODE)), *(restart_codes(restart) for restart in (1, 2, 3, 4))]
+    near = np.array([starts[k % 5][k] for k in range(9)])  # each image is drawn near another of its starts
+    targets = np.rint(network(1.1 * near)[0] * 255).astype(np.uint8)
+    found = [search_codes(network, targets / 255, start, search, backend) for start in starts]
+    losses = np.array([one.losses for one in found])
+    assert set(losses.argmin(axis=0)) == {0, 1, 2, 3, 4}  # every start is the best of some image
+    best = join(list(reconstruct(network, targets, CODE, search, backend, 4, restart_codes)))
+    np.testing.assert_allclose(best.losses, losses.min(axis=0), rtol=1e-9)
+    for k, winner in enumerate(losses.argmin(axis=0)):
+        np.testing.assert_allclose(best.codes[k], found[winner].codes[k], rtol=1e-6, atol=1e-9)
+
+
+def test_a_group_of_processes_finds_what_one_finds():
+    """Each member its own images with their own starts; 9 images are shared out as 5 and 4."""
+    network, backend = make_generator("bn")
+    targets, search = random_targets(9), Search(2, 0.05, restarts=4)
+    alone = join(list(reconstruct(network, targets, CODE, search, backend, 9, restart_codes)))
+    player = SimpleNamespace(network=network, parameters=SimpleNamespace(backend=backend))
+    with WorkerGroup(SimpleNamespace(generator=player), 2) as workers:
+        shared = join(list(reconstruct(network, targets, CODE, search, backend, 9, restart_codes, workers)))
+    np.testing.assert_allclose(shared.losses, alone.losses, rtol=1e-9)
+    np.testing.assert_allclose(shared.codes, alone.codes, rtol=1e-6, atol=1e-9)
 
 
 def test_the_summary_is_what_it_says():

@@ -75,7 +75,7 @@ def test_it_goes_on_where_it_was_stopped(call, tmp_path, monkeypatch, capsys):
 )
 def test_mistakes(call, options):
     with pytest.raises(
-        UsageError, match=r"--iterations 5 leaves|--seeds|--(count|interleave) is 0|--minutes is -1|x is where"
+        UsageError, match=r"--iterations 5 leaves|--seeds|--(count|interleave) is '0'|--minutes is '-1'|x is where"
     ):
         call(options)
 

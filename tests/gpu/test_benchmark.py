@@ -20,6 +20,10 @@ def test_the_timed_step_is_captured_and_computes_the_same(xp, schedule):
     for ours, theirs in zip(captured.game[:2], eager.game[:2], strict=True):
         np.testing.assert_array_equal(ours.parameters.flat.get(), theirs.parameters.flat.get())
     assert [float(loss) for loss in captured.losses] == [float(loss) for loss in eager.losses]
+    before = captured.game.generator.parameters.flat.get()
+    captured.set_rate(0.0)
+    captured.step()
+    np.testing.assert_array_equal(captured.game.generator.parameters.flat.get(), before)  # the captured step sees it
     captured.watch(True)
     captured.step()
     assert captured.observed()["G.linear.w"].any()

@@ -1,4 +1,7 @@
-"""Every layer in the shapes that go wrong: odd sizes, one image, non-square maps, uneven kernels, strides and pads."""
+"""Every layer in the shapes that go wrong: odd sizes, one image, non-square maps, uneven kernels, strides and pads.
+
+Convolutions of few and of many channels: from 8 on they are computed on tiles (``ops/cpu/correlate.py``).
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -87,6 +90,16 @@ CASES = {
     "conv-1x1": Case(lambda: Conv2d(3, 2, 1), (2, 3, 5, 3)),
     "conv-full-map": Case(lambda: Conv2d(3, 1, (3, 5)), (2, 3, 5, 3)),
     "conv-2x3-stride3x2": Case(lambda: Conv2d(1, 2, (2, 3), stride=(3, 2), pad=(0, 1)), (1, 9, 6, 1)),
+    "conv-wide-4x4-stride2-pad1": Case(lambda: Conv2d(8, 9, 4, stride=2, pad=1), (2, 7, 5, 8)),
+    "conv-wide-4x4-stride2-pad1x2-one-image": Case(lambda: Conv2d(9, 8, 4, stride=2, pad=(1, 2)), (1, 14, 11, 9)),
+    "conv-wide-3x3-pad1": Case(lambda: Conv2d(8, 8, 3, pad=1), (3, 5, 4, 8)),
+    "conv-wide-3x3-pad1-one-image": Case(lambda: Conv2d(8, 10, 3, pad=1, bias=False), (1, 7, 6, 8)),
+    "conv-wide-2x2-stride1": Case(lambda: Conv2d(8, 8, 2), (2, 4, 3, 8)),
+    "conv-wide-6x6-stride2": Case(lambda: Conv2d(8, 8, 6, stride=2, pad=1), (1, 9, 8, 8)),
+    "up-wide-4x4-stride2-pad1": Case(lambda: ConvTranspose2d(8, 9, 4, stride=2, pad=1), (2, 3, 5, 8)),
+    "up-wide-4x4-stride2-pad2-one-image": Case(lambda: ConvTranspose2d(9, 8, 4, stride=2, pad=2), (1, 7, 6, 9)),
+    "up-wide-3x3-pad1": Case(lambda: ConvTranspose2d(8, 8, 3, pad=1, bias=False), (3, 5, 4, 8)),
+    "up-wide-3x3-pad1-one-image": Case(lambda: ConvTranspose2d(8, 8, 3, pad=1), (1, 6, 7, 8)),
     "up-4x4-stride2-pad1": Case(lambda: ConvTranspose2d(3, 2, 4, stride=2, pad=1), (2, 3, 5, 3)),
     "up-4x4-stride2-pad2": Case(lambda: ConvTranspose2d(3, 2, 4, stride=2, pad=2), (1, 4, 3, 3)),
     "up-4x4-stride2-pad1x2": Case(lambda: ConvTranspose2d(3, 2, 4, stride=2, pad=(1, 2)), (2, 2, 5, 3)),
@@ -100,6 +113,8 @@ CASES = {
     "wn-conv-affine": Case(lambda: WeightNorm(Conv2d(3, 2, 3, stride=(1, 2)), affine=True), (1, 4, 5, 3)),
     "wn-up-strict": Case(lambda: WeightNorm(ConvTranspose2d(3, 2, 4, stride=(2, 3), pad=1)), (2, 3, 2, 3)),
     "wn-up-affine": Case(lambda: WeightNorm(ConvTranspose2d(3, 2, 4, stride=2, pad=1), affine=True), (1, 2, 3, 3)),
+    "wn-conv-wide": Case(lambda: WeightNorm(Conv2d(8, 9, 4, stride=2, pad=1), affine=True), (2, 6, 4, 8)),
+    "wn-up-wide-one-image": Case(lambda: WeightNorm(ConvTranspose2d(8, 9, 4, stride=2, pad=1)), (1, 3, 4, 8)),
     # ε as large as Σw² itself: a term of the gradient that drops ε shows at full size.
     "wn-conv-large-epsilon": Case(lambda: WeightNorm(Conv2d(2, 3, 2), affine=True, epsilon=4.0), (2, 3, 4, 2)),
     "wn-up-large-epsilon": Case(lambda: WeightNorm(ConvTranspose2d(3, 2, 2, stride=2), epsilon=4.0), (2, 3, 2, 3)),

@@ -106,3 +106,19 @@ def test_input_gradient_has_no_component_along_one_and_along_the_output(shape):
     # Rounding for the first; for the second ε/var = 1e-9.
     assert np.abs(dx.sum(axis=0) / scale).max() < 1e-13
     assert np.abs((dx * (rows - rows.mean(axis=0))).sum(axis=0) / (scale * rows.std(axis=0))).max() < 1e-7
+
+
+@shapes
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_mean_far_above_the_deviation_does_not_cancel_the_variance(shape, precision):
+    """E[x²] − mean² would lose all digits: x² is near mean², its roundings are larger than the variance."""
+    layer = BatchNorm(3)
+    prepare(layer, precision)
+    mean = {"float32": 2.0**13, "float64": 2.0**28}[precision]
+    x = mean + np.rint(512 * smooth_input(shape)) / 512  # exact in either precision
+    y = layer(x.astype(precision), training=True)[0]
+    rows = x.reshape(-1, 3) - mean
+    expected = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-5) * layer.scale + layer.shift
+    # The mean itself is rounded, to 1e-7 and 1e-16 of its size.
+    np.testing.assert_allclose(y.reshape(-1, 3), expected, rtol=0, atol=mean * np.finfo(precision).eps * 4)
+    np.testing.assert_allclose(layer.running_var, 0.9 + 0.1 * rows.var(axis=0, ddof=1), rtol=1e-4)

@@ -18,6 +18,8 @@ GEOMETRIES = {
     "3x5-full-map": ((3, 5), (1, 1), (0, 0), (3, 5)),
     "2x3-stride3x2-pad0x1": ((2, 3), (3, 2), (0, 1), (9, 6)),
 }
+# (C_in, C_out): from 8 channels on the products are of tiles, below of patches
+both_widths = pytest.mark.parametrize("channels", [(3, 2), (8, 9)], ids=["narrow", "wide"])
 every_geometry = pytest.mark.parametrize(
     ("kernel", "stride", "pad", "size"), GEOMETRIES.values(), ids=GEOMETRIES.keys()
 )
@@ -51,25 +53,27 @@ def conv_transpose_by_loops(x, w, b, stride, pad):
 
 
 def assert_close(actual, expected):
-    # Sums of at most 48 products in two orders: a few roundings of 1e-16 of the largest.
+    # Sums of at most 144 products in two orders, on tiles with three times the rounding: some 1e-16 of the largest.
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-14 * 10 * np.abs(expected).max())
 
 
 @every_geometry
+@both_widths
 @pytest.mark.parametrize("batch", [1, 2])
-def test_conv_equals_scipy(kernel, stride, pad, size, batch):
-    layer = Conv2d(3, 2, kernel, stride, pad)
+def test_conv_equals_scipy(kernel, stride, pad, size, channels, batch):
+    layer = Conv2d(*channels, kernel, stride, pad)
     parameters = prepare(layer)
-    x = smooth_input((batch, *size, 3))
+    x = smooth_input((batch, *size, channels[0]))
     assert_close(layer(x)[0], conv_by_scipy(x, parameters["w"], parameters["b"], stride, pad))
 
 
 @every_geometry
+@both_widths
 @pytest.mark.parametrize("batch", [1, 2])
-def test_conv_transpose_equals_loops(kernel, stride, pad, size, batch):
-    layer = ConvTranspose2d(3, 2, kernel, stride, pad)
+def test_conv_transpose_equals_loops(kernel, stride, pad, size, channels, batch):
+    layer = ConvTranspose2d(*channels, kernel, stride, pad)
     parameters = prepare(layer)
-    x = smooth_input((batch, *(min(side, 4) for side in size), 3))
+    x = smooth_input((batch, *(min(side, 4) for side in size), channels[0]))
     assert_close(layer(x)[0], conv_transpose_by_loops(x, parameters["w"], parameters["b"], stride, pad))
 
 
@@ -89,11 +93,14 @@ def test_loops_are_the_adjoint_of_scipys_convolution(kernel, stride, pad, size):
 
 
 @every_geometry
-def test_layers_are_each_others_adjoint(kernel, stride, pad, size):
-    up, down = ConvTranspose2d(2, 3, kernel, stride, pad, bias=False), Conv2d(3, 2, kernel, stride, pad, bias=False)
+@both_widths
+@pytest.mark.parametrize("batch", [1, 2])
+def test_layers_are_each_others_adjoint(kernel, stride, pad, size, channels, batch):
+    C, K = channels
+    up, down = ConvTranspose2d(K, C, kernel, stride, pad, bias=False), Conv2d(C, K, kernel, stride, pad, bias=False)
     w = prepare(up)["w"]
-    prepare(down)["w"][...] = w  # the same kernel array: (kh, kw, 3, 2)
-    b = smooth_input((2, *down.window.positions(size), 2))
+    prepare(down)["w"][...] = w  # the same kernel array: (kh, kw, C, K)
+    b = smooth_input((batch, *down.window.positions(size), K))
     y = up(b)[0]
     a = smooth_input(y.shape, seed=1)
     z = down(a)[0]
@@ -125,3 +132,28 @@ def test_conv_by_hand():
     x = np.array([[1.0, -2.0, 3.0], [0.0, 5.0, -1.0]]).reshape(1, 2, 3, 1)
     first, second = 2 * 1 + 4 * 0, 1 * -2 + 2 * 3 + 3 * 5 + 4 * -1
     np.testing.assert_array_equal(layer(x)[0][0, 0, :, 0], [first - 1, second - 1])
+
+
+@pytest.mark.parametrize("size", [(5, 4), (16, 12)], ids=["small-tiles", "large-tiles"])
+@pytest.mark.parametrize("build", [Conv2d, ConvTranspose2d])
+@pytest.mark.parametrize("window", [(4, 2, 1), (3, 1, 1)], ids=["4x4-stride2", "3x3"])
+def test_a_pixel_that_is_not_a_number_spoils_its_own_image_only(build, window, size):
+    """On tiles it spoils more of its image than its windows; of the other images not a bit."""
+    layer = build(8, 8, *window)
+    prepare(layer)
+    clean = smooth_input((5, *size, 8))
+    for value in (np.nan, np.inf, 1e300):
+        x = clean.copy()
+        x[2, 1, 1, 3] = value
+        with np.errstate(invalid="ignore", over="ignore"):
+            y, backward = layer(x)
+            dy = smooth_input(y.shape, seed=1)
+            spoilt_dy = dy.copy()
+            spoilt_dy[1, 1, 1, 4] = value
+            dx = backward(spoilt_dy)
+        expected, clean_backward = layer(clean)
+        others = [0, 1, 3, 4]
+        np.testing.assert_array_equal(y[others], expected[others])
+        others = [0, 2, 3, 4]
+        np.testing.assert_array_equal(dx[others], clean_backward(dy)[others])
+        assert not np.array_equal(y[2], expected[2])

@@ -11,7 +11,7 @@ from tinygan.layers import Sequential, WeightNorm, WeightNormalisedAddition
 
 @every_layer
 def test_gradients_equal_finite_differences(case: Case):
-    check_gradients(case.build(), smooth_input(case.shape), case.training)
+    check_gradients(case.build(), smooth_input(case.shape))
 
 
 @every_layer

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import CASES, prepare, smooth_input
+from tests.tiles import kernels_brought_to_tiles
 from tinygan.device import open_backend
 from tinygan.frozen import frozen
-from tinygan.layers import BatchNorm, WeightNorm, initialise
+from tinygan.layers import BatchNorm, Conv2d, ConvTranspose2d, WeightNorm, initialise
 from tinygan.models import dcgan, resnet
 from tinygan.models.dcgan import NORMS
-from tinygan.ops.cpu.tiles import Tiles
 from tinygan.rng import rng_for
 
 SIZE, CODE = (16, 24), 5
@@ -70,14 +70,28 @@ def test_nothing_is_left_to_normalise(norm):
         assert left == [layer for layer in network.walk() if layer.name == "linear_norm"]
 
 
-def test_a_kernel_is_prepared_once(monkeypatch):
+def test_a_kernel_is_prepared_once():
     network, _, _, x = trained("dcgan G", "wn")
     assert list(network.children)[2:] == ["linear_act", "up1", "up1_act", "up0", "sigmoid"]
-    made = []
-    kernel = Tiles.kernel_to_points
-    monkeypatch.setattr(Tiles, "kernel_to_points", lambda self, w, out: (made.append(w.shape), kernel(self, w, out)))
     twin = frozen(network)
-    for _ in range(3):
-        y, backward = twin(x)
-        backward(y)
+    with kernels_brought_to_tiles() as made:
+        for _ in range(3):
+            y, backward = twin(x)
+            backward(y)
     assert made == [network.children["up1"].w.shape]  # up0's three channels are left to patches
+
+
+@pytest.mark.parametrize("build", [Conv2d, ConvTranspose2d])
+def test_batches_that_take_other_tiles(build):
+    """Small and large batches by turns: each with the kernel that its own tiles need, made once for each."""
+    layer = build(8, 8, 3, pad=1)
+    prepare(layer)
+    twin = frozen(layer)
+    with kernels_brought_to_tiles() as made:
+        for N in (1, 60, 1, 60):
+            x = smooth_input((N, 6, 6, 8), seed=N)
+            y, backward = twin(x)
+            expected_y, expected_backward = layer(x)
+            np.testing.assert_allclose(y, expected_y, rtol=1e-12, atol=1e-13)
+            np.testing.assert_allclose(backward(y), expected_backward(y), rtol=1e-11, atol=1e-12)
+    assert len(made) == 2 + 4  # of the frozen layer, and of each pass of the other

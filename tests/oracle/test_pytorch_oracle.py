@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.oracle.compare import TOLERANCES, assert_agrees, batches, first_step, part, players
+from tests.tiles import patches_only, tiles_wherever_they_fit
 from tinygan.models.norms import NORMS
 from tinygan.training.step import SCHEDULES, Game
 
@@ -15,6 +16,7 @@ FILES = {"dcgan": "pytorch_{}.npz", "resnet": "resnet_{}.npz"}
 
 both_models = pytest.mark.parametrize("model", FILES)
 every_norm = pytest.mark.parametrize("norm", NORMS)
+both_ways = pytest.mark.parametrize("way", [patches_only, tiles_wherever_they_fit], ids=["patches", "tiles"])
 both_precisions = pytest.mark.parametrize("precision", TOLERANCES)
 
 
@@ -26,6 +28,7 @@ def stored(norm: str, model: str = "dcgan") -> dict[str, np.ndarray]:
 @both_models
 @every_norm
 @both_precisions
+@both_ways
 @pytest.mark.parametrize(
     "prefixes",
     [
@@ -36,9 +39,11 @@ def stored(norm: str, model: str = "dcgan") -> dict[str, np.ndarray]:
     ],
     ids=["activations-and-losses", "discriminator-gradients", "generator-gradients", "running-statistics"],
 )
-def test_first_step(model, norm, precision, prefixes):
+def test_first_step(model, norm, precision, way, prefixes):
     values = stored(norm, model)
-    actual = {name: array for name, array in first_step(values, norm, precision).items() if name.startswith(prefixes)}
+    with way():
+        found = first_step(values, norm, precision)
+    actual = {name: array for name, array in found.items() if name.startswith(prefixes)}
     assert set(actual) == {name for name in values if name.startswith(prefixes)}
     assert all(array.dtype == precision for array in actual.values())
     assert_agrees(actual, values, precision)
@@ -47,13 +52,15 @@ def test_first_step(model, norm, precision, prefixes):
 @both_models
 @every_norm
 @both_precisions
+@both_ways
 @pytest.mark.parametrize("schedule", ["alternating", "shared"])
-def test_ten_training_steps(model, norm, precision, schedule):
+def test_ten_training_steps(model, norm, precision, way, schedule):
     values = stored(norm, model)
     game = Game(*players(values, norm, precision))
     step, code_batches = SCHEDULES[schedule]
     pairs = zip(*batches(values, precision), strict=True)
-    losses = np.array([step(game, reals, codes[:code_batches], LEARNING_RATE) for codes, reals in pairs])
+    with way():
+        losses = np.array([step(game, reals, codes[:code_batches], LEARNING_RATE) for codes, reals in pairs])
     assert losses.shape == (10, 3)
     assert_agrees({schedule: losses}, values, precision)
 

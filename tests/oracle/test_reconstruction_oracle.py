@@ -7,6 +7,7 @@ import pytest
 
 from tests.oracle.compare import part
 from tests.oracle.test_pytorch_oracle import stored
+from tests.tiles import patches_only, tiles_wherever_they_fit
 from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
@@ -16,10 +17,14 @@ from tinygan.rng import rng_for
 IMAGES = 5
 
 
-@pytest.mark.parametrize("steps", [50, 2000])
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("norm", NORMS)
-def test_the_losses_are_those_of_pytorch(norm, precision, steps):
+@pytest.mark.parametrize(
+    ("way", "steps"),
+    [(patches_only, 50), (patches_only, 2000), (tiles_wherever_they_fit, 50)],
+    ids=["50", "2000", "50-on-tiles"],
+)
+def test_the_losses_are_those_of_pytorch(way, norm, precision, steps):
     values = stored(norm)
     size, code_size = values["reals"].shape[2:4], values["codes"].shape[-1]
     network, backend = generator(size, code_size, 4, norm), open_backend("cpu", precision)
@@ -27,7 +32,8 @@ def test_the_losses_are_those_of_pytorch(norm, precision, steps):
     parameters.load(part(values, "G."))
     buffers.load(part(values, "G_buffers."))
     targets = values["reals"].reshape(-1, *values["reals"].shape[2:])[:IMAGES]
-    found = join(list(reconstruct(network, targets, code_size, Search(steps), backend, IMAGES))).losses
+    with way():
+        found = join(list(reconstruct(network, targets, code_size, Search(steps), backend, IMAGES))).losses
     with np.load(Path(__file__).with_name("reconstruction.npz"), allow_pickle=False) as file:
         expected = file[f"{norm}.{steps}"]
     # RMSProp's steps have the size of the learning rate however small the gradient: near the minimum rounding decides

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tinygan.errors import UsageError
+from tinygan.ranges import RANGES
 from tinygan.training.options import CHANGEABLE_ON_RESUME, PRESETS, RESNET_ONLY, Options, resolve, resume
 
 
@@ -77,8 +78,8 @@ def test_levels_that_are_not_given(given, of_D, of_G):
             {"d_features": [4, 5], "levels": 3},
             r"2 levels of --d-features, 2 of --d-blocks, --levels 3: give each level",
         ),
-        ({"d_features": [4, 0, 5]}, r"--d-features 4,0,5: give at least 1"),
-        ({"g_blocks": []}, r"--g-blocks : give at least 1"),
+        ({"d_features": [4, 0, 5]}, r"--d-features is 4,0,5: give a whole number from 1 to 65,536 for each level"),
+        ({"g_blocks": []}, r"--g-blocks is empty: give a number for each level"),
         ({"d_features": [1] * 9}, r"9 levels are too many for images of 32x32"),
         ({"levels": 0}, r"levels is 0"),
         ({"image_size": (6, 6)}, r"6x6 is too small"),
@@ -108,3 +109,44 @@ def test_the_21_layers_of_the_paper():
     assert options.residual_levels("d") == options.residual_levels("g") == ([64, 128, 256, 384, 512], [2] * 5)
     assert (options.image_size, options.crop_size, options.code_size) == ((160, 160), (160, 160), 128)
     assert (options.norm, options.learning_rate, options.schedule, options.loss) == ("wn", 2e-5, "shared", "bce")
+
+
+@pytest.mark.parametrize("name", [name for name in RANGES if name in vars(Options())])
+@pytest.mark.parametrize("value", [-1, 10**20, float("nan"), float("inf"), "5", True, [], [5], (5,), {}], ids=repr)
+def test_a_number_has_the_same_range_wherever_it_comes_from(name, value):
+    """Presets, resumes and stored options go through the same table as what is typed."""
+    for make in (
+        lambda: Options(**{name: value}),
+        lambda: Options.from_json(Options().to_json() | {name: value}),
+        lambda: resume(Options(iterations=10**9), {name: value}, "here.safetensors"),
+    ):
+        with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} "):
+            make()
+
+
+@pytest.mark.parametrize("name", RESNET_ONLY)
+@pytest.mark.parametrize("value", [-1, 5, "5", [0, 1, 1], [1, 10**20, 1], [True] * 3, ["1"] * 3], ids=repr)
+def test_a_list_has_numbers_of_its_range(name, value):
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is"):
+        Options(model="resnet", **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"norm": "bn", "batch_size": 1}, "--norm bn needs --batch-size 2 or more"),
+        ({"warmup": 11, "iterations": 10}, "--warmup 11 is longer than --iterations 10"),
+        ({"out": ""}, "--out is empty"),
+        ({"data_dir": ""}, "--data-dir is empty"),
+    ],
+)
+def test_options_that_cannot_be_meant(typed, message):
+    with pytest.raises(UsageError, match=message):
+        resolve(typed, None)
+
+
+def test_a_resumed_run_cannot_end_within_its_warmup_but_an_old_one_can_be_opened():
+    with pytest.raises(UsageError, match="--warmup 50 is longer than --iterations 20"):
+        resume(Options(iterations=100, warmup=50), {"iterations": 20}, "here.safetensors")
+    odd = Options(iterations=10, warmup=50, norm="bn", batch_size=1)  # was possible before
+    assert resume(odd, {}, "here.safetensors") == odd

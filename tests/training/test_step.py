@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.tiles import patches_only
 from tinygan.device import open_backend
 from tinygan.layers import BatchNorm
 from tinygan.losses import ADVERSARIAL_LOSSES
@@ -17,17 +18,22 @@ LEARNING_RATE = 1e-3
 
 @pytest.fixture
 def make(tiny_options):
-    """A function to a game in float64, real images (7, H, W, 3) and codes (2, 7, Z)."""
+    """A function to a game in float64, real images (N, H, W, 3) and codes (2, N, Z).
 
-    def build(norm, loss="bce"):
-        options = tiny_options(norm=norm, loss=loss, precision="float64")
+    With 8 channels and more, so that a step's convolutions are of tiles as in training; what it is compared with is
+    computed of patches.
+    """
+
+    def build(norm, loss="bce", N=7):
+        options = tiny_options(norm=norm, loss=loss, precision="float64", features=8, batch_size=N)
         rng = rng_for(1, "step test")
-        real = rng.random((7, *options.image_size, 3))
-        return build_game(options, open_backend("cpu", "float64")), real, rng.standard_normal((2, 7, options.code_size))
+        real = rng.random((N, *options.image_size, 3))
+        return build_game(options, open_backend("cpu", "float64")), real, rng.standard_normal((2, N, options.code_size))
 
     return build
 
 
+@patches_only()
 def gradient_of_d(game, images, target):
     D = game.discriminator
     grads = D.parameters.zeros_like()
@@ -37,6 +43,7 @@ def gradient_of_d(game, images, target):
     return value, grads
 
 
+@patches_only()
 def gradient_of_g(game, codes):
     G, D = game.generator, game.discriminator
     grads = G.parameters.zeros_like()
@@ -63,10 +70,11 @@ def assert_close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("N", [1, 7])
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
 @pytest.mark.parametrize("norm", NORMS)
-def test_alternating_is_d_then_g_against_the_new_d(make, norm, loss):
-    game, real, codes = make(norm, loss)
+def test_alternating_is_d_then_g_against_the_new_d(make, norm, loss, N):
+    game, real, codes = make(norm, loss, N)
     G, D = game.generator, game.discriminator
     fake = G.network(codes[0], training=True)[0]
     d_real, on_real = gradient_of_d(game, real, 1)
@@ -84,9 +92,10 @@ def test_alternating_is_d_then_g_against_the_new_d(make, norm, loss):
     assert_close(G.parameters.flat, new_g)
 
 
+@pytest.mark.parametrize("N", [1, 7])
 @pytest.mark.parametrize("norm", NORMS)
-def test_shared_takes_every_gradient_at_the_old_parameters(make, norm):
-    game, real, codes = make(norm)
+def test_shared_takes_every_gradient_at_the_old_parameters(make, norm, N):
+    game, real, codes = make(norm, N=N)
     G, D = game.generator, game.discriminator
     fake = G.network(codes[0], training=True)[0]
     d_real, on_real = gradient_of_d(game, real, 1)

@@ -92,9 +92,24 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         images = shapes.load()
     else:
         raise UsageError(
-            "the data set shapes is drawn, not read; leave --data-dir out, or name the data set with --dataset"
+            f"--dataset shapes is drawn, not read: leave --data-dir out; or, since {_what_is_in(Path(data_dir))}"
         )
     return ImageSet(images.name, fit_array(images.images, size, crop), images.labels, images.source)
+
+
+def _what_is_in(data_dir: Path) -> str:
+    """What ``--data-dir`` seems to hold, and what to type for it."""
+    holds = f"--data-dir {data_dir} holds"
+    if data_dir.name.startswith("cifar-10-") or any([*data_dir.glob("cifar-10-*"), *data_dir.glob("data_batch_1*")]):
+        return f"{holds} CIFAR-10, add --dataset cifar10"
+    if (data_dir / "data.mdb").exists():
+        return f"{holds} an LMDB, prepare it once: data_prep.py lsun --source {data_dir} --image-size N --out DIR"
+    if data_dir.is_dir() and folder.find_images(data_dir).paths:
+        return (
+            f"{holds} image files, add --dataset folder (or celeba, or lsun) to read them as they are, or prepare them "
+            f"once: data_prep.py folder --source {data_dir} --image-size N --out DIR"
+        )
+    return f"{holds} neither a packed set nor images, name the folder that does"
 
 
 def _is_packed_cifar10(size: Size, crop: Size | None) -> bool:

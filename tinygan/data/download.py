@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from tinygan.errors import TinyganError
 from tinygan.files import atomic_file
+from tinygan.text import say
 
 TIMEOUT_SECONDS = 30.0  # of silence, not for the whole file
 BLOCK_BYTES = 1 << 18
@@ -48,7 +49,7 @@ def download(url: str, path: Path, length: int, sha256: str) -> None:
         if announced != str(length):
             raise TinyganError(f"{url} is a file of {announced} bytes, not {length}; {remedy}")
         if not sys.stderr.isatty():
-            print(f"downloading {url} ({length / 2**20:.0f} MB) to {path}", file=sys.stderr)
+            say(f"downloading {url} ({length / 2**20:.0f} MB) to {path}", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
         digest, received = hashlib.sha256(), 0
         with (

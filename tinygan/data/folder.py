@@ -14,6 +14,7 @@ from tinygan.data.decode import decode, quiet_decoders, read_file, reason
 from tinygan.data.imageset import ImageSet
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
+from tinygan.text import printable
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 BROKEN_SHARE = 0.01  # of the files may be undecodable; beyond it something is wrong with the folder
@@ -65,7 +66,7 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
         for new, old in enumerate(kept):  # in place: there may be no memory for a second array
             images[new] = images[old]
         images = images[: len(kept)]
-    return ImageSet(name, images, None, source)
+    return ImageSet(name, images, None, printable(source))
 
 
 class Found(NamedTuple):

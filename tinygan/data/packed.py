@@ -22,6 +22,7 @@ from tinygan.data.storedsplit import SPLIT, split_from_json
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
 from tinygan.jsonfile import parse_json, read_bytes
+from tinygan.text import printable
 
 FORMAT = "tinygan packed images 1"
 IMAGES, DESCRIPTION, TRAIN, NAMES = "images.npy", "dataset.json", "train.npy", "names.txt"
@@ -135,7 +136,7 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
         raise damaged(folder / DESCRIPTION, f"split: {error}") from error
     if with_split(description["pixels"], division) != description["fingerprint"]:
         raise damaged(folder / TRAIN, f"it or the split in {DESCRIPTION} is not what was packed")
-    source = f"{plain(description['summary'])}, packed in {folder}"
+    source = printable(f"{description['summary']}, packed in {folder}")
     return ImageSet(description["dataset"], images, labels, source, division, size or own, description["fingerprint"])
 
 
@@ -174,11 +175,6 @@ def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
 def damaged(path: Path, what: object) -> TinyganError:
     """The line for a file of a packed set that is not what it was."""
     return TinyganError(f"{path} is damaged ({what}); delete the folder and prepare it again with data_prep.py")
-
-
-def plain(text: str) -> str:
-    """A text from a file as one line that any terminal prints."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _text(size: Size) -> str:

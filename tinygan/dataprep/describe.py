@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from tinygan.data.imageset import ImageSet, with_split
-from tinygan.data.packed import IMAGES, LABELS, NAMES, PREVIEW, TRAIN, checksum_of, damaged, plain, read_description
+from tinygan.data.packed import IMAGES, LABELS, NAMES, PREVIEW, TRAIN, checksum_of, damaged, read_description
 from tinygan.data.storedsplit import TESTS
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.errors import TinyganError
 from tinygan.jsonfile import read_bytes
+from tinygan.text import printable
 
 LARGEST_NAMES = 4 << 30  # bytes
 LISTED = 10  # skipped images, and classes, that are named one by one
@@ -15,7 +16,7 @@ LISTED = 10  # skipped images, and classes, that are named one by one
 
 def describe(folder: Path, description: dict) -> str:
     """A few lines for people."""
-    return "\n".join(map(plain, _lines(folder, description)))
+    return "\n".join(map(printable, _lines(folder, description)))
 
 
 def _lines(folder: Path, description: dict) -> list[str]:

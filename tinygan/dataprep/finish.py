@@ -97,7 +97,7 @@ def finish(
         write_integers(out / LABELS, listing.labels[kept])
     write_integers(out / TRAIN, division.train)
     save_preview(out, count, wishes.size)
-    partition_name = wishes.partition.name if wishes.partition else None
+    partition_name = printable(wishes.partition.name) if wishes.partition else None
     description = {
         "format": FORMAT,
         "dataset": wishes.dataset,

@@ -18,6 +18,7 @@ from tinygan.dataprep.sources import Listing, Source
 from tinygan.dataprep.workers import decoded_blocks
 from tinygan.errors import Stopped, TinyganError, UsageError
 from tinygan.signals import StopRequest
+from tinygan.text import say
 
 SAVE_SECONDS = 5.0  # between two journals: what a crash may cost
 
@@ -46,7 +47,7 @@ def prepare(source: Source, wishes: PackOptions, out: Path, processes: int, keep
         partition = read_partition(wishes.partition, listing.items) if wishes.partition else None
         unfinished.open(_job(source, wishes, listing))
         if unfinished.rows:
-            print(f"{unfinished.rows} images are finished already; going on from there", file=sys.stderr)
+            say(f"{unfinished.rows} images are finished already; going on from there", file=sys.stderr)
         _check_space(out, wishes, len(listing.items) - unfinished.rows)
         _decode(source, wishes, listing, unfinished, processes)
         return finish(source, wishes, listing, unfinished, partition)

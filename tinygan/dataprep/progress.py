@@ -5,6 +5,8 @@ import time
 
 from tqdm import tqdm
 
+from tinygan.text import say
+
 LINE_SECONDS = 10.0
 
 
@@ -34,4 +36,4 @@ class Progress:
             self.shown = now
             speed = (self.done - self.first) / (now - self.started)
             to_go = tqdm.format_interval((self.total - self.done) / speed)
-            print(f"{self.done} of {self.total} {self.desc}, {speed:.0f}/s, to go {to_go}", file=sys.stderr, flush=True)
+            say(f"{self.done} of {self.total} {self.desc}, {speed:.0f}/s, to go {to_go}", file=sys.stderr)

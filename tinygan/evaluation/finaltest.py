@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tinygan.errors import TinyganError
+from tinygan.errors import NonFiniteError, TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
@@ -70,6 +70,11 @@ def reconstruction_test(
             started = time.monotonic()
             rows = slice(len(losses), len(losses) + batch_size)
             found = _search(run, targets, rows, search, workers)
+            if not np.isfinite(found.losses).all():
+                raise NonFiniteError(
+                    f"the search's loss is not finite at --learning-rate {search.learning_rate}: give a smaller one; "
+                    "nothing was written"
+                )
             codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
             seconds += time.monotonic() - started
             save_tensors(partial, {"codes": codes, "losses": losses}, {"identity": identity, "seconds": seconds})

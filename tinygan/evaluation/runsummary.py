@@ -9,6 +9,7 @@ import numpy as np
 from tinygan.errors import TinyganError
 from tinygan.jsonfile import check, read_json
 from tinygan.reconstruction import Search
+from tinygan.text import printable
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Losses
 
@@ -47,7 +48,7 @@ class RunSummary:
     """What a run folder says.
 
     Attributes:
-        name: the folder's name, unprintable characters replaced.
+        name: the folder's name, unprintable characters escaped.
         norm, options, data: from ``config.json``, of which ``config`` is the whole.
         losses: the log's columns ``iteration``, ``d_real``, ``d_fake`` and ``g`` (nats), (lines,) each.
         tests: the running tests in the log's order, at least one.
@@ -94,7 +95,7 @@ def read_run(path: Path) -> RunSummary:
             f"{path} has no reconstruction test in its log: it has not come to the first one, was trained with "
             f"--test-every 0, or is older than the tests; go on with --resume {path} --test-every 1000, or leave it out"
         )
-    name = "".join(character if character.isprintable() else "?" for character in folder.path.resolve().name)
+    name = printable(folder.path.resolve().name)
     data, damaged = config.get("data", {}), _damaged_finals(folder.evaluation)
     final = newest_final(folder.evaluation)
     return RunSummary(folder, name, options["norm"], options, data, config, losses, tests, final, damaged)

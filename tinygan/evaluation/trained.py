@@ -1,5 +1,6 @@
 """A finished or running training run, opened to look at its generator."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +81,16 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     folder = RunFolder(path)
     if not folder.config.exists():
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
-    name = f"{int(which):06d}" if which.isascii() and which.isdigit() and len(which) < 19 else which
+    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:
-        raise TinyganError(f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}")
+        line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"
+        not_yet = name == "best" and "last" in there
+        raise TinyganError(
+            f"{line}; there is a best one after the first running test, until then give --checkpoint last"
+            if not_yet
+            else line
+        )
     file = folder.checkpoints / f"{name}.safetensors"
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))

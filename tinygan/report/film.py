@@ -20,6 +20,7 @@ from tinygan.files import TEMPORARY_SUFFIX, write_atomically
 from tinygan.images import enlarged
 from tinygan.report.pictures import numbered
 from tinygan.report.series import evenly
+from tinygan.text import say
 from tinygan.training.runfolder import RunFolder
 
 MILLISECONDS = 80  # a frame
@@ -81,7 +82,7 @@ def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Itera
                 os.replace(temporary, video)
                 yield video
             else:
-                print(f"ffmpeg made no {video.name}: {complaint}", file=sys.stderr)
+                say(f"ffmpeg made no {video.name}: {complaint}", file=sys.stderr)
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tinygan.evaluation.runsummary import NoTestsError, RunSummary, read_run
 from tinygan.report import write_report
+from tinygan.text import say
 from tinygan.training.runfolder import RunFolder
 
 PAUSE = 2.0  # seconds between two looks
@@ -25,7 +26,7 @@ def follow(paths: list[Path], page: Path) -> None:
             runs = _tested(paths)
             if runs:
                 write_report(runs, page)
-            print(f"{page}: {len(runs)} of {len(paths)} runs with a running test", flush=True)
+            say(f"{page}: {len(runs)} of {len(paths)} runs with a running test")
             seen = now
         time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
 

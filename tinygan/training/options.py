@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinygan import ops
+from tinygan.cli import did_you_mean
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
@@ -14,6 +15,7 @@ from tinygan.jsonfile import check
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
 from tinygan.models.pyramid import default_levels, pyramid
+from tinygan.ranges import RANGES, Range, flag
 from tinygan.training.own_model import is_own
 from tinygan.training.step import SCHEDULES
 
@@ -21,6 +23,7 @@ Size = tuple[int, int]  # (height, width) in pixels
 Levels = list[int]  # one number per level, from the image inwards; a list, since `show` takes a tuple for a size
 
 MODELS = ("dcgan", "resnet")
+SIZES = ("image_size", "crop_size")
 RESNET_ONLY = ("d_features", "g_features", "d_blocks", "g_blocks")
 
 CHOICES = {
@@ -39,7 +42,8 @@ CHOICES = {
 class Options:
     """All options of ``train.py`` with their defaults, those of the paper's DCGAN code (notes A3).
 
-    Sizes are (height, width) in pixels; intervals are in iterations. Checked on construction.
+    Sizes are (height, width) in pixels; intervals are in iterations. Checked on construction, numbers by
+    ``tinygan.ranges``, wherever they come from.
 
     Raises:
         UsageError: naming the option and what it takes.
@@ -82,33 +86,41 @@ class Options:
             if name == "model" and is_own(self.model):
                 continue
             if getattr(self, name) not in choices:
+                typed, several = getattr(self, name), ", ".join(choices)
+                similar = did_you_mean(str(typed), choices)
                 own = ", or package.module:function" if name == "model" else ""
-                raise UsageError(
-                    f"unknown {name} {getattr(self, name)!r}: {flag(name)} takes one of {', '.join(choices)}{own}"
-                )
-        for name in ("code_size", "features", "batch_size", "iterations", *INTERVALS):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{flag(name)} is {getattr(self, name)}: it must be at least 1")
-        for name in ("warmup", "seed", "test_every"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{flag(name)} is {getattr(self, name)}: it must not be negative")
-        if not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"--learning-rate is {self.learning_rate}: it must be a positive number")
-        if self.crop_size and min(self.crop_size) < 1:
-            raise UsageError("--crop-size must be at least 1 pixel each way")
+                raise UsageError(f"unknown {name} {typed!r}{similar}: {flag(name)} takes one of {several}{own}")
+        for name in RANGES.keys() & vars(self).keys():
+            self._check_numbers(name, RANGES[name])
+        for name in RESNET_ONLY:
+            self._check_numbers(name, RANGES["blocks" if name.endswith("blocks") else "features"])
+        for name in ("out", "data_dir"):
+            if getattr(self, name) == "":
+                raise UsageError(f"{flag(name)} is empty: name a folder, or leave it out")
         if not set(filter(None, self.augment.split(","))) <= set(AUGMENTATIONS):
             raise UsageError(f"--augment {self.augment!r}: give one or both of {','.join(AUGMENTATIONS)}, with a comma")
         if not self.name.replace("-", "").replace("_", "").isalnum() and self.name:
             raise UsageError(f"--name {self.name!r}: use letters, digits, '-' and '_' only; it becomes a folder's name")
         self._check_network()
 
+    def _check_numbers(self, name: str, numbers: Range) -> None:
+        """The option's number, or both of a size, or each of a list."""
+        value, each = getattr(self, name), ""
+        right = value in numbers
+        if name in SIZES:
+            right, each = isinstance(value, tuple) and len(value) == 2, " each way"
+        elif name in RESNET_ONLY:
+            right, each = isinstance(value, list), " for each level"
+        if value is not None and not (right and (not each or all(one in numbers for one in value))):
+            raise UsageError(f"{flag(name)} is {show(value)}: give {numbers}{each}")
+
     def _check_network(self) -> None:
         for name in RESNET_ONLY:
             value = getattr(self, name)
             if value is not None and self.model != "resnet":
                 raise UsageError(f"{flag(name)} belongs to --model resnet: add that, or leave it out")
-            if value is not None and (not value or min(value) < 1):
-                raise UsageError(f"{flag(name)} {show(value)}: give at least 1 for each level, with commas")
+            if value == []:
+                raise UsageError(f"{flag(name)} is empty: give a number for each level, with commas")
         if is_own(self.model):
             return
         if self.model == "dcgan":
@@ -148,14 +160,14 @@ class Options:
         """The inverse of :meth:`to_json`; options that are missing, as in what older versions wrote, have defaults.
 
         Raises:
-            ValueError: a value is of another type, or an option unknown.
-            UsageError: as on construction.
+            ValueError: a value that should be text is none, or an option is unknown.
+            UsageError: as on construction, which checks the numbers.
         """
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
-        check(values, {f"{name}?": kind for name, kind in kinds.items()})
+        check(values, {f"{name}?": kind for name, kind in kinds.items() if kind in (str, str | None)})
         if unknown := sorted(values.keys() - kinds.keys()):
             raise ValueError(f"unknown option {unknown[0][:40]!r}")
-        sizes = {name: tuple(values[name]) for name in ("image_size", "crop_size") if values.get(name)}
+        sizes = {name: tuple(values[name]) for name in SIZES if isinstance(values.get(name), list)}
         return cls(**(values | sizes))
 
 
@@ -204,16 +216,23 @@ PRESETS: dict[str, dict] = {
 }
 
 
-def flag(name: str) -> str:
-    """An option's name as it is typed: ``batch_size`` -> ``--batch-size``."""
-    return "--" + name.replace("_", "-")
-
-
 def resolve(explicit: dict, preset: str | None) -> Options:
     """Defaults, then the preset's values, then what a packed data set brings, then those that were typed."""
     if preset is not None and preset not in PRESETS:
         raise UsageError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
-    return Options(**(PRESETS.get(preset, {}) | _packed(explicit) | explicit))
+    options = Options(**(PRESETS.get(preset, {}) | _packed(explicit) | explicit))
+    if options.norm == "bn" and options.batch_size == 1:
+        raise UsageError("--norm bn needs --batch-size 2 or more: one image has no spread over the batch")
+    return _check_warmup(options)
+
+
+def _check_warmup(options: Options) -> Options:
+    """The options; UsageError if the learning rate would not rise to its value before the run ends."""
+    if options.warmup > options.iterations:
+        raise UsageError(
+            f"--warmup {options.warmup} is longer than --iterations {options.iterations}: give fewer, or train longer"
+        )
+    return options
 
 
 def _packed(explicit: dict) -> dict:
@@ -252,11 +271,12 @@ def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
                 f"{flag(name)} {show(value)} does not fit {checkpoint}, which was made with "
                 f"{flag(name)} {show(getattr(stored, name))}: leave it out, or start a new run"
             )
-    return dataclasses.replace(stored, **explicit)
+    options = dataclasses.replace(stored, **explicit)
+    return _check_warmup(options) if explicit.keys() & {"warmup", "iterations"} else options
 
 
 def show(value: object) -> str:
     """A value as it is typed on the command line: sizes as WIDTHxHEIGHT, lists with commas."""
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return f"{value[1]}x{value[0]}" if isinstance(value, tuple) else str(value)
+    return f"{value[1]}x{value[0]}" if isinstance(value, tuple) and len(value) == 2 else str(value)

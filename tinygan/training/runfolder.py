@@ -25,7 +25,8 @@ CONFIG = {
     "sessions?": list[dict],
 }
 LOG_LINE = {"iteration": int, "reconstruction?": dict}
-LATEST = "latest"  # what --resume takes instead of a path
+LATEST = "latest"  # what --resume and evaluate.py take instead of a path
+RUNS = Path("runs")  # where runs are made unless --out says otherwise
 
 
 class RunFolder:
@@ -151,11 +152,20 @@ def find_checkpoint(resume: str, out: Path) -> Path:
     if resume != LATEST:
         path = Path(resume)
         return RunFolder(path).last if path.is_dir() else path
+    return RunFolder(newest_run(out)).last
+
+
+def newest_run(out: Path) -> Path:
+    """The run in ``out`` with the highest number, of those that have a checkpoint.
+
+    Raises:
+        TinyganError: there is none.
+    """
     runs = sorted(out.iterdir(), key=_number, reverse=True) if out.is_dir() else []
     for path in runs:
         if _number(path) >= 0 and RunFolder(path).last.exists():
-            return RunFolder(path).last
-    raise TinyganError(f"--resume latest: no run in {out} has a checkpoint; give --out or a path")
+            return path
+    raise TinyganError(f"{LATEST}: no run in {out} has a checkpoint; name a run folder")
 
 
 def _number(path: Path) -> int:

@@ -5,6 +5,7 @@ import time
 
 from tqdm import tqdm
 
+from tinygan.text import printable, say
 from tinygan.training.checkpoint import Best
 
 
@@ -35,7 +36,7 @@ class Status:
         done = entry["iteration"] - self.first
         to_go = elapsed / done * (self.iterations - entry["iteration"])
         times = f"elapsed {tqdm.format_interval(elapsed)}  to go {tqdm.format_interval(to_go)}"
-        print(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}", flush=True)
+        say(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}")
 
     def report_test(self, iteration: int, figures: dict, best: Best) -> None:
         """Show a running test."""
@@ -45,9 +46,9 @@ class Status:
     def note(self, text: str) -> None:
         """Show a line; above the bar on a terminal."""
         if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
+            self.bar.write(printable(text), file=sys.stderr)
         else:
-            print(text, flush=True)
+            say(text)
 
     def close(self) -> None:
         """End the progress bar."""

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
+from tinygan import text
+
 Item = str | bytes  # what a source calls one of its images
 Read = Callable[[Item], bytes | np.ndarray]  # an image file's bytes, or pixels uint8 (H, W, 3)
 
@@ -62,5 +64,5 @@ class Source(Protocol):
 
 def printable(item: Item) -> str:
     """An item's name as one line of text: what no terminal prints, and the backslash, is written as an escape."""
-    text = item.decode("latin1") if isinstance(item, bytes) else item
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode() for c in text)
+    name = item.decode("latin1") if isinstance(item, bytes) else item
+    return text.printable(name.replace("\\", r"\\"))
