@@ -4,6 +4,11 @@
 Makes a folder of ready pixels that train.py --data-dir opens at once. Every command takes --help.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 
@@ -11,7 +16,7 @@ from tinygan.cli import OneLineParser, number, path, size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
 from tinygan.errors import UsageError, run_script
 from tinygan.ranges import flag
-from tinygan.runtime.threads import allowed_cores
+from tinygan.runtime.cores import allowed_cores
 from tinygan.text import say
 
 SOURCES = {
@@ -120,7 +125,7 @@ def pack(options: argparse.Namespace) -> None:
 
     if any(side % 2 for side in options.image_size):
         raise UsageError("--image-size must be even both ways: the networks halve it")
-    wishes = PackOptions(
+    wanted = PackOptions(
         options.command,
         options.image_size,
         options.crop_size,
@@ -131,7 +136,7 @@ def pack(options: argparse.Namespace) -> None:
         options.max_skipped / 100,
     )
     source, keep = choose(options.command, options.source, options.out)
-    made = prepare(source, wishes, options.out, options.processes, keep)
+    made = prepare(source, wanted, options.out, options.processes, keep)
     say(*describe(options.out, made).split("\n"))
     if made["split"]["train"] < Options.batch_size:
         train = made["split"]["train"]

@@ -4,6 +4,11 @@
 Every command takes --help. Results go into the run's folder, under evaluation/.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import json
 import sys
@@ -209,7 +214,8 @@ def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
     from tinygan.evaluation import pictures
     from tinygan.evaluation.trained import open_run
-    from tinygan.reconstruction import Search, join, reconstruct
+    from tinygan.reconstruction import Search, join
+    from tinygan.training.batched_search import reconstruct
 
     run = open_run(options.run, options.checkpoint, options.device)
     say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))

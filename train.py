@@ -5,6 +5,11 @@ Every option has a default (the paper's DCGAN on the embedded data set); --prese
 what is typed wins over both. The run gets a folder of its own under --out.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import dataclasses
 import sys

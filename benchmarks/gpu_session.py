@@ -12,6 +12,11 @@ Every step's output goes to DIR/<step>.log, what a run leaves behind that is wor
 grid) to DIR/<run>/. Ends with the number of steps that failed.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import shutil
 import subprocess

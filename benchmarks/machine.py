@@ -4,6 +4,11 @@
 process of its own, so that the caller keeps neither its memory nor its threads.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import json
 import os
@@ -18,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from tinygan.cli import OneLineParser
 from tinygan.device import PRECISIONS, open_backend
 from tinygan.errors import TinyganError, run_script
-from tinygan.runtime.threads import allowed_cores
+from tinygan.runtime.cores import allowed_cores
 from tinygan.text import say
 
 ROOT = Path(__file__).parent.parent

@@ -7,6 +7,11 @@ thousand times a second, which line of tinygan is being executed; on a GPU every
 (CUDA_LAUNCH_BLOCKING), so that a line has its kernels' time. Both cost time themselves; the step's own time is above.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import json
 import shlex

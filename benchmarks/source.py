@@ -8,6 +8,11 @@ the two. Without --data-dir, mapped files of random pixels stand in for sets of 
 nothing). One pass over each file comes first, so it is read from the system's cache.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import sys
 import tempfile

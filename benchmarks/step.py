@@ -8,6 +8,11 @@ A B A B, each in a process of its own that sleeps while the other works. Peak me
 of each. Ratios are tinygan's over the peer's. The table goes to standard output, everything to a JSON file.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import argparse
 import json
 import shlex

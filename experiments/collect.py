@@ -6,6 +6,11 @@ With ``--generators`` also the best generators alone, in float16 (about 2 MB eac
 tensors by the names of the network's parameters and buffers, options and iteration in its metadata.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import json
 import shutil
 import sys

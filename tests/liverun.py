@@ -1,42 +1,68 @@
 """The scripts in processes of their own: a training to be looked at, stopped or killed while it goes on."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 CODE = """
 import sys
+from tinygan.signals import begin_script
+begin_script()
 from tinygan.runtime import threads
 threads.core_count = lambda: {cores}
 import train
 from tinygan.errors import run_script
 sys.exit(run_script(train.main, sys.argv[1:]))
 """
+TRAINING = ["--dataset", "shapes", "--features", "8", "--batch-size", "16", "--iterations", "100000", "--device", "cpu"]
+TRAINING += ["--norm", "bn", "--log-every", "2", "--save-every", "2", "--test-every", "20"]
 
 
-def start_training(out: Path, cores: int) -> tuple[subprocess.Popen, Path, list[int]]:
-    """The process, its run folder, and the ids of the processes it has made, once it has logged some lines."""
-    arguments = ["--dataset", "shapes", "--features", "8", "--batch-size", "16", "--iterations", "100000"]
-    arguments += ["--device", "cpu", "--norm", "bn", "--log-every", "2", "--save-every", "2", "--test-every", "20"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", CODE.format(cores=cores), *arguments, "--out", str(out)],
+def hear_signals() -> None:
+    """Before a script begins: it ignores none, whatever these tests were started by."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def train(cores: int, *arguments: object, before: Callable[[], object] = hear_signals) -> subprocess.Popen:
+    """train.py on so many cores, in a process group of its own; ``before`` runs in it first."""
+    return subprocess.Popen(
+        [sys.executable, "-c", CODE.format(cores=cores), *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,
+        preexec_fn=before,
     )
+
+
+def start_training(
+    out: Path, cores: int, before: Callable[[], object] = hear_signals
+) -> tuple[subprocess.Popen, Path, list[int]]:
+    """The process, its run folder, and the ids of the processes it has made, once it has logged some lines."""
+    process = train(cores, *TRAINING, "--out", out, before=before)
     until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         logs = list(out.glob("*/log.jsonl"))
         if logs and len(logs[0].read_text().splitlines()) >= 3:
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            return process, logs[0].parent, [int(pid) for pid in children]
+            return process, logs[0].parent, children(process.pid)
         time.sleep(0.05)
     process.kill()
     raise AssertionError(process.communicate()[1])
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has begun; none if it has ended."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def run_script(name: str, *arguments: object) -> str:

@@ -19,9 +19,9 @@ ROOT = Path(__file__).parent.parent
         (TinyganError("the disk\n is full"), 1, "error: the disk is full"),
         (NonFiniteError("a loss"), 1, "error: a loss"),
         (UsageError("no such option"), 2, "error: no such option"),
-        (Stopped("all saved", 15), 143, "error: all saved"),
+        (Stopped("all saved", 15), 143, "all saved"),
         (FileNotFoundError(2, "No such file or directory", "images"), 1, "error: images: No such file or directory"),
-        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
 def test_an_expected_failure_is_one_line(capsys, error, code, line):

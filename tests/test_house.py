@@ -17,7 +17,7 @@ ROOT = Path(tinygan.__file__).parents[1]
 FILES = sorted((ROOT / "tinygan").rglob("*.py"))
 # From the bottom up; a module may import what stands in its own line or above it.
 ORDER = [
-    ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals"],
+    ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars"],
     ["files", "jsonfile", "tensorfile", "output", "images", "cli"],
     ["runtime"],
     ["ops"],
@@ -32,8 +32,8 @@ ORDER = [
     ["report", "export"],
 ]
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
-READING_CORE = ["ops/__init__.py", "ops/reference.py", "losses.py", "optim.py", "gradcheck.py", "reconstruction.py"]
-READING_CORE += ["training/step.py", "layers", "models"]
+READING_CORE = ["ops/__init__.py", "ops/reference.py", "losses.py", "optim.py", "gradcheck.py", "differences.py"]
+READING_CORE += ["reconstruction.py", "training/step.py", "layers", "models"]
 # Files above 200 lines, each with its reason in docs/design.md.
 LONG = {"ops/reference.py", "training/options.py", "runtime/workers.py"}
 

@@ -220,7 +220,7 @@ def test_a_signal_ends_the_process_with_everything_saved(tmp_path, number, code)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert err.startswith(f"error: stopped by {number.name} after iteration")
+    assert err.startswith(f"stopped by {number.name} after iteration")
     assert f"--resume {tmp_path / '00000-shapes-wn'}" in err
     reached = int(err.split("after iteration ")[1].split(",")[0])
     resumed = [*command[:2], "--resume", str(tmp_path / "00000-shapes-wn"), "--iterations", str(reached + 2)]

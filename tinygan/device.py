@@ -16,6 +16,7 @@ from tinygan.array import Array, array_module
 from tinygan.errors import TinyganError, UsageError
 from tinygan.runtime.allocator import reuse_freed_memory
 from tinygan.runtime.collectives import shared_zeros
+from tinygan.runtime.cores import allowed_cores
 from tinygan.runtime.threads import use_all_cores
 
 DEVICES = ("auto", "cpu", "gpu")
@@ -100,7 +101,7 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
         raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
     reuse_freed_memory()
     use_all_cores()
-    return Backend("cpu", np, dtype, f"CPU, {os.cpu_count()} cores")
+    return Backend("cpu", np, dtype, f"CPU, {allowed_cores()} cores")
 
 
 def why_no_gpu() -> str | None:

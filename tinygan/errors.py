@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from tinygan.ranges import largest_typed
+from tinygan.signals import main_runs
 from tinygan.text import prepare_streams, say
 
 
@@ -41,14 +42,17 @@ class Stopped(TinyganError):
 def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run a script's ``main`` and return its exit code, every expected failure as one line on standard error.
 
+    A stop that was asked for is told the same way, but is not called an error.
+
     ``--debug`` among the arguments shows the traceback as well. Errors of the operating system (a full disk, no
     permission) and too little memory are expected failures; any other exception is a defect of tinygan and is shown
     whole.
     """
     prepare_streams()
     try:
-        main(arguments)
-        sys.stdout.flush()
+        with main_runs():
+            main(arguments)
+            sys.stdout.flush()
         return 0
     except TinyganError as error:
         caught, exit_code, line = error, error.exit_code, str(error)
@@ -60,8 +64,9 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
         traceback.print_exception(caught)
+    prefix = "" if isinstance(caught, Stopped | KeyboardInterrupt) else "error: "
     with contextlib.suppress(OSError):  # whoever read it has gone, as head does
-        say(f"error: {' '.join(line.split())}", file=sys.stderr)
+        say(f"{prefix}{' '.join(line.split())}", file=sys.stderr)
     _drop_unwritten()
     return exit_code
 

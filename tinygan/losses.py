@@ -42,10 +42,8 @@ def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
     (np.float64(2.0), array([0., 2.]))
     """
     if y.shape != target.shape or not y.size or y.dtype.kind != "f":
-        raise InputError(
-            f"mean_squared_error: expected floats and a target of their shape; found {y.dtype} {y.shape} and "
-            f"{target.shape}"
-        )
+        found = f"{y.dtype} {y.shape} and {target.shape}"
+        raise InputError(f"mean_squared_error: expected floats and a target of their shape; found {found}")
     error = y - target
     return (error * error).mean(), 2 * error / error.size
 

@@ -1,11 +1,15 @@
 """A preparation: the same bytes however it went, nothing that looks whole before it is."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +17,17 @@ import pytest
 
 from tests.data.conftest import picture, write_pictures
 from tinygan.data.packed import open_packed
-from tinygan.dataprep import prepare as module
 from tinygan.dataprep import workers
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.partial import PartialPack
+from tinygan.dataprep.pool import Pool
 from tinygan.dataprep.prepare import prepare
 from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import Stopped, TinyganError, UsageError
 
 ROOT = Path(__file__).parent.parent.parent
 SIZE = (8, 8)
-WISHES = PackOptions("folder", SIZE)
+OPTIONS = PackOptions("folder", SIZE)
 FILES = ("images.npy", "dataset.json", "names.txt", "preview.png", "train.npy")
 
 
@@ -40,7 +44,7 @@ def photos(tmp_path):
 @pytest.fixture
 def whole(photos, tmp_path):
     """The set made in one go, by this process alone."""
-    prepare(FolderSource(photos), WISHES, tmp_path / "whole", 1)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "whole", 1)
     return tmp_path / "whole"
 
 
@@ -51,7 +55,7 @@ def assert_same(one, other):
 
 
 def test_any_number_of_processes_gives_the_same_bytes(photos, whole, tmp_path):
-    prepare(FolderSource(photos), WISHES, tmp_path / "three", 3)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "three", 3)
     assert_same(tmp_path / "three", whole)
 
 
@@ -68,12 +72,12 @@ def test_a_stop_keeps_what_is_finished_and_the_same_call_goes_on(photos, whole, 
 
     monkeypatch.setattr(PartialPack, "append", stop)
     with pytest.raises(Stopped, match=rf"stopped by SIGINT: {4 * stop_at} of 22 images are finished .*again") as caught:
-        prepare(FolderSource(photos), WISHES, out, 1)
+        prepare(FolderSource(photos), OPTIONS, out, 1)
     assert caught.value.exit_code == 130
     assert [path.name for path in out.iterdir()] == ["unfinished"]
     with pytest.raises(TinyganError, match="not finished"):
         open_packed(out)
-    prepare(FolderSource(photos), WISHES, out, 1)
+    prepare(FolderSource(photos), OPTIONS, out, 1)
     assert sum(decoded) == 22
     assert f"{4 * stop_at} images are finished already" in capsys.readouterr().err
     assert_same(out, whole)
@@ -99,6 +103,7 @@ from tinygan.dataprep import prepare, workers
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.sources.files import FolderSource
 from tinygan.dataprep.partial import PartialPack
+from tinygan.dataprep.pool import Pool
 import tinygan.dataprep.finish as finish
 workers.BLOCK_ITEMS, prepare.SAVE_SECONDS = 4, 0.0
 kept, calls = getattr(PartialPack, "{name}"), []
@@ -116,18 +121,18 @@ prepare.prepare(FolderSource(Path({str(photos)!r})), PackOptions("folder", (8, 8
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 9
     with pytest.raises(TinyganError, match="not finished"):
         open_packed(out)
-    prepare(FolderSource(photos), WISHES, out, 1)
+    prepare(FolderSource(photos), OPTIONS, out, 1)
     assert_same(out, whole)
 
 
 def test_workers_end_with_the_process_that_was_killed(photos, tmp_path):
     program = f"""
 from pathlib import Path
-from tests.data.test_prepare import WISHES, Slow
+from tests.data.test_prepare import OPTIONS, Slow
 from tinygan.dataprep import workers
 from tinygan.dataprep.prepare import prepare
 workers.BLOCK_ITEMS = 4
-prepare(Slow(Path({str(photos)!r})), WISHES, Path({str(tmp_path / "out")!r}), 2)
+prepare(Slow(Path({str(photos)!r})), OPTIONS, Path({str(tmp_path / "out")!r}), 2)
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
     deadline = time.monotonic() + 60
@@ -148,14 +153,18 @@ def test_an_interruption_does_not_wait_for_a_long_task():
     started = time.monotonic()
 
     def interrupted():
-        with workers.pool(1) as submit:
-            submit(os.getpid).result()
-            submit(time.sleep, 600)
+        with Pool(2) as pool:
+            answers = pool.in_order(nap, [(0,), (600,)])
+            next(answers)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert time.monotonic() - started < 60
+
+
+def nap(seconds):
+    time.sleep(seconds)
 
 
 def is_alive(number):
@@ -192,7 +201,7 @@ def test_a_full_disk_half_way(photos, whole, tmp_path):
     assert ended.stderr.count("\n") == 1
     assert f"error: cannot write {tmp_path}/out/unfinished/images.npy: " in ended.stderr
     assert "File too large; what is finished is kept for the same command; allow larger files" in ended.stderr
-    prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
     assert_same(tmp_path / "out", whole)
 
 
@@ -205,34 +214,34 @@ def test_a_disk_that_is_too_small_is_refused_before_the_first_image(photos, tmp_
 def test_a_second_preparation_into_the_same_folder(photos, whole, tmp_path):
     before = {name: (whole / name).read_bytes() for name in FILES}
     with pytest.raises(TinyganError, match="holds a packed set already"):
-        prepare(FolderSource(photos), WISHES, whole, 1)
+        prepare(FolderSource(photos), OPTIONS, whole, 1)
     assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("precious")
     with pytest.raises(TinyganError, match=r"is not empty \(it holds thesis.tex\): choose a new folder"):
-        prepare(FolderSource(photos), WISHES, tmp_path / "full", 1)
+        prepare(FolderSource(photos), OPTIONS, tmp_path / "full", 1)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
     with pytest.raises(UsageError, match="lies in the source"):
-        prepare(FolderSource(photos), WISHES, photos / "out", 1)
+        prepare(FolderSource(photos), OPTIONS, photos / "out", 1)
     assert not (photos / "out").exists()
 
 
 def stopped(photos, out, monkeypatch):
     """An unfinished preparation of four images."""
     with monkeypatch.context() as patch:
-        patch.setattr(module, "StopRequest", AlwaysStop)
+        patch.setattr(PartialPack, "append", then(PartialPack.append, lambda: os.kill(os.getpid(), signal.SIGINT)))
         with pytest.raises(Stopped):
-            prepare(FolderSource(photos), WISHES, out, 1)
+            prepare(FolderSource(photos), OPTIONS, out, 1)
 
 
-class AlwaysStop:
-    number = signal.SIGINT
+def then(function, what):
+    """``function``, and ``what`` after it."""
 
-    def __enter__(self):
-        return self
+    def both(*arguments):
+        function(*arguments)
+        what()
 
-    def __exit__(self, *exception):
-        pass
+    return both
 
 
 def test_another_job_does_not_touch_what_is_unfinished(photos, whole, tmp_path, monkeypatch):
@@ -242,10 +251,10 @@ def test_another_job_does_not_touch_what_is_unfinished(photos, whole, tmp_path, 
         prepare(FolderSource(photos), PackOptions("folder", SIZE, (4, 4)), out, 1)
     picture(99).save(photos / "new.png")
     with pytest.raises(TinyganError, match="unfinished preparation with another source"):
-        prepare(FolderSource(photos), WISHES, out, 1)
+        prepare(FolderSource(photos), OPTIONS, out, 1)
     (photos / "new.png").unlink()
     assert json.loads((out / "unfinished" / "journal.json").read_text())["rows"] == 4
-    prepare(FolderSource(photos), WISHES, out, 1)
+    prepare(FolderSource(photos), OPTIONS, out, 1)
     assert_same(out, whole)
 
 
@@ -261,7 +270,7 @@ def test_a_kill_while_a_file_of_the_finished_set_is_written(photos, whole, tmp_p
     command = [sys.executable, "-c", program, "data_prep.py", *map(str, options)]
     assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == -signal.SIGKILL
     assert list(out.glob(f"{name}.*.part"))  # it did die there
-    prepare(FolderSource(photos), WISHES, out, 1)
+    prepare(FolderSource(photos), OPTIONS, out, 1)
     assert_same(out, whole)
 
 
@@ -296,7 +305,7 @@ def test_a_damaged_journal_is_one_line_and_costs_nothing(photos, tmp_path, monke
     journal.write_bytes(damaged := damage(journal.read_bytes()))
     before = images.read_bytes()
     with pytest.raises(TinyganError, match=r"journal.json is damaged \(.*\): delete .*out to start anew"):
-        prepare(FolderSource(photos), WISHES, out, 1)
+        prepare(FolderSource(photos), OPTIONS, out, 1)
     assert images.read_bytes() == before
     assert journal.read_bytes() == damaged
 
@@ -308,21 +317,21 @@ def test_finished_images_that_were_damaged_are_not_taken_for_good(photos, whole,
     good = images.read_bytes()
     images.write_bytes(good[:200] + bytes([good[200] ^ 4]) + good[201:])
     with pytest.raises(TinyganError, match=r"images.npy is damaged \(wrong check sum\): delete .*out to start anew"):
-        prepare(FolderSource(photos), WISHES, out, 1)
+        prepare(FolderSource(photos), OPTIONS, out, 1)
     images.write_bytes(good)
     journal.write_text(
         json.dumps({name: value for name, value in json.loads(journal.read_text()).items() if name != "crc"})
     )
-    prepare(FolderSource(photos), WISHES, out, 1)  # an older version's journal
+    prepare(FolderSource(photos), OPTIONS, out, 1)  # an older version's journal
     assert_same(out, whole)
 
 
 def test_one_process_at_a_time(photos, tmp_path):
     first = PartialPack(tmp_path / "out", SIZE)
     with pytest.raises(TinyganError, match="is being prepared by another process"):
-        prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
+        prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
     first.close()
-    prepare(FolderSource(photos), WISHES, tmp_path / "out", 1)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
 
 
 def test_too_many_unusable_images_and_a_higher_limit(photos, tmp_path):
@@ -349,8 +358,8 @@ def test_nothing_is_left_of_a_preparation_without_an_image(photos, tmp_path):
 
 
 def test_a_worker_that_dies_is_one_line(photos, tmp_path):
-    with pytest.raises(TinyganError, match=r"a process that read .*photos between 000.png and 003.png died"):
-        prepare(Deadly(photos), WISHES, tmp_path / "out", 2)
+    with pytest.raises(TinyganError, match=r"that read .*photos between 000.png and 003.png ended \(by signal 9\)"):
+        prepare(Deadly(photos), OPTIONS, tmp_path / "out", 2)
 
 
 class Deadly(FolderSource):
@@ -360,6 +369,95 @@ class Deadly(FolderSource):
 
     def reader(self):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("everybody", [False, True])
+def test_workers_that_are_killed_end_the_preparation(photos, whole, tmp_path, everybody):
+    """It neither hangs nor loses what is finished, and what it says is true."""
+    out = tmp_path / "out"
+    with pytest.raises(
+        TinyganError, match=r"between 008.png and 011.png ended \(by signal 9\); what is finished is kept"
+    ):
+        prepare(Killed(photos, all=everybody), OPTIONS, out, 2)
+    assert json.loads((out / "unfinished" / "journal.json").read_text())["rows"] == 8
+    prepare(FolderSource(photos), OPTIONS, out, 2)
+    assert_same(out, whole)
+
+
+@dataclass(frozen=True)
+class Killed(FolderSource):
+    """Who reads the ninth image is killed, or all of them."""
+
+    all: bool = False
+
+    @contextmanager
+    def reader(self):
+        with super().reader() as read:
+            (self.path.parent / f"reader-{os.getpid()}").touch()
+
+            def deadly(item):
+                if item == "008.png":
+                    time.sleep(0.5)  # what comes before is on its way
+                    others = [int(path.name[7:]) for path in self.path.parent.glob("reader-*")]
+                    for number in {*(others if self.all else ())} - {os.getpid()}:
+                        os.kill(number, signal.SIGKILL)
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return read(item)
+
+            yield deadly
+
+
+def test_the_first_failure_in_order_is_the_one_that_is_raised():
+    with Pool(2) as pool, pytest.raises(RuntimeError) as caught:
+        list(pool.in_order(fail_after, [(0.5, "first"), (0.0, "second")]))
+    assert "first" in str(caught.value)
+    assert "second" not in str(caught.value)
+
+
+def fail_after(seconds, message):
+    time.sleep(seconds)
+    raise ValueError(message)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stop_does_not_wait_for_a_block(photos, tmp_path, processes):
+    """A block may be 256 photographs; with one process it ends at the next image, with more at once."""
+    began = time.monotonic()
+    pressed = threading.Timer(3.0, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    pressed.start()
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
+        prepare(Sleepy(photos), OPTIONS, tmp_path / "out", processes)
+    pressed.join()
+    assert time.monotonic() - began < 12
+
+
+class Sleepy(FolderSource):
+    """Each of its images takes 4 seconds."""
+
+    @contextmanager
+    def reader(self):
+        with super().reader() as read:
+            yield lambda item: (time.sleep(4), read(item))[1]
+
+
+def test_no_process_for_a_worker_is_one_line(photos, tmp_path, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(
+        TinyganError, match=r"refuses a process .*unavailable\): give fewer --processes, or raise the limit"
+    ):
+        prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 2)
+
+
+def test_workers_need_no_shared_memory_folder(photos, whole, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise AssertionError("a semaphore with a name")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 2)
+    assert_same(tmp_path / "out", whole)
 
 
 def test_classes_only_where_every_image_has_one(tmp_path):
@@ -376,4 +474,4 @@ def test_classes_only_where_every_image_has_one(tmp_path):
 
 def test_a_packed_set_is_no_source(whole, tmp_path):
     with pytest.raises(TinyganError, match="is packed already"):
-        prepare(FolderSource(whole), WISHES, tmp_path / "out", 1)
+        prepare(FolderSource(whole), OPTIONS, tmp_path / "out", 1)

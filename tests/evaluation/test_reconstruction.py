@@ -8,9 +8,10 @@ import pytest
 from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
-from tinygan.reconstruction import Search, join, reconstruct, search_codes, summary, usual_batch
+from tinygan.reconstruction import Search, join, search_codes, summary
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
+from tinygan.training.batched_search import reconstruct, usual_batch
 
 SIZE, CODE = (12, 16), 6
 

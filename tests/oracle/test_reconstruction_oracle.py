@@ -11,8 +11,9 @@ from tests.tiles import patches_only, tiles_wherever_they_fit
 from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import NORMS, generator
-from tinygan.reconstruction import Search, join, reconstruct
+from tinygan.reconstruction import Search, join
 from tinygan.rng import rng_for
+from tinygan.training.batched_search import reconstruct
 
 IMAGES = 5
 

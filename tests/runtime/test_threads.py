@@ -6,16 +6,9 @@ import time
 import numpy as np
 import pytest
 
+from tinygan.errors import TinyganError
 from tinygan.runtime import threads
-from tinygan.runtime.threads import (
-    batched_tasks,
-    core_count,
-    release_scratch,
-    run,
-    scratch,
-    thread_count,
-    use_all_cores,
-)
+from tinygan.runtime.threads import batched_tasks, run, thread_count, use_all_cores
 
 
 @pytest.fixture(params=[1, 2, 3], autouse=True)
@@ -103,61 +96,14 @@ def test_overflow_in_a_task_is_no_warning():
     run([lambda: np.exp(np.full(4, 1e4))] * 4)
 
 
-def test_scratch_is_the_tasks_own(thread_number):
-    together = threading.Barrier(thread_number, timeout=10)
-    sums = []
+def test_a_refused_thread_is_one_line_with_a_remedy(monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
 
-    def work(value):
-        first, second = scratch((100,), np.float32), scratch((3, 50), np.float64)
-        first[:], second[:] = value, -value
-        together.wait()
-        sums.append((value, float(first.sum()), float(second.sum())))
-
-    run([lambda value=value: work(value) for value in range(1, thread_number + 1)])
-    assert sorted(sums) == [(value, 100.0 * value, -150.0 * value) for value in range(1, thread_number + 1)]
-
-
-def test_scratch_grows_without_losing_what_was_handed_out():
-    def work():
-        small = scratch((10,), np.float32)
-        small[:] = 7
-        scratch((threads._scratch.block.size + 1000,), np.uint8)[:] = 1
-        assert (small == 7).all()
-
-    run([work] * 3)
-
-
-def test_scratch_is_aligned_and_used_again():
-    addresses = []
-
-    def work():
-        scratch((3,), np.uint8)
-        addresses.append(scratch((5, 4), np.float32).ctypes.data)
-
-    release_scratch()
-    run([work] * 3, alone=True)
-    assert threads._scratch.block.size == 64 + 80
-    assert addresses[1] == addresses[2]
-    assert (addresses[1] - threads._scratch.block.ctypes.data) % 64 == 0
-
-
-def test_released_scratch_is_given_back():
-    def work():
-        scratch((10**6,), np.uint8)
-
-    run([work] * 2, alone=True)
-    assert threads._scratch.block.size >= 10**6
-    release_scratch()
-    run([lambda: None], alone=True)
-    assert threads._scratch.block.size == 0
-
-
-def test_the_environment_limits_the_cores(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    allowed = core_count()
-    assert allowed >= 1
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert core_count() == 1
-    monkeypatch.setenv("OMP_NUM_THREADS", "many")  # OpenMP itself ignores what is no number
-    assert core_count() == allowed
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threads, "core_count", lambda: 8)
+    with pytest.raises(TinyganError, match=r"refuses a further thread \(can't start.*OMP_NUM_THREADS=1.*ulimit -u"):
+        use_all_cores(8)
+    monkeypatch.setattr(threads, "core_count", lambda: 1)  # then fewer would be none
+    with pytest.raises(TinyganError, match=r"further thread \(can't start new thread\): raise the limit"):
+        use_all_cores(8)

@@ -1,4 +1,4 @@
-"""Processes side by side: they meet, they agree, and none is left behind."""
+"""Processes side by side: they wait for each other, they agree, and none is left behind."""
 
 import errno
 import os
@@ -15,6 +15,7 @@ from tinygan.errors import TinyganError
 from tinygan.runtime import collectives, threads
 from tinygan.runtime.collectives import shared_zeros, split_evenly
 from tinygan.runtime.workers import FEWEST_IMAGES, WorkerGroup, worker_count
+from tinygan.signals import ENDING
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 
@@ -26,29 +27,29 @@ def size(request):
 
 @pytest.fixture
 def make(size):
-    """A function from a context to a workers of ``size`` that is closed after the test."""
-    teams = []
+    """A function from a context to a worker group of ``size`` that is closed after the test."""
+    groups = []
 
     def build(context=None):
-        teams.append(WorkerGroup(context, size))
-        return teams[-1]
+        groups.append(WorkerGroup(context, size))
+        return groups[-1]
 
     yield build
-    for workers in teams:
+    for workers in groups:
         workers.close()
         for helper in workers.helpers:
             helper.close(at_once=True)
 
 
-# What members do; a member finds a function by its name.
+# What the ranks do; a process finds a function by its name.
 
 
 def describe(context, argument):
     return context, argument, os.getpid(), collectives.rank(), collectives.size()
 
 
-def meet(board, rounds):
-    """Write, meet, read what all wrote, meet; a member that runs ahead or lags behind would see another round's."""
+def write_and_read(board, rounds):
+    """Write, wait, read what all wrote, wait; a rank that runs ahead or lags behind would see another round's."""
     seen = []
     for number in range(rounds):
         time.sleep(0.0005 * ((number + collectives.rank()) % 3))
@@ -72,15 +73,15 @@ def fail_in(_, where, how):
         if how == "raise":
             raise ValueError("no good")
         os.kill(os.getpid(), signal.SIGKILL)
-    collectives.barrier()  # for one that will not come
+    collectives.barrier()  # for one that has exited
 
 
-def lay_out_too_much(_):
+def give_too_much(_):
     collectives.all_gather(np.zeros(collectives.ROOM + 1))
 
 
 def handlers(_):
-    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)], threads.thread_count()
+    return [signal.getsignal(number) for number in ENDING], threads.thread_count()
 
 
 def open_files(_):
@@ -94,7 +95,7 @@ def alive(pid):
         return False
 
 
-def test_every_member_gets_the_context_and_its_arguments(make, size):
+def test_every_rank_gets_the_context_and_its_arguments(make, size):
     workers = make({"kept": 1})
     answers = workers.run(describe, [(k,) for k in range(size)])
     assert [answer[:2] for answer in answers] == [({"kept": 1}, k) for k in range(size)]
@@ -104,13 +105,13 @@ def test_every_member_gets_the_context_and_its_arguments(make, size):
     assert (collectives.rank(), collectives.size()) == (0, 1)  # outside of it this process is alone again
 
 
-def test_fewer_arguments_than_members(make, size):
+def test_fewer_arguments_than_ranks(make, size):
     assert len(make().run(describe, [(0,)] * (size - 1))) == size - 1
 
 
 def test_all_wait_for_all(make, size):
     board = shared_zeros(size, np.float64)
-    for seen in make(board).run(meet, [(30,)] * size):
+    for seen in make(board).run(write_and_read, [(30,)] * size):
         np.testing.assert_array_equal(seen, np.repeat(np.arange(30)[:, None], size, axis=1))
 
 
@@ -159,7 +160,7 @@ def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, wh
     assert not any(map(alive, pids))
 
 
-def test_a_member_that_is_killed_is_one_clear_line(make, size, monkeypatch):
+def test_a_process_that_is_killed_is_one_clear_line(make, size, monkeypatch):
     monkeypatch.setattr(collectives, "PATIENCE", 0.05)
     workers = make()
     pids = [helper.pid for helper in workers.helpers]
@@ -168,7 +169,7 @@ def test_a_member_that_is_killed_is_one_clear_line(make, size, monkeypatch):
     assert not any(map(alive, pids))
 
 
-def test_a_member_that_died_between_two_runs_is_noticed(make, size):
+def test_a_process_that_died_between_two_runs_is_noticed(make, size):
     workers = make()
     os.kill(workers.helpers[-1].pid, signal.SIGKILL)
     with pytest.raises(TinyganError, match="ended"):
@@ -199,38 +200,135 @@ def test_closing_ends_all(size):
     assert not any(map(alive, pids))
 
 
-def test_members_ignore_signals_and_share_the_cores(make, size, monkeypatch):
+def test_processes_ignore_signals_and_share_the_cores(make, size, monkeypatch):
     monkeypatch.setattr(threads, "core_count", lambda: 7)
     for found, thread_count in make().run(handlers, [()] * size)[1:]:
-        assert found == [signal.SIG_IGN] * 2
+        assert found == [signal.SIG_IGN] * len(ENDING)
         assert thread_count == 7 // size
 
 
-def test_members_hold_no_files_open(make, size, tmp_path):
+def test_processes_hold_no_files_open(make, size, tmp_path):
     with open(tmp_path / "held", "w") as held:
         workers = make()
         for files in workers.run(open_files, [()] * size)[1:]:
             assert held.fileno() not in files
 
 
-def test_too_much_for_the_board(make, size):
+def test_only_what_is_open_is_closed(make, size, monkeypatch):
+    """Not every number up to a limit that may be 2³⁰."""
+    monkeypatch.setattr(os, "closerange", lambda first, last: os._exit(1))
+    assert len(make().run(describe, [(0,)] * size)) == size
+
+
+def test_exit_codes_that_nobody_keeps(size, monkeypatch):
+    """Where SIGCHLD is ignored the system forgets a process as soon as it exits."""
+    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with WorkerGroup(None, size) as workers:
+            assert len(workers.run(describe, [(0,)] * size)) == size
+        workers = WorkerGroup(None, size)
+        with pytest.raises(TinyganError, match=r"ended \(nobody knows how\)"):
+            workers.run(fail_in, [(1, "kill")] * size)
+        with pytest.raises(ValueError, match="no good"):
+            WorkerGroup(None, size).run(fail_in, [(0, "raise")] * size)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_an_interruption_of_a_process_that_has_just_begun_is_not_its_business(make, size, monkeypatch):
+    """Ctrl-C goes to all of them; what it means is up to rank 0."""
+    fork = os.fork
+
+    def interrupted():
+        pid = fork()
+        if pid == 0:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                os._exit(1)
+        return pid
+
+    monkeypatch.setattr(os, "fork", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert len(make().run(describe, [(0,)] * size)) == size
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_an_interruption_while_processes_start_leaves_none(size, monkeypatch):
+    fork, pids = os.fork, []
+
+    def interrupted():
+        pids.append(fork())
+        if pids[-1]:
+            os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C, which goes to all
+            os.kill(pids[-1], signal.SIGINT)
+        return pids[-1]
+
+    monkeypatch.setattr(os, "fork", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            WorkerGroup(None, size)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    until = time.monotonic() + 5
+    while any(map(alive, pids)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(map(alive, pids))
+
+
+def test_a_thread_that_is_refused_in_another_process_is_told(make, size, monkeypatch):
+    def refuse():
+        raise TinyganError("the system refuses a further thread")
+
+    monkeypatch.setattr(threads, "start_anew", refuse)
+    with pytest.raises(TinyganError, match="refuses a further thread"):
+        make().run(describe, [(0,)] * size)
+
+
+def run_out(_, where):
+    if collectives.rank() == where:
+        raise MemoryError("8 TiB")
+    collectives.barrier()
+
+
+def test_expected_failures_are_raised_as_they_are(make, size, monkeypatch):
+    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    with pytest.raises(MemoryError, match="8 TiB"):
+        make().run(run_out, [(size - 1,)] * size)
+
+
+def test_no_semaphore_has_a_name(make, size, monkeypatch):
+    """Named ones need /dev/shm, and stay there when all are killed."""
+
+    def refuse(*arguments):
+        raise AssertionError("a semaphore with a name")
+
+    monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
+    assert len(make().run(describe, [(0,)] * size)) == size
+
+
+def test_too_much_for_the_buffer(make, size):
     with pytest.raises((ValueError, RuntimeError), match="too many for the buffer"):
-        make().run(lay_out_too_much, [()] * size)
+        make().run(give_too_much, [()] * size)
 
 
-def test_members_end_with_the_first_whatever_they_do():
-    """The process that formed the workers is killed while another member is at work: that one must not stay."""
+def test_processes_end_with_the_first_whatever_they_do():
+    """Rank 0 is killed while another process is at work: that one must not stay."""
     code = "import time; from tinygan.runtime.workers import WorkerGroup; helper = WorkerGroup(60, 2).helpers[0]; "
     code += "helper.send((time.sleep, ())); print(helper.pid, flush=True); time.sleep(60)"  # its context: 60 seconds
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
-        member = int(first.stdout.readline())
+        other = int(first.stdout.readline())
         time.sleep(0.2)
-        assert alive(member)
+        assert alive(other)
         first.kill()
     until = time.monotonic() + 5
-    while alive(member) and time.monotonic() < until:
+    while alive(other) and time.monotonic() < until:
         time.sleep(0.01)
-    assert not alive(member)
+    assert not alive(other)
 
 
 def test_how_many_processes_a_batch_is_shared_among(monkeypatch):

@@ -12,7 +12,7 @@ from tinygan.device import open_backend
 from tinygan.errors import NonFiniteError, UsageError
 from tinygan.rng import rng_for
 from tinygan.runtime import threads
-from tinygan.runtime.threads import release_scratch
+from tinygan.runtime.scratch import release_scratch
 from tinygan.training import checkpoint, dryrun, loop, session
 from tinygan.training.dryrun import describe, step_memory
 from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
@@ -219,7 +219,7 @@ def test_the_memory_estimate_knows_the_forms_of_the_whole_batch(norm, batch, mon
     assert estimate == pytest.approx(measured, rel=0.1)
 
 
-def test_the_memory_is_measured_on_a_members_threads(tiny_options, monkeypatch):
+def test_the_memory_is_measured_on_the_threads_of_one_process(tiny_options, monkeypatch):
     options, seen = tiny_options(), []
     game = session.start(options, ["test"]).game
     before = threads.thread_count()

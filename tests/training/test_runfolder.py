@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tinygan.errors import TinyganError
-from tinygan.training.runfolder import RunFolder
+from tinygan.training.runfolder import RunFolder, find_checkpoint
 
 
 def test_numbers_go_up_and_no_folder_is_taken(tmp_path):
@@ -15,6 +15,37 @@ def test_numbers_go_up_and_no_folder_is_taken(tmp_path):
     assert [run.path.name for run in (first, second)] == ["00008-shapes-wn", "00009-shapes-wn"]
     assert first.samples.is_dir()
     assert first.checkpoints.is_dir()
+
+
+FOREIGN = [
+    "20261126-backup",
+    "2024-11-05-photos",
+    "7-lucky",
+    "000012-old",
+    "0x001-x",
+    "\u0661\u0662\u0663\u0664\u0665-x",
+    "99999",
+    "-00005-x",
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_folders_are_no_runs(tmp_path, name):
+    (tmp_path / name / "checkpoints").mkdir(parents=True)
+    (tmp_path / name / "checkpoints" / "last.safetensors").touch()
+    with pytest.raises(TinyganError, match="no run in"):
+        find_checkpoint("latest", tmp_path)
+    run = RunFolder.create(tmp_path, "shapes-wn")
+    assert run.path.name == "00000-shapes-wn"
+    run.last.touch()
+    assert find_checkpoint("latest", tmp_path) == run.last
+
+
+def test_there_is_no_number_after_the_largest(tmp_path):
+    (tmp_path / "99999-shapes-wn").mkdir()
+    with pytest.raises(TinyganError, match=r"--out .* holds a run 99999 already: rename it, or choose another folder"):
+        RunFolder.create(tmp_path, "shapes-wn")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_two_runs_that_start_at_once_get_two_folders(tmp_path, monkeypatch):

@@ -112,7 +112,7 @@ def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
     process.send_signal(signal.SIGTERM)
     error = process.communicate(timeout=30)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert error.strip().splitlines()[-1].startswith("error: stopped by SIGTERM after iteration")
+    assert error.strip().splitlines()[-1].startswith("stopped by SIGTERM after iteration")
     assert gone(children)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     assert checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration >= last["iteration"]

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygan.data.transform import Size, centre
 from tinygan.rng import rng_for
+from tinygan.runtime.threads import thread_started
 
 AUGMENTATIONS = ("flip", "crop")
 
@@ -65,10 +66,13 @@ class BatchSource:
         """The images of iteration 1, 2, …, uint8 (B, *size, 3)."""
         expected, self._next = self._next, None
         as_expected = expected is not None and expected[0] == iteration
-        future = expected[1] if as_expected else self._thread.submit(self.gather, iteration)
-        batch = future.result()
-        self._next = iteration + 1, self._thread.submit(self.gather, iteration + 1)
+        batch = (expected[1] if as_expected else self._gathered(iteration)).result()
+        self._next = iteration + 1, self._gathered(iteration + 1)
         return batch
+
+    def _gathered(self, iteration: int) -> Future:
+        with thread_started():
+            return self._thread.submit(self.gather, iteration)
 
     def first(self, count: int) -> np.ndarray:
         """``count`` training images (fewer if there are fewer), the same each time, to show what is learnt from."""

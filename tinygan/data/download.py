@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tqdm import tqdm
-
+from tinygan.bars import tqdm
 from tinygan.errors import TinyganError
 from tinygan.files import atomic_file
 from tinygan.text import say

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from tinygan.bars import tqdm
 from tinygan.data.decode import decode, quiet_decoders, read_file, reason
 from tinygan.data.imageset import ImageSet
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
+from tinygan.runtime.cores import core_count
+from tinygan.runtime.threads import thread_started
 from tinygan.text import printable
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -146,10 +148,12 @@ def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> dic
         return stop - start, dict(_decode(range(start, stop), paths, images, crop))
 
     skipped = {}
-    pool = ThreadPoolExecutor(os.cpu_count())  # threads are enough: Pillow decodes and scales without Python's lock
+    pool = ThreadPoolExecutor(core_count())  # threads are enough: Pillow decodes and scales without Python's lock
     try:
         with quiet_decoders(), tqdm(total=len(paths), desc="images", unit="file", disable=None) as bar:
-            for count, broken in pool.map(decode_block, range(0, len(paths), BLOCK)):
+            with thread_started():
+                blocks = pool.map(decode_block, range(0, len(paths), BLOCK))
+            for count, broken in blocks:
                 bar.update(count)
                 skipped |= broken
                 if len(skipped) > BROKEN_SHARE * len(paths):

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from tqdm import tqdm
-
+from tinygan.bars import tqdm
 from tinygan.data.packed import open_packed
 from tinygan.images import save_png_folder
 

@@ -23,7 +23,7 @@ from tinygan.text import say
 SAVE_SECONDS = 5.0  # between two journals: what a crash may cost
 
 
-def prepare(source: Source, wishes: PackOptions, out: Path, processes: int, keep: tuple[str, ...] = ()) -> dict:
+def prepare(source: Source, options: PackOptions, out: Path, processes: int, keep: tuple[str, ...] = ()) -> dict:
     """Pack ``source`` into the folder ``out`` and return what ``dataset.json`` says of it.
 
     Stopped by a signal, a crash or a full disk, it keeps what is finished, and the same call goes on from there. The
@@ -41,32 +41,32 @@ def prepare(source: Source, wishes: PackOptions, out: Path, processes: int, keep
     place, origin = (Path(os.path.realpath(path)) for path in (out, source.path))  # resolve() fails at circles of links
     if source.path.is_dir() and place.is_relative_to(origin) and not keep:
         raise UsageError(f"--out {out} lies in the source {source.path}: choose a folder elsewhere")
-    unfinished = PartialPack(out, wishes.size, keep)
+    pack = PartialPack(out, options.size, keep)
     try:
-        listing = source.list(unfinished.folder)
-        partition = read_partition(wishes.partition, listing.items) if wishes.partition else None
-        unfinished.open(_job(source, wishes, listing))
-        if unfinished.rows:
-            say(f"{unfinished.rows} images are finished already; going on from there", file=sys.stderr)
-        _check_space(out, wishes, len(listing.items) - unfinished.rows)
-        _decode(source, wishes, listing, unfinished, processes)
-        return finish(source, wishes, listing, unfinished, partition)
+        listing = source.list(pack.folder)
+        partition = read_partition(options.partition, listing.items) if options.partition else None
+        pack.open(_job(source, options, listing))
+        if pack.rows:
+            say(f"{pack.rows} images are finished already; going on from there", file=sys.stderr)
+        _check_space(out, options, len(listing.items) - pack.rows)
+        _decode(source, options, listing, pack, processes)
+        return finish(source, options, listing, pack, partition)
     finally:
-        unfinished.close()
+        pack.close()
 
 
-def _job(source: Source, wishes: PackOptions, listing: Listing) -> dict:
+def _job(source: Source, options: PackOptions, listing: Listing) -> dict:
     """What must be the same for finished images to be of use."""
     return {
         "source": f"{os.path.realpath(source.path)} {listing.fingerprint}",
-        "--image-size": list(wishes.size),
-        "--crop-size": list(wishes.crop) if wishes.crop else None,
+        "--image-size": list(options.size),
+        "--crop-size": list(options.crop) if options.crop else None,
         "Pillow": PIL.__version__,
     }
 
 
-def _check_space(out: Path, wishes: PackOptions, images: int) -> None:
-    needed, free = images * wishes.size[0] * wishes.size[1] * 3, shutil.disk_usage(out).free
+def _check_space(out: Path, options: PackOptions, images: int) -> None:
+    needed, free = images * options.size[0] * options.size[1] * 3, shutil.disk_usage(out).free
     if needed > free:
         raise TinyganError(
             f"--out {out}: {images} images need {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; free some "
@@ -74,43 +74,41 @@ def _check_space(out: Path, wishes: PackOptions, images: int) -> None:
         )
 
 
-def _decode(source: Source, wishes: PackOptions, listing: Listing, unfinished: PartialPack, processes: int) -> None:
+def _decode(source: Source, options: PackOptions, listing: Listing, pack: PartialPack, processes: int) -> None:
     """Decode what is not yet decoded; the journal is saved now and then, and whenever this ends."""
     total = len(listing.items) + len(listing.skipped)
-    blocks = decoded_blocks(source, listing.items, unfinished.done, wishes.size, wishes.crop, processes)
-    limit = int(round(wishes.max_skipped * total, 6))
-    _limit_skipped(listing, unfinished, limit)
+    limit = int(round(options.max_skipped * total, 6))
+    _limit_skipped(listing, pack, limit)
     saved = time.monotonic()
-    with StopRequest() as stop, Progress(unfinished.done, len(listing.items)) as progress:
+    with StopRequest() as stop, Progress(pack.done, len(listing.items)) as progress:
+        blocks = decoded_blocks(source, listing.items, pack.done, options.size, options.crop, processes, stop.asked)
         try:
             for block in blocks:
-                unfinished.append(block.images, block.items, block.skipped, block.notes)
+                pack.append(block.images, block.items, block.skipped, block.notes)
                 progress.advance(block.items)
-                _limit_skipped(listing, unfinished, limit)
+                _limit_skipped(listing, pack, limit)
                 if time.monotonic() - saved > SAVE_SECONDS:
-                    unfinished.save()
+                    pack.save()
                     saved = time.monotonic()
-                if stop.number is not None:
-                    break
         except BaseException:
             with suppress(TinyganError):  # on a full disk the journal of before stays
-                unfinished.save()
+                pack.save()
             raise
         finally:
             blocks.close()
-    unfinished.save()
-    if stop.number is not None:
+    pack.save()
+    if stop.asked():
         raise Stopped(
-            f"stopped by {signal.Signals(stop.number).name}: {unfinished.done} of {len(listing.items)} images are "
+            f"stopped by {signal.Signals(stop.number).name}: {pack.done} of {len(listing.items)} images are "
             "finished and kept; give the same command again to go on",
             stop.number,
         )
 
 
-def _limit_skipped(listing: Listing, unfinished: PartialPack, limit: int) -> None:
-    count = len(listing.skipped) + len(unfinished.skipped)
+def _limit_skipped(listing: Listing, pack: PartialPack, limit: int) -> None:
+    count = len(listing.skipped) + len(pack.skipped)
     if count > limit:
-        name, why = skipped_images(listing, unfinished)[0]
+        name, why = skipped_images(listing, pack)[0]
         raise TinyganError(
             f"more than {limit} of {len(listing.items) + len(listing.skipped)} images cannot be used, the first: "
             f"{name}: {why}; repair or remove them, or raise --max-skipped"

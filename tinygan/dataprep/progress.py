@@ -3,8 +3,7 @@
 import sys
 import time
 
-from tqdm import tqdm
-
+from tinygan.bars import tqdm
 from tinygan.text import say
 
 LINE_SECONDS = 10.0

@@ -1,16 +1,9 @@
-"""Items of a source to pixels, in as many processes as there are processors, in the order of the items."""
+"""Items of a source to pixels, in as many processes as there are cores, in the order of the items."""
 
-import multiprocessing
-import os
-import signal
-import threading
-import warnings
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import wait
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +11,7 @@ from PIL import Image
 
 from tinygan.data.decode import decode, quiet_decoders, reason
 from tinygan.data.transform import Size, fit
+from tinygan.dataprep.pool import Pool, WorkerEnded
 from tinygan.dataprep.sources import Item, Read, Source, printable
 from tinygan.errors import TinyganError
 
@@ -40,11 +34,20 @@ class Block(NamedTuple):
     notes: Counter[str]
 
 
-def decode_items(read: Read, items: Sequence[Item], size: Size, crop: Size | None) -> Block:
-    """Read, decode and fit items one after the other; one that cannot be is skipped with its reason."""
+def decode_items(
+    read: Read, items: Sequence[Item], size: Size, crop: Size | None, stopped: Callable[[], bool] = lambda: False
+) -> Block:
+    """Read, decode and fit items one after the other; one that cannot be is skipped with its reason.
+
+    Args:
+        stopped: asked before each item; once it is true the block ends there.
+    """
     images, skipped, notes = np.empty((len(items), *size, 3), np.uint8), [], Counter()
-    kept = 0
+    kept, done = 0, len(items)
     for number, item in enumerate(items):
+        if stopped():
+            done = number
+            break
         try:
             content = read(item)
             if isinstance(content, np.ndarray):
@@ -58,78 +61,56 @@ def decode_items(read: Read, items: Sequence[Item], size: Size, crop: Size | Non
         else:
             notes.update(found)
             kept += 1
-    return Block(len(items), images[:kept], skipped, notes)
+    return Block(done, images[:kept], skipped, notes)
 
 
 def decoded_blocks(
-    source: Source, items: Sequence[Item], start: int, size: Size, crop: Size | None, processes: int
+    source: Source,
+    items: Sequence[Item],
+    start: int,
+    size: Size,
+    crop: Size | None,
+    processes: int,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Block]:
     """Blocks of ``items`` from number ``start`` on, in order; only a few wait in memory at any time.
 
+    Args:
+        stopped: asked now and then; once it is true there are no more blocks.
+
     Raises:
-        TinyganError: the source cannot be opened, or a worker died.
+        TinyganError: the source cannot be opened, or a worker ended.
     """
-    length = max(1, min(BLOCK_ITEMS, BLOCK_BYTES // (size[0] * size[1] * 3)))
+    length = max(1, min(BLOCK_ITEMS, BLOCK_BYTES // math.prod((*size, 3))))
     parts = (items[first : first + length] for first in range(start, len(items), length))
     if processes == 1 and not source.own_process:
         with quiet_decoders(), source.reader() as read:
             for part in parts:
-                yield decode_items(read, part, size, crop)
+                if stopped():
+                    return
+                yield decode_items(read, part, size, crop, stopped)
         return
-    with pool(processes) as submit:
-        pending: deque[tuple[Sequence[Item], Future]] = deque()
-
-        def oldest() -> Block:
-            part, future = pending.popleft()
-            try:
-                return future.result()
-            except BrokenProcessPool as error:
-                first, last = printable(part[0]), printable(part[-1])
-                raise TinyganError(
-                    f"a process that read {source.path} between {first} and {last} died: a damaged file made its "
-                    "decoder crash, or the memory ran out; what is finished is kept: remove the file, or give the same "
-                    "command again with fewer --processes"
-                ) from error
-
-        for part in parts:
-            pending.append((part, submit(_decode_in_worker, source, part, size, crop)))
-            if len(pending) > 2 * processes:
-                yield oldest()
-        while pending:
-            yield oldest()
+    with Pool(processes) as pool:
+        requests = ((source, part, size, crop) for part in parts)
+        try:
+            for block in pool.in_order(_decode_in_worker, requests, stopped):
+                yield block
+                start += block.items
+        except WorkerEnded as error:
+            first, last = printable(items[start]), printable(items[min(start + length, len(items)) - 1])
+            fewer = ", with fewer --processes if memory ran out" if processes > 1 else ""
+            raise TinyganError(
+                f"the process that read {source.path} between {first} and {last} ended ({error}); what is finished is "
+                f"kept: give the same command again{fewer}; if it ends there each time, remove the file that crashes it"
+            ) from error
 
 
-@contextmanager
-def pool(processes: int) -> Iterator:
-    """Worker processes, started anew instead of forked, that never outlive this one; gives their ``submit``."""
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_begin_worker)
-    try:
-        yield executor.submit
-    except KeyboardInterrupt:  # nobody wants to wait for what they are doing
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.kill()
-        raise
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-_worker = ExitStack()  # what a worker holds open to its end, and the function that reads from it
+_opened = ExitStack()  # what a worker holds open to its end, and the function that reads from it
 _read: Read | None = None
-
-
-def _begin_worker() -> None:
-    """Leave stopping to the process that was started, but stop with it, however it ends."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    warnings.simplefilter("ignore")
-    parent = multiprocessing.parent_process().sentinel
-    threading.Thread(target=lambda: (wait([parent]), os._exit(1)), daemon=True).start()
 
 
 def _decode_in_worker(source: Source, items: Sequence[Item], size: Size, crop: Size | None) -> Block:
     global _read
     if _read is None:
-        _read = _worker.enter_context(source.reader())
+        _read = _opened.enter_context(source.reader())
     return decode_items(_read, items, size, crop)

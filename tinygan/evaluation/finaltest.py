@@ -5,16 +5,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from tinygan.bars import tqdm
 from tinygan.errors import NonFiniteError, TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
-from tinygan.reconstruction import Reconstruction, Search, join, reconstruct, summary, usual_batch
+from tinygan.reconstruction import Reconstruction, Search, join, summary
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.tensorfile import load_tensors, save_tensors
+from tinygan.training.batched_search import reconstruct, usual_batch
 
 SHOWN = 50  # pairs of target and reconstruction in the picture
 

@@ -9,15 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
 from tinygan.data.transform import Size, centre, fit
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import enlarged, save_grid
-from tinygan.reconstruction import Reconstruction, Search, join, reconstruct, summary, usual_batch
+from tinygan.reconstruction import Reconstruction, Search, join, summary
 from tinygan.rng import rng_for
+from tinygan.training.batched_search import reconstruct, usual_batch
 
 LONGEST_STEM = 40  # characters of a file's name in that of the result
 

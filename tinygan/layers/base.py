@@ -79,14 +79,9 @@ class Layer:
             child.rename(self.path(child_name))
 
     def expect(self, x: Array, axes: str, channels: int | None = None) -> None:
-        """Check an input where it enters.
+        """Check an input: InputError for another rank or number of channels, for integers, or for an empty batch.
 
-        Args:
-            axes: one letter per axis, or "" for any rank; the first axis counts the batch.
-            channels: length of the last axis.
-
-        Raises:
-            InputError: another rank, another number of channels, no floating-point numbers, or an empty batch.
+        ``axes`` has one letter per axis, or is "" for any rank; ``channels`` is the length of the last axis.
         """
         if (
             (axes and x.ndim != len(axes))

@@ -1,23 +1,16 @@
 """Networks, each read from top to bottom: ``dcgan.py`` and ``resnet.py``."""
 
-from collections.abc import Sequence
-
 from tinygan.layers import Layer
 from tinygan.models import dcgan, resnet
 from tinygan.models.pyramid import Size
 
-ResidualLevels = tuple[Sequence[int], Sequence[int]]  # channels and blocks of each level, from the image inwards
-
 
 def build_networks(
-    size: Size,
-    code_size: int,
-    norm: str,
-    features: int = 64,
-    levels: int | None = None,
-    residual: tuple[ResidualLevels, ResidualLevels] | None = None,
+    size: Size, code_size: int, norm: str, features: int = 64, levels: int | None = None, residual: tuple | None = None
 ) -> tuple[Layer, Layer]:
-    """G and D for images of ``size`` (H, W), without values yet: the DCGAN, or with ``residual`` levels the ResNet.
+    """G and D for images of ``size`` (H, W), without values yet: the DCGAN, or the ResNet.
+
+    ``residual``: None, or channels and blocks of each level, from the image inwards, for G and for D.
 
     >>> G, D = build_networks((32, 32), code_size=16, norm="wn", features=8)
     >>> list(G.children)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
 from tinygan.data.transform import to_rgb
 from tinygan.errors import TinyganError

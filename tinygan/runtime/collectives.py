@@ -5,36 +5,41 @@ it calls a collective: :func:`barrier`, or :func:`all_gather`. In a process that
 the code that calls them reads the same for one process and for many. :mod:`tinygan.runtime.workers` starts the ranks.
 """
 
+import ctypes
 import mmap
-import multiprocessing
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 
-ROOM = 2**16  # values that a member can lay out at once: more than twice the channels of any layer
+ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
 SPINS = 200  # looks at a semaphore before going to sleep: being woken takes longer than most waits last
-PATIENCE = 1.0  # seconds of sleep after which to look whether the others are still alive
+PATIENCE = 1.0  # seconds of sleep after which to check whether the others are still running
+CACHE_LINE = 64  # bytes; also room enough for any system's semaphore
 
 
 class Collective:
-    """For ``size`` members, made before they are forked.
+    """For ``size`` ranks, made before they are forked.
 
     Attributes:
-        look_around: called now and then while waiting; raises if a member is no more.
+        look_around: called now and then while waiting; raises if another rank has exited.
+
+    Raises:
+        OSError: no memory or no semaphores.
     """
 
     def __init__(self, size: int):
-        forked = multiprocessing.get_context("fork")
         self.size, self.rank, self.turn = size, 0, 0
-        self._arrived = forked.Semaphore(0)
-        self._doors = [forked.Semaphore(0) for _ in range(size - 1)]
+        shared = shared_zeros(size * CACHE_LINE, np.uint8)
+        self._arrived, *self._doors = (_Semaphore(shared[k * CACHE_LINE :]) for k in range(size))
         self._buffers = shared_zeros(2 * size * ROOM, np.float64).reshape(2, size, ROOM)
         self.look_around: Callable[[], None] = lambda: None
 
     def barrier(self) -> None:
-        """Until all members are here. Member 0 counts them and opens a door for each of the others."""
+        """Until all ranks are here. Rank 0 counts them and opens a door for each of the others."""
         if self.rank:
             self._arrived.release()
             self._take(self._doors[self.rank - 1])
@@ -53,22 +58,53 @@ class Collective:
         self.barrier()
         return buffer[:, : values.size].copy()
 
-    def _take(self, semaphore) -> None:
+    def _take(self, semaphore: "_Semaphore") -> None:
         for _ in range(SPINS):
-            if semaphore.acquire(False):
+            if semaphore.acquire():
                 return
-        while not semaphore.acquire(True, PATIENCE):
+        while not semaphore.acquire(PATIENCE):
             self.look_around()
+
+
+class _Semaphore:
+    """POSIX's, at 0, in memory that processes share.
+
+    It has no name: the named ones of :mod:`multiprocessing` need /dev/shm, and stay there when a process is killed.
+    """
+
+    def __init__(self, memory: np.ndarray):
+        self._memory, self._address = memory, ctypes.c_void_p(memory.ctypes.data)
+        self._library = ctypes.CDLL(None, use_errno=True)
+        if self._library.sem_init(self._address, 1, 0):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def release(self) -> None:
+        """Add 1."""
+        self._library.sem_post(self._address)
+
+    def acquire(self, seconds: float | None = None) -> bool:
+        """Take 1; False if there is none, at once or after so many seconds (or after a signal)."""
+        if seconds is None:
+            return self._library.sem_trywait(self._address) == 0
+        until = time.time() + seconds
+        limit = _Time(int(until), int(until % 1 * 1e9))
+        return self._library.sem_timedwait(self._address, ctypes.byref(limit)) == 0
+
+
+class _Time(ctypes.Structure):
+    """C's struct timespec."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
 
 
 _current: Collective | None = None
 
 
 @contextmanager
-def joined(meeting: Collective) -> Iterator[None]:
-    """Within it this process is a member."""
+def joined(collective: Collective) -> Iterator[None]:
+    """Within it this process is a rank of ``collective``."""
     global _current
-    _current = meeting
+    _current = collective
     try:
         yield
     finally:
@@ -76,23 +112,23 @@ def joined(meeting: Collective) -> Iterator[None]:
 
 
 def size() -> int:
-    """How many members there are; 1 in a process that works alone."""
+    """How many ranks there are; 1 in a process that works alone."""
     return _current.size if _current else 1
 
 
 def rank() -> int:
-    """Which member this process is, 0 … size − 1."""
+    """Which rank this process is, 0 … size − 1."""
     return _current.rank if _current else 0
 
 
 def barrier() -> None:
-    """Until all members have come to this point; what they wrote into shared arrays before is there after it."""
+    """Until all ranks have come to this point; what they wrote into shared arrays before is there after it."""
     if _current:
         _current.barrier()
 
 
 def all_gather(values: np.ndarray) -> np.ndarray:
-    """What each member gives, a float vector (n,) of the same length: float64 (size, n), in the order of their ranks.
+    """What each rank gives, a float vector (n,) of the same length: float64 (size, n), in the order of the ranks.
 
     The same for all, and so is whatever each of them computes from it.
     """
@@ -123,12 +159,16 @@ def moments(mean: np.ndarray, var: np.ndarray, M: int) -> tuple[np.ndarray, np.n
 
 
 def own_part(count: int) -> slice:
-    """This member's part of ``count`` things that are shared out."""
+    """This rank's part of ``count`` things that are split evenly."""
     return split_evenly(count, size())[rank()]
 
 
 def split_evenly(count: int, parts: int) -> list[slice]:
-    """``count`` things in as many parts, whose sizes differ by 1 at most."""
+    """``count`` things in as many parts, whose sizes differ by 1 at most.
+
+    >>> split_evenly(5, 2)
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
     edges = [count * k // parts for k in range(parts + 1)]
     return [slice(first, last) for first, last in pairwise(edges)]
 

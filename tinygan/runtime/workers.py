@@ -5,7 +5,6 @@ takes 1.2 times as long as on two processes (docs/design.md). So this process fo
 see of each other lies in shared memory (:func:`tinygan.runtime.collectives.shared_zeros`), everything else was copied.
 """
 
-import ctypes
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
@@ -22,11 +22,10 @@ import numpy as np
 from tinygan.errors import TinyganError
 from tinygan.runtime import threads
 from tinygan.runtime.collectives import Collective, joined
+from tinygan.signals import follow_parent, held_back
 
 FEWEST_IMAGES = 4  # of a shard: with 4 each, two processes still took 0.9 of the time that one took on two threads
-SHUTDOWN_TIMEOUT = 5.0  # seconds
-
-PR_SET_PDEATHSIG = 1  # the name of sys/prctl.h
+SHUTDOWN_TIMEOUT = 5.0  # seconds that a worker has to exit by itself, and to disappear once it is killed
 
 
 def worker_count(images: int, device: str) -> int:
@@ -37,17 +36,17 @@ def worker_count(images: int, device: str) -> int:
 
 
 class WorkerGroup:
-    """This process, member 0, and ``size − 1`` copies of it as it is now; a context manager that ends them.
+    """This process, rank 0, and ``size − 1`` copies of it as it is now; a context manager that ends them.
 
-    If one of them ends before, by a crash or for lack of memory, :meth:`run` raises. A workers of one is this process
+    If one of them exits before, by a crash or for lack of memory, :meth:`run` raises. A group of one is this process
     alone, and costs nothing.
 
     Args:
         context: what the functions of :meth:`run` get as first argument.
-        size: number of members; the cores are divided among them.
+        size: number of ranks; the cores are divided among them.
 
     Raises:
-        TinyganError: the system has no room for as many processes.
+        TinyganError: the system has no room for as many processes or threads.
     """
 
     def __init__(self, context: Any, size: int):
@@ -58,13 +57,15 @@ class WorkerGroup:
         try:
             self.collective = Collective(size)
             threads.use_all_cores(max(1, threads.core_count() // size))
-            for member in range(1, size):
-                self.helpers.append(self._fork(member))
-        except OSError as error:  # no semaphores, no more processes, no memory for one
+            for rank in range(1, size):
+                self.helpers.append(self._fork(rank))
+        except BaseException as error:
             self.close(at_once=True)
-            raise TinyganError(
-                f"no further process can be started ({error.strerror}): set OMP_NUM_THREADS=1 to compute in one"
-            ) from error
+            if isinstance(error, OSError):  # no semaphores, no more processes, no memory for one
+                raise TinyganError(
+                    f"no further process can be started ({error.strerror}): set OMP_NUM_THREADS=1 to compute in one"
+                ) from error
+            raise
         self.collective.look_around = self._look_around
 
     def __enter__(self) -> "WorkerGroup":
@@ -74,14 +75,14 @@ class WorkerGroup:
         self.close()
 
     def run(self, function: Callable, arguments: Sequence[tuple]) -> list:
-        """``function(context, *arguments[k])`` in member k; the results in order.
+        """``function(context, *arguments[k])`` in rank k; the results in order.
 
-        There may be fewer tuples of arguments than members, if ``function`` needs no meeting.
+        There may be fewer tuples of arguments than ranks, if ``function`` calls no collective.
 
         Raises:
-            TinyganError: a member has ended.
-            RuntimeError: ``function`` failed in another member, with its traceback.
-            Exception: what ``function`` raised here. In all cases the workers is closed.
+            TinyganError: another process has exited.
+            RuntimeError: ``function`` failed in another process, with its traceback.
+            Exception: what ``function`` raised here. In all cases the group is closed.
         """
         if self.size == 1:
             return [function(self.context, *arguments[0])]
@@ -93,110 +94,134 @@ class WorkerGroup:
                 own = function(self.context, *arguments[0])
             return [own, *(helper.answer() for helper in helpers)]
         except BaseException:
-            self.close(at_once=True)  # the others may be waiting for one who will not come
+            self.close(at_once=True)  # the others may be waiting for one that has exited
             raise
 
     def close(self, at_once: bool = False) -> None:
-        """End the other members, who are idle, or (``at_once``) whatever they are doing."""
+        """End the other processes, which are idle, or (``at_once``) whatever they are doing."""
         for helper in self.helpers:
             helper.close(at_once)
         self.helpers = []
         if self.size > 1:
             threads.use_all_cores()
 
-    def _fork(self, member: int) -> "_Helper":
+    def _fork(self, rank: int) -> "_Helper":
         ours, theirs = Pipe()
-        with warnings.catch_warnings():
+        with held_back(), warnings.catch_warnings():
             # Python 3.12 warns that the copy lacks the other threads: it needs none of them.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
-        if pid == 0:
-            self._be_member(member, theirs)
+            if pid == 0:
+                self._serve(rank, theirs)
         theirs.close()
         return _Helper(pid, ours)
 
-    def _be_member(self, member: int, connection: Connection) -> NoReturn:
-        """What the copy does: answer requests until the pipe is closed, and end without a trace."""
+    def _serve(self, rank: int, connection: Connection) -> NoReturn:
+        """What the copy does: answer requests until the pipe is closed, and exit without a trace."""
         try:
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # whatever it is doing, if member 0 is killed
-            # Other signals are member 0's business: it finishes the iteration, saves, and lets the others go.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)
+            follow_parent()  # that one finishes the iteration, saves, and then ends this one
             _close_files_but(connection.fileno())  # a lock, say, is held as long as any process has the file open
-            self.helpers, self.collective.rank = [], member
-            threads.start_anew()
+            self.helpers, self.collective.rank = [], rank
+            refused = outcome(threads.start_anew)
+            if refused[1]:
+                connection.send(refused)
+                os._exit(1)
             with joined(self.collective), np.errstate(all="ignore"):
                 while True:
                     function, arguments = connection.recv()
-                    try:
-                        answer = function(self.context, *arguments), None
-                    except Exception as error:
-                        answer = None, "".join(traceback.format_exception(error))
-                    connection.send(answer)
+                    connection.send(outcome(function, self.context, *arguments))
         except (EOFError, OSError):
             os._exit(0)
         finally:
             os._exit(1)
 
     def _look_around(self) -> None:
-        """While member 0 waits: raise if another has failed, since it will not come."""
+        """While rank 0 waits: raise if another process has failed or exited."""
         for helper in self.helpers:
             if helper.connection.poll():
                 helper.answer()
 
 
+def outcome(function: Callable, *arguments: Any) -> tuple[Any, Exception | None]:
+    """What a worker answers: the function's result, or the error as its parent can raise it."""
+    try:
+        return function(*arguments), None
+    except (TinyganError, OSError, MemoryError) as error:
+        return None, error
+    except Exception as error:  # a defect: the traceback belongs to this process
+        return None, RuntimeError(f"in process {os.getpid()}:\n{''.join(traceback.format_exception(error))}")
+
+
+def how_ended(code: int | None) -> str:
+    """A process's exit code in words, as :func:`os.waitstatus_to_exitcode` gives it."""
+    if code is None:
+        return "nobody knows how"
+    return f"by signal {-code}" if code < 0 else f"with code {code}"
+
+
 class _Helper:
-    """Another member, as member 0 sees it."""
+    """Another rank, as rank 0 sees it."""
 
     def __init__(self, pid: int, connection: Connection):
         self.pid, self.connection = pid, connection
+        self._exited, self._code = False, None
 
     def send(self, request: tuple) -> None:
         try:
             self.connection.send(request)
         except OSError:
-            self._report_end()
+            self.answer()  # raises why it has exited
 
     def answer(self) -> Any:
-        """Its function's result; raises if that failed, or if the process is no more."""
+        """Its function's result; raises if that failed, or if the process has exited."""
         try:
-            result, failure = self.connection.recv()
+            result, error = self.connection.recv()
         except (EOFError, OSError):
-            self._report_end()
-        if failure:
-            raise RuntimeError(f"in process {self.pid}:\n{failure}")
+            self._report_exit()
+        if error:
+            raise error
         return result
 
     def close(self, at_once: bool) -> None:
         self.connection.close()
-        if at_once and self._status() is None:
-            os.kill(self.pid, signal.SIGKILL)
-        until = time.monotonic() + SHUTDOWN_TIMEOUT
-        while self._status() is None:
-            if time.monotonic() > until:
+        patience = 0.0 if at_once else SHUTDOWN_TIMEOUT
+        if not self._exits_within(patience):
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            time.sleep(0.001)
+            self._exits_within(SHUTDOWN_TIMEOUT)
 
-    def _report_end(self) -> NoReturn:
-        time.sleep(0.1)  # its pipe is closed a moment before it has ended
-        code = self._status()
-        how = f"by signal {-code}" if code and code < 0 else f"with code {code}"
+    def _report_exit(self) -> NoReturn:
+        self._exits_within(1.0)  # its pipe is closed a moment before
         raise TinyganError(
-            f"one of the processes that compute side by side ended ({how}): if memory ran out, take a smaller "
-            "--batch-size, or set OMP_NUM_THREADS=1 to compute in one process"
+            f"one of the processes that compute side by side ended ({how_ended(self._code)}): if memory ran out, take "
+            "a smaller --batch-size, or set OMP_NUM_THREADS=1 to compute in one process"
         )
 
-    def _status(self) -> int | None:
-        """Exit code, or minus the signal that ended it; None while it runs."""
-        if not hasattr(self, "_code"):
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid == 0:
-                return None
-            self._code = os.waitstatus_to_exitcode(status)
-        return self._code
+    def _exits_within(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while not self._has_exited() and time.monotonic() < until:
+            time.sleep(0.001)
+        return self._exited
+
+    def _has_exited(self) -> bool:
+        if not self._exited:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # SIGCHLD is ignored here: the system keeps no exit codes
+                self._exited = True
+            else:
+                self._exited = pid != 0
+                self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._exited
 
 
 def _close_files_but(kept: int) -> None:
-    """Close everything above standard error that this process has inherited."""
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+    """Close everything above standard error that this process has inherited.
+
+    What is open is looked up: going through all numbers up to the limit takes minutes where that is 2³⁰ and the system
+    call for ranges is refused.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != kept:
+            with suppress(OSError):  # the folder's own, which is closed by now
+                os.close(int(name))

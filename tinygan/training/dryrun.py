@@ -13,6 +13,7 @@ from tinygan.ops import dispatch
 from tinygan.ops.cpu.correlate import batches_as_if_larger
 from tinygan.ranges import flag
 from tinygan.runtime import threads
+from tinygan.runtime.scratch import release_scratch
 from tinygan.text import printable
 from tinygan.training.feed import latent_codes
 from tinygan.training.options import Options, show
@@ -174,7 +175,7 @@ def _peak(options: Options, game: Game, images: int) -> int:
     dtype = game.generator.parameters.flat.dtype
     real = np.full((images, *options.image_size, 3), 0.5, dtype)
     codes = latent_codes(dataclasses.replace(options, batch_size=images), 1, schedule.code_batches).astype(dtype)
-    threads.release_scratch()  # so that it counts
+    release_scratch()  # so that it counts
     tracemalloc.start()
     try:
         schedule.step(game, real, codes, 0.0)

@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygan.errors import NonFiniteError, Stopped
 from tinygan.images import save_grid
-from tinygan.reconstruction import Search, join, reconstruct, summary, usual_batch
+from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint
+from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import preview_codes
 from tinygan.training.iteration import iteration_of
@@ -63,17 +64,17 @@ class Trainer:
         ):
             try:
                 self.begin()
-                while self.progress.iteration < self.options.iterations and stop.number is None:
+                while self.progress.iteration < self.options.iterations and not stop.asked():
                     self.iterate()
                     self.do_what_is_due()
-                if stop.number is not None:
+                if stop.asked():
                     self.save(self.session.folder.last)
             except NonFiniteError as error:
                 raise NonFiniteError(
                     f"{error}; the last good checkpoint is {self.session.folder.last} (iteration {self.saved_at}): "
                     "resume from it with a smaller --learning-rate, or start again with --warmup"
                 ) from error
-        if stop.number is not None:
+        if stop.asked():
             raise Stopped(
                 f"stopped by {signal.Signals(stop.number).name} after iteration {self.progress.iteration}, "
                 f"everything is saved; go on with --resume {self.session.folder.path}",

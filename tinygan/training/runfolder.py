@@ -25,6 +25,7 @@ CONFIG = {
     "sessions?": list[dict],
 }
 LOG_LINE = {"iteration": int, "reconstruction?": dict}
+LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
 LATEST = "latest"  # what --resume and evaluate.py take instead of a path
 RUNS = Path("runs")  # where runs are made unless --out says otherwise
 
@@ -54,13 +55,17 @@ class RunFolder:
         try:
             out.mkdir(parents=True, exist_ok=True)
             number = max((_number(path) for path in out.iterdir()), default=-1) + 1
-            while True:
+            while number <= LARGEST_NUMBER:
                 run = cls(out / f"{number:05d}-{title}")
                 try:
                     run.path.mkdir()
                     break
                 except FileExistsError:  # another run started at this moment
                     number += 1
+            else:
+                raise TinyganError(
+                    f"--out {out} holds a run {LARGEST_NUMBER} already: rename it, or choose another folder"
+                )
             for folder in (run.samples, run.reconstructions, run.checkpoints):
                 folder.mkdir()
         except OSError as error:
@@ -169,5 +174,6 @@ def newest_run(out: Path) -> Path:
 
 
 def _number(path: Path) -> int:
-    match = re.match(r"(\d+)-", path.name)
+    """Of a run's folder; −1 of any other, such as 20261126-backup."""
+    match = re.match(r"([0-9]{5})-", path.name)
     return int(match[1]) if match else -1

@@ -3,8 +3,7 @@
 import sys
 import time
 
-from tqdm import tqdm
-
+from tinygan.bars import tqdm
 from tinygan.text import printable, say
 from tinygan.training.checkpoint import Best
 

@@ -9,7 +9,6 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.data.packed import checksum_of
+from tinygan.dataprep.pool import Pool, WorkerEnded
 from tinygan.dataprep.sources import Listing, Read
 from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
@@ -40,14 +40,12 @@ class LmdbSource:
         Raises:
             TinyganError: the package lmdb is missing, or the database is damaged or empty.
         """
-        from tinygan.dataprep.workers import pool
-
         require_lmdb()
         try:
-            with pool(1) as submit:
-                state = submit(list_keys, self.path, scratch).result()
-        except BrokenProcessPool as error:
-            raise damaged(self.path, "its reader crashed") from error
+            with Pool(1) as pool:
+                (state,) = pool.in_order(list_keys, [(self.path, scratch)])
+        except WorkerEnded as error:
+            raise damaged(self.path, f"its reader ended {error}") from error
         digest = hashlib.sha256(json.dumps(state).encode()).hexdigest()
         return Listing(np.asarray(np.load(scratch / KEYS, mmap_mode="r", allow_pickle=False)), f"sha256:{digest}")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
 from tinygan.ops.cpu.sums import channel_sum
-from tinygan.runtime.threads import scratch
+from tinygan.runtime.scratch import scratch
 
 
 def batch_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

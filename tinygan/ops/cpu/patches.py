@@ -9,7 +9,8 @@ import numpy as np
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
 from tinygan.ops.reference import ceil_div, fold, unfold
 from tinygan.ops.window import Window
-from tinygan.runtime.threads import run, scratch
+from tinygan.runtime.scratch import scratch
+from tinygan.runtime.threads import run
 
 NARROW = 8  # Channels. For fewer, patches are faster than tiles, and are folded by channel.
 

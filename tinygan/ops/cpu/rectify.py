@@ -8,7 +8,7 @@ import numpy as np
 from tinygan.array import Array
 from tinygan.ops import reference
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
-from tinygan.runtime.threads import scratch
+from tinygan.runtime.scratch import scratch
 
 
 def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:

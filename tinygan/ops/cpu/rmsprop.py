@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygan.ops.cpu.blocks import for_each_block
-from tinygan.runtime.threads import scratch
+from tinygan.runtime.scratch import scratch
 
 
 def rmsprop(w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float, decay: float, epsilon: float) -> None:

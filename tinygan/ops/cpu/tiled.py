@@ -8,7 +8,8 @@ import numpy as np
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
 from tinygan.ops.cpu.tiles import Tiles
 from tinygan.ops.window import Window
-from tinygan.runtime.threads import run, scratch
+from tinygan.runtime.scratch import scratch
+from tinygan.runtime.threads import run
 
 
 class TiledCorrelation(Correlation):

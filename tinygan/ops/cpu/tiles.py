@@ -10,7 +10,7 @@ import numpy as np
 from tinygan.ops.cpu.toom_cook import Matrices, matrices
 from tinygan.ops.reference import ceil_div
 from tinygan.ops.window import Window
-from tinygan.runtime.threads import scratch
+from tinygan.runtime.scratch import scratch
 
 BLOCK = 2**17  # Values of the images transformed at once: what they become is then still in the cache.
 

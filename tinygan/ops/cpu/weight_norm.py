@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygan.ops.cpu.blocks import block_count, for_each_block
 from tinygan.ops.cpu.sums import around
-from tinygan.runtime.threads import scratch
+from tinygan.runtime.scratch import scratch
 
 
 def weight_norm(

@@ -1,0 +1,135 @@
+"""Worker processes that answer requests, started anew instead of forked; whatever happens to them, all ends.
+
+Each has one pipe and one request at a time: there are no threads, locks or semaphores that a killed process could leave
+behind or keep others waiting at.
+"""
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from tinygan.errors import TinyganError
+from tinygan.runtime.workers import SHUTDOWN_TIMEOUT, how_ended, outcome
+from tinygan.signals import follow_parent, held_back
+
+POLL = 0.2  # seconds after which to ask again whether to stop
+AHEAD = 2  # requests per worker that may be unfinished or waiting for their turn
+# A worker multiplies no matrices: without this, its library starts a thread for each core.
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+
+
+class WorkerEnded(Exception):
+    """A worker exited before it had answered; the message says how."""
+
+
+class Pool:
+    """``processes`` workers; a context manager that ends them at once, since nothing that they hold needs care.
+
+    Raises:
+        TinyganError: the system refuses a process.
+    """
+
+    def __init__(self, processes: int):
+        self.workers: list[_Worker] = []
+        try:
+            for _ in range(processes):
+                self.workers.append(_Worker())
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, OSError):
+                raise TinyganError(
+                    f"the system refuses a process to decode images ({error.strerror}): "
+                    f"{'give fewer --processes, or ' if processes > 1 else ''}raise the limit (ulimit -u)"
+                ) from error
+            raise
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with held_back():
+            for worker in self.workers:
+                worker.process.kill()
+            for worker in self.workers:
+                worker.connection.close()
+                with suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(SHUTDOWN_TIMEOUT)
+
+    def in_order(
+        self, function: Callable, requests: Iterable[tuple], stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Any]:
+        """``function(*request)`` for each request, in their order; no more once ``stopped()`` is true.
+
+        A failure is raised when its turn has come, so the first one in that order is the one that is raised.
+
+        Raises:
+            WorkerEnded: the worker that had the next request exited.
+            Exception: what ``function`` raised; RuntimeError with the traceback, if that is a defect.
+        """
+        requests, idle = iter(requests), list(self.workers)
+        busy: dict[Connection, tuple[_Worker, int]] = {}
+        answers: dict[int, tuple[Any, Exception | None]] = {}
+        sent = turn = 0
+        while not stopped():
+            while idle and sent - turn < AHEAD * len(self.workers) and (request := next(requests, None)) is not None:
+                worker = idle.pop()
+                worker.send((function, request))
+                busy[worker.connection] = worker, sent
+                sent += 1
+            if turn == sent:
+                return
+            for connection in wait(list(busy), 0 if turn in answers else POLL):
+                worker, number = busy.pop(connection)
+                answers[number] = worker.answer()
+                if not isinstance(answers[number][1], WorkerEnded):
+                    idle.append(worker)
+            if turn in answers:
+                result, error = answers.pop(turn)
+                if error:
+                    raise error
+                turn += 1
+                yield result
+
+
+class _Worker:
+    """A worker, as the process that started it sees it."""
+
+    def __init__(self) -> None:
+        self.connection, theirs = Pipe()
+        command = f"import sys; sys.path[:] = {sys.path!r}; from tinygan.dataprep.pool import serve; "
+        with theirs, held_back():
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", f"{command}serve({theirs.fileno()})"],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | ENVIRONMENT,
+            )
+
+    def send(self, request: tuple) -> None:
+        with suppress(OSError):  # it has exited: answer() says so
+            self.connection.send(request)
+
+    def answer(self) -> tuple[Any, Exception | None]:
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)  # its pipe is closed a moment before
+            return None, WorkerEnded(how_ended(self.process.returncode))
+
+
+def serve(descriptor: int) -> None:
+    """What a worker does: answer the requests that come through this pipe, until it is closed."""
+    follow_parent()
+    warnings.simplefilter("ignore")
+    connection = Connection(descriptor)
+    with suppress(EOFError, OSError):
+        while True:
+            function, arguments = connection.recv()
+            connection.send(outcome(function, *arguments))

@@ -1,0 +1,75 @@
+"""The measure of :mod:`tinygan.reconstruction` for many images: batch by batch, each shared out among processes."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinygan.array import Array
+from tinygan.device import Backend
+from tinygan.layers import Layer
+from tinygan.reconstruction import Reconstruction, Search, join, search_codes
+from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.workers import WorkerGroup
+
+VALUES_AT_ONCE = {"cpu": 200 * 32 * 32 * 3, "gpu": 1000 * 32 * 32 * 3}
+FEWEST_AT_ONCE = 16  # images
+
+
+def usual_batch(image_shape: tuple[int, ...], device: str) -> int:
+    """How many images of shape (H, W, 3) to search for at once, for speed: 200 at 32×32, fewer of larger ones.
+
+    Each step reads all weights; with more images they are used for longer. A GPU takes five times as many, so that work
+    outweighs launch overhead (untested). Memory grows with the batch.
+    """
+    return max(FEWEST_AT_ONCE, VALUES_AT_ONCE[device] // math.prod(image_shape))
+
+
+def reconstruct(
+    network: Layer,
+    targets: np.ndarray,
+    code_size: int,
+    search: Search,
+    backend: Backend,
+    batch_size: int,
+    random_codes: Callable[[int], np.ndarray] | None = None,
+    workers: WorkerGroup | None = None,
+    after_step: Callable[[], object] = lambda: None,
+) -> Iterator[Reconstruction]:
+    """Search for ``targets``, uint8 (M, H, W, 3) on the host, batch by batch, and yield each batch's result.
+
+    Memory is that of one batch. With ``search.restarts``, ``random_codes(r)`` gives start r = 1, 2, … for all targets,
+    (M, Z), and each image keeps the best of its searches. ``workers``, processes that know the game ``network`` plays
+    in, share each batch out. Without them, ``after_step`` is called after each step, to show progress.
+    """
+
+    def found(batch: Array, start: Array) -> Reconstruction:
+        if workers is None:
+            return search_codes(network, batch, start, search, backend, after_step)
+        shards = [shard for shard in split_evenly(len(batch), workers.size) if shard.stop > shard.start]
+        return join(workers.run(_search_shard, [(batch[shard], start[shard], search) for shard in shards]))
+
+    for first in range(0, len(targets), batch_size):
+        rows = slice(first, first + batch_size)
+        batch = backend.xp.asarray(targets[rows]).astype(backend.dtype) / 255
+        zeros = backend.xp.zeros((len(batch), code_size), backend.dtype)
+        best = found(batch, zeros)
+        for restart in range(1, search.restarts + 1):
+            start = backend.to_device(random_codes(restart)[rows])
+            best = _better(best, found(batch, start))
+        yield best
+
+
+def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Search) -> Reconstruction:
+    """One process's part of a batch, with the generator that it was forked with."""
+    generator = game.generator
+    return search_codes(generator.network, targets, start, search, generator.parameters.backend)
+
+
+def _better(one: Reconstruction, other: Reconstruction) -> Reconstruction:
+    """Image by image the one with the lower loss."""
+    takes_other = other.losses < one.losses
+    return Reconstruction(
+        *(np.where(takes_other.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(one, other, strict=True))
+    )
