@@ -174,9 +174,10 @@ def main(arguments: list[str]) -> None:
             name for name, value in dataclasses.asdict(options).items() if value != getattr(stored.options, name)
         }
         kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
-        say(f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}")
-        for note in current.notes:
-            say(f"note: {note}")
+        say(
+            f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}",
+            *(f"note: {note}" for note in current.notes),
+        )
     Trainer(current).run()
     say(f"pictures: {current.folder.samples}", f"checkpoint: {current.folder.last}")
 

@@ -17,8 +17,8 @@ ROOT = Path(tinygan.__file__).parents[1]
 FILES = sorted((ROOT / "tinygan").rglob("*.py"))
 # From the bottom up; a module may import what stands in its own line or above it.
 ORDER = [
-    ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars", "files", "images", "cli"],
-    ["jsonfile", "tensorfile", "output"],
+    ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars"],
+    ["files", "jsonfile", "tensorfile", "output", "images", "cli"],
     ["runtime"],
     ["ops"],
     ["device"],

@@ -20,7 +20,7 @@ import evaluate
 import train
 from tests.data.conftest import write_pictures
 from tests.data.test_fuzz import mutate
-from tests.data.test_prepare import WISHES, stopped
+from tests.data.test_prepare import OPTIONS, stopped
 from tests.training.test_checkpoint import rewrite
 from tinygan.dataprep import workers
 from tinygan.dataprep.prepare import prepare
@@ -83,7 +83,7 @@ def base(tmp_path_factory):
     patch.setattr(threads, "core_count", lambda: 1)
     write_pictures(home / "photos" / "a", 20)
     write_pictures(home / "photos" / "b", 24)
-    prepare(FolderSource(home / "photos"), WISHES, home / "set", 1)
+    prepare(FolderSource(home / "photos"), OPTIONS, home / "set", 1)
     patch.setattr(workers, "BLOCK_ITEMS", 4)
     stopped(home / "photos", home / "unfinished", patch)
     arguments = [*NETWORK.split(), *INTERVALS.split(), "--iterations", DONE, "--data-dir", home / "set"]

@@ -82,8 +82,7 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     if not folder.config.exists():
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
     name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
-    file = folder.checkpoints / f"{name}.safetensors"
-    there = sorted(other.stem for other in folder.checkpoints.glob("*.safetensors"))
+    there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:
         line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"
         not_yet = name == "best" and "last" in there
@@ -92,6 +91,7 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
             if not_yet
             else line
         )
+    file = folder.checkpoints / f"{name}.safetensors"
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))
     game = build_game(stored.options, backend)

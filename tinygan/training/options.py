@@ -160,14 +160,14 @@ class Options:
         """The inverse of :meth:`to_json`; options that are missing, as in what older versions wrote, have defaults.
 
         Raises:
-            ValueError: a value is of another type, or an option unknown.
-            UsageError: as on construction.
+            ValueError: a value that should be text is none, or an option is unknown.
+            UsageError: as on construction, which checks the numbers.
         """
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
-        check(values, {f"{name}?": kind for name, kind in kinds.items()})
+        check(values, {f"{name}?": kind for name, kind in kinds.items() if kind in (str, str | None)})
         if unknown := sorted(values.keys() - kinds.keys()):
             raise ValueError(f"unknown option {unknown[0][:40]!r}")
-        sizes = {name: tuple(values[name]) for name in ("image_size", "crop_size") if values.get(name)}
+        sizes = {name: tuple(values[name]) for name in SIZES if isinstance(values.get(name), list)}
         return cls(**(values | sizes))
 
 

@@ -17,9 +17,6 @@ from tinygan.jsonfile import parse_json, read_bytes, read_json
 
 LAST = "last.safetensors"
 BEST = "best.safetensors"
-LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
-LATEST = "latest"  # what --resume and evaluate.py take instead of a path
-RUNS = Path("runs")  # where runs are made unless --out says otherwise
 LARGEST_LOG = 1 << 30  # bytes
 # What these files must be, see jsonfile.py.
 CONFIG = {
@@ -28,7 +25,9 @@ CONFIG = {
     "sessions?": list[dict],
 }
 LOG_LINE = {"iteration": int, "reconstruction?": dict}
-LATEST = "latest"  # what --resume takes instead of a path
+LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
+LATEST = "latest"  # what --resume and evaluate.py take instead of a path
+RUNS = Path("runs")  # where runs are made unless --out says otherwise
 
 
 class RunFolder:
