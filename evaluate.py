@@ -126,6 +126,18 @@ def build_parser() -> argparse.ArgumentParser:
     add_number(command, "count", 2000, "images")
     add_number(command, "seed", 0, "of codes and projections")
 
+    text = "The generator in one page: sliders, walks, and the search for images dropped in"
+    command = add("explore", explore, text, "latest --out explore.html")
+    command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, explore.html say")
+
+    text = "G and D for other tools, normalisation folded into the weights; see docs/export.md"
+    command = add("export", export, text, "latest --to torch --out exported")
+    command.add_argument("--to", required=True, choices=("torch", "onnx", "numpy"), help="what is to run them")
+    command.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help="a new folder")
+
+    text = "The log and the pictures as TensorBoard's event file, in the run's folder"
+    add("tensorboard", tensorboard, text, "latest")
+
     text = "The paper's table of several runs"
     examples = ("runs/*", "runs/00000-cifar10-none runs/00001-cifar10-wn --json table.json")
     command = add("compare", compare, text, *examples, several=True)
@@ -264,6 +276,33 @@ def measures(options: argparse.Namespace) -> None:
     found = {"iteration": run.iteration, **measure(real, other, fake, options.seed)}
     say(*measure_table(found).split("\n"))
     keep(run, f"measures-{run.checkpoint}", found)
+
+
+def explore(options: argparse.Namespace) -> None:
+    """Write the page and say where."""
+    from tinygan.evaluation.trained import open_run
+    from tinygan.export.explorepage import write_page
+
+    write_page(open_run(options.run, options.checkpoint, "cpu"), options.out)
+    say(options.out)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write both networks and say where."""
+    from tinygan.evaluation.trained import open_run
+    from tinygan.export.writing import export as export_run
+
+    say(*export_run(open_run(options.run, options.checkpoint, "cpu"), options.to, options.out))
+
+
+def tensorboard(options: argparse.Namespace) -> None:
+    """Write the event file and say how to look at it."""
+    from tinygan.export.eventfile import EventFile
+    from tinygan.training.runfolder import RunFolder
+
+    events = EventFile(RunFolder(options.run))
+    events.close()
+    say(events.path, f"look at it: tensorboard --logdir {options.run}")
 
 
 def compare(options: argparse.Namespace) -> None:

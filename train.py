@@ -13,6 +13,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 import argparse
 import dataclasses
 import sys
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 from tinygan.cli import OneLineParser, filled, number, numbers, size
@@ -132,6 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_number(group, "test_every", "iterations between reconstruction tests of 200 held-out images, 0 for none")
     add_number(group, "save_every", "iterations between saves of checkpoints/last.safetensors")
     add_number(group, "keep_every", "iterations between numbered checkpoints that are kept")
+    group.add_argument("--tensorboard", action="store_true", help="also write the log and the pictures for TensorBoard")
     group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")
     return parser
 
@@ -140,7 +142,7 @@ def main(arguments: list[str]) -> None:
     """Parse ``arguments`` and train."""
     typed = vars(build_parser().parse_args(arguments))
     preset, wanted = typed.pop("preset", None), typed.pop("resume", None)
-    dry_run = typed.pop("dry_run", False)
+    dry_run, tensorboard = typed.pop("dry_run", False), typed.pop("tensorboard", False)
     typed.pop("debug", None)
     if preset and wanted:
         raise UsageError("--preset and --resume exclude each other: a resumed run keeps its own options")
@@ -150,6 +152,9 @@ def main(arguments: list[str]) -> None:
     from tinygan.training.dryrun import describe
     from tinygan.training.loop import Trainer
     from tinygan.training.runfolder import find_checkpoint
+
+    if tensorboard:
+        from tinygan.export.eventfile import EventFile
 
     stored = None
     if wanted:
@@ -178,7 +183,11 @@ def main(arguments: list[str]) -> None:
             f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}",
             *(f"note: {note}" for note in current.notes),
         )
-    Trainer(current).run()
+    trainer = Trainer(current)
+    with closing(EventFile(current.folder)) if tensorboard else nullcontext() as events:
+        if events:
+            trainer.after_log = events.catch_up
+        trainer.run()
     say(f"pictures: {current.folder.samples}", f"checkpoint: {current.folder.last}")
 
 

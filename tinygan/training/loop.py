@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -26,7 +27,11 @@ GRID_COUNT = 100  # images in a grid of the running test
 
 
 class Trainer:
-    """Runs a session to its last iteration; log, samples and checkpoints appear in its folder."""
+    """Runs a session to its last iteration; log, samples and checkpoints appear in its folder.
+
+    Attributes:
+        after_log: called whenever a line of mean losses was added to the log.
+    """
 
     def __init__(self, session: Session):
         self.session = session
@@ -35,6 +40,7 @@ class Trainer:
         self.iteration = iteration_of(session, self.losses, lambda text: self.status.note(text))
         self.preview = self.backend.to_device(preview_codes(self.options))
         self.test_images = session.images.take(session.images.split.running)
+        self.after_log: Callable[[], None] = lambda: None
 
     def run(self) -> None:
         """Train until the last iteration or a signal.
@@ -132,6 +138,7 @@ class Trainer:
         self.speed_from = iteration, now
         self.session.folder.append_log(entry)
         self.status.report(entry)
+        self.after_log()
 
     def running_test(self) -> None:
         """Reconstruct the running test's images, log the figures, and keep the checkpoint if it is the best so far."""

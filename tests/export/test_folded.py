@@ -1,0 +1,58 @@
+"""The flat list: the same map as the network, with nothing left to normalise."""
+
+import numpy as np
+import pytest
+
+from tests.export.networks import BUILD, network
+from tests.layers.cases import CASES, prepare, smooth_input
+from tinygan.errors import TinyganError
+from tinygan.export import numpy_network
+from tinygan.export.folded import operations_of
+from tinygan.layers import Layer, Sequential
+from tinygan.models.norms import NORMS
+
+
+def run(operations, x):
+    """By the module that is written beside an export."""
+    values = [x]
+    for one in operations:
+        settings = one.settings
+        values.append(numpy_network.RUN[one.kind](*(values[k] for k in one.inputs), **one.arrays, **settings))
+    return values[-1]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("which", BUILD)
+def test_the_same_map(which, norm):
+    layer, x = network(which, norm, "float64")
+    y, operations = layer(x)[0], operations_of(layer)
+    np.testing.assert_allclose(run(operations, x), y, rtol=1e-5, atol=1e-5 * np.abs(y).max())
+    assert all(array.dtype == np.float32 for one in operations for array in one.arrays.values())
+    assert len({one.name for one in operations}) == len(operations)
+    kinds = {one.kind for one in operations}
+    assert ("scale_shift" in kinds) == (which == "resnet D" or (which, norm) == ("resnet G", "wn"))  # no batch norm
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_layer(name):
+    layer, x = CASES[name].build(), smooth_input(CASES[name].shape)
+    prepare(layer)
+    y = layer(x)[0]
+    np.testing.assert_allclose(run(operations_of(layer), x), y, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_norm_that_follows_no_weighted_layer_stays():
+    layer = Sequential({"first": CASES["bn-images-evaluation"].build()})
+    prepare(layer)
+    x = smooth_input((2, 4, 5, 3))
+    operations = operations_of(layer)
+    assert [one.kind for one in operations] == ["scale_shift"]
+    np.testing.assert_allclose(run(operations, x), layer(x)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_of_ones_own_is_named():
+    class Swish(Layer):
+        """y = x·σ(x)."""
+
+    with pytest.raises(TinyganError, match="a layer Swish cannot be exported"):
+        operations_of(Sequential({"act": Swish()}))

@@ -1,0 +1,111 @@
+"""A run's log and pictures as TensorBoard's event file, written by TensorBoard's own library.
+
+Everything comes from the run's folder, so that it can be written while the run trains, or at any time after.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+
+from tinygan.errors import TinyganError
+from tinygan.files import FolderLock
+from tinygan.training.runfolder import RunFolder
+
+try:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+except ImportError as error:
+    raise TinyganError("TensorBoard is not installed: .venv/bin/pip install -e '.[tensorboard]'") from error
+
+FIRST_PICTURES = {"reals": "samples", "targets": "reconstructions"}  # pictures without an iteration -> their folder
+
+
+class EventFile:
+    """The event file in ``tensorboard/`` of a run's folder, begun anew by the first :meth:`catch_up`.
+
+    Earlier ones there are deleted: they hold the same, and after a resume also what was trained again since. The writer
+    has a thread, so it begins only then: training has forked its processes by that time.
+
+    Tags: ``loss/d_real``, ``loss/d_fake``, ``loss/g``, ``speed/images_per_second``; of the running test
+    ``reconstruction/loss``, ``std``, ``psnr`` and ``z2``; the pictures ``samples``, ``reconstructions``, ``reals`` and
+    ``targets``. Steps are iterations, times are the run's.
+    """
+
+    def __init__(self, folder: RunFolder):
+        self.folder = folder
+        self.path = folder.path / "tensorboard"
+        self._lock = FolderLock(self.path)
+        self._writer: EventFileWriter | None = None
+        self._logged = 0
+        self._shown: set[Path] = set()
+        try:
+            started = json.loads(folder.config.read_text())["sessions"][0]["started"]
+            self._begun = datetime.fromisoformat(started).timestamp()
+        except FileNotFoundError:
+            raise TinyganError(
+                f"{folder.path} is no run folder: it has no config.json; name one that train.py made"
+            ) from None
+        except (ValueError, LookupError, TypeError) as error:
+            raise TinyganError(
+                f"{folder.config} is damaged ({error!r}): put back the one that train.py wrote"
+            ) from error
+
+    def catch_up(self) -> None:
+        """Write what the folder has got since the last call."""
+        if self._writer is None:
+            self.path.mkdir(exist_ok=True)
+            self._lock.acquire(f"{self.path} is written by a training that goes on: look at it as it is")
+            for old in self.path.glob("events.out.tfevents.*"):
+                old.unlink()
+            self._writer = EventFileWriter(str(self.path))
+        entries = self.folder.read_log()
+        for entry in entries[self._logged :]:
+            values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(entry)]
+            self._add(values, entry["iteration"], self._begun + entry["seconds"])
+        self._logged = len(entries)
+        for path, tag, iteration in pictures(self.folder):
+            if path not in self._shown:
+                self._shown.add(path)
+                self._add([Summary.Value(tag=tag, image=as_image(path))], iteration, path.stat().st_mtime)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write the rest and end the file."""
+        self.catch_up()
+        self._writer.close()
+        self._lock.release()
+
+    def _add(self, values: list[Summary.Value], step: int, time: float) -> None:
+        self._writer.add_event(Event(step=step, wall_time=time, summary=Summary(value=values)))
+
+
+def scalars(entry: dict) -> Iterator[tuple[str, float]]:
+    """(tag, value) of each figure in a line of the log."""
+    if "reconstruction" in entry:
+        yield from ((f"reconstruction/{name}", value) for name, value in entry["reconstruction"].items())
+        return
+    yield from ((f"loss/{name}", entry[name]) for name in ("d_real", "d_fake", "g"))
+    yield "speed/images_per_second", entry["images_per_second"]
+
+
+def pictures(folder: RunFolder) -> Iterator[tuple[Path, str, int]]:
+    """(path, tag, iteration) of each picture."""
+    for name, place in FIRST_PICTURES.items():
+        path = folder.path / place / f"{name}.png"
+        if path.exists():
+            yield path, name, 0
+    for parent in (folder.samples, folder.reconstructions):
+        for path in sorted(parent.glob("*.png")):
+            if path.stem.isdigit():
+                yield path, parent.name, int(path.stem)
+
+
+def as_image(path: Path) -> Summary.Image:
+    """The picture's own bytes."""
+    with Image.open(path) as opened:
+        width, height = opened.size
+    return Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=path.read_bytes())

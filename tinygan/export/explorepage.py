@@ -1,0 +1,123 @@
+"""The generator in a page: one file that holds G itself and draws, and searches, as its reader moves.
+
+The scripts beside ``page/page.html`` run the operations of folded.py; the page holds the list, the arrays as float16 in
+base64, the directions and some held-out images. Nothing is fetched from anywhere.
+"""
+
+import base64
+import html
+import inspect
+import io
+import json
+import re
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tinygan.evaluation.trained import TrainedRun
+from tinygan.export.folded import Operation, operations_of
+from tinygan.files import write_atomically
+from tinygan.images import GAP
+from tinygan.optim import RMSProp
+from tinygan.reconstruction import Search
+from tinygan.text import printable
+
+DIRECTIONS = 8
+JACOBIAN_STEP = 1e-2  # of each code value, for the central difference
+HELD_OUT = 8  # images to search for
+MARKER = re.compile(r"\{\{(\S+)\}\}")
+
+
+def write_page(run: TrainedRun, path: Path) -> None:
+    """Write the page of ``run``'s generator, whole or not at all."""
+    operations, weights = packed(operations_of(run.generator))
+    title = f"The generator of {printable(run.folder.path.resolve().name)}"
+    facts = {"operations": operations, **describe(run), "held_out": held_out_images(run)}
+    content = {
+        "title": html.escape(title),
+        "network": json.dumps(facts).replace("<", "\\u003c"),
+        "weights": base64.b64encode(weights).decode(),
+    }
+    folder = resources.files(__package__).joinpath("page")
+
+    def part(name: str) -> str:
+        return content[name] if name in content else folder.joinpath(name).read_text(encoding="utf-8")
+
+    page = MARKER.sub(lambda marker: part(marker[1]), part("page.html"))
+    write_atomically(path, page.encode())
+
+
+def packed(operations: list[Operation]) -> tuple[list[dict], bytes]:
+    """The operations as JSON, and their arrays as float16, each divided by its largest value so that all fit."""
+    described, weights = [], bytearray()
+    for one in operations:
+        settings = dict(one.settings)
+        if one.kind.startswith("correlate"):
+            settings["kernel"] = list(one.arrays["w"].shape[:2])
+        stored = {}
+        for name, array in one.arrays.items():
+            scale = float(np.abs(array).max()) or 1.0
+            stored[name] = {"offset": len(weights), "length": array.size, "scale": scale}
+            weights += (array / scale).astype("<f2").tobytes()
+        described.append({"kind": one.kind, "inputs": list(one.inputs), "settings": settings, "arrays": stored})
+    return described, bytes(weights)
+
+
+def describe(run: TrainedRun) -> dict:
+    """What the page says about the run, and what its search needs to know."""
+    options, search = run.options, Search()
+    defaults = inspect.signature(RMSProp).parameters
+    height, width = options.image_size
+    return {
+        "image_size": [height, width],
+        "code_size": options.code_size,
+        "directions": np.round(principal_directions(run), 5).tolist(),
+        "search": {
+            "learning_rate": search.learning_rate,
+            "decay": defaults["decay"].default,
+            "epsilon": defaults["epsilon"].default,
+        },
+        "summary": f"It turns codes of {options.code_size} values into images of {width}×{height} pixels, here in the "
+        f"browser: {options.model}, norm {options.norm}, {run.iteration:,} iterations on {options.dataset}.",
+        "about": f"Checkpoint {run.checkpoint}; weights rounded to float16. The search is RMSProp with "
+        f"learning rate {search.learning_rate:g}, as in the reconstruction test.",
+    }
+
+
+def principal_directions(run: TrainedRun, count: int = DIRECTIONS) -> np.ndarray:
+    """The first right singular vectors (count, Z) of the Jacobian ∂G/∂z at z = 0, by central differences.
+
+    Moving the code along the first one changes the image most, in squared error for a step of a given length.
+    """
+    steps = JACOBIAN_STEP * np.eye(run.options.code_size)
+    images = [
+        np.concatenate([run.backend.to_host(run.generator(run.backend.to_device(part))[0]) for part in batches(codes)])
+        for codes in (steps, -steps)
+    ]
+    jacobian = (images[0].astype(np.float64) - images[1]).reshape(len(steps), -1) / (2 * JACOBIAN_STEP)
+    return np.linalg.svd(jacobian.T, full_matrices=False)[2][:count]
+
+
+def batches(codes: np.ndarray, size: int = 32) -> list[np.ndarray]:
+    """Codes in parts, for memory's sake."""
+    return [codes[first : first + size] for first in range(0, len(codes), size)]
+
+
+def held_out_images(run: TrainedRun) -> list[str]:
+    """Targets of the running test as data URLs, cut out of the run's own picture; none where there is no picture."""
+    picture = run.folder.reconstructions / "targets.png"
+    if not picture.exists():
+        return []
+    height, width = run.options.image_size
+    with Image.open(picture) as opened:
+        count = min(HELD_OUT, opened.width // (width + GAP))
+        tops = [GAP + k * (width + GAP) for k in range(count)]
+        return [_data_url(opened.crop((left, GAP, left + width, GAP + height))) for left in tops]
+
+
+def _data_url(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
