@@ -54,6 +54,6 @@ def needed(parser: OneLineParser, but: argparse.Action) -> list[str]:
     words = []
     for action in parser._actions:
         if action.required and action is not but and not isinstance(action, argparse._SubParsersAction):
-            value = "2" if action.dest in ("image_size", "iterations") else "x"
+            value = action.choices[0] if action.choices else "2" if action.dest in ("image_size", "iterations") else "x"
             words += [*action.option_strings[-1:], value]
     return words
