@@ -108,9 +108,6 @@ def zero_pad(image: Array, pad: Pair) -> Array:
     return padded
 
 
-# Weight norm
-
-
 def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
     axes = tuple(other for other in range(w.ndim) if other != axis)
     n = array_module(w).sqrt(k * (w * w).sum(axis=axes, keepdims=True) + epsilon)
@@ -129,9 +126,6 @@ def channel_dot(a: Array, b: Array, axis: int) -> Array:
 
 def channel_sum(x: Array) -> Array:
     return x.sum(axis=tuple(range(x.ndim - 1)))
-
-
-# Activations
 
 
 def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
@@ -160,9 +154,6 @@ def sigmoid_backward(y: Array, dy: Array) -> Array:
     return dy * (y * (1 - y))
 
 
-# Batch norm
-
-
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     M = x.size // x.shape[-1]
     mean = channel_sum(x) / M
@@ -182,9 +173,6 @@ def batch_norm_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c:
     return a * dy - b * (x - mean) - c
 
 
-# Losses
-
-
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
     s = 1 - 2 * target
     loss = array_module(logits).logaddexp(s * logits, 0).mean()
@@ -195,9 +183,6 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     p, q = sigmoid(logits), sigmoid(-logits)  # q = 1 − p without cancellation
     error = p if target == 0 else -q
     return (error * error).mean(), 2 * error * p * q / logits.size
-
-
-# Optimiser
 
 
 def rmsprop(w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float) -> None:
