@@ -45,7 +45,7 @@ def test_networks_of_ones_own_train_resume_and_open(own, tmp_path):
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ("mine:build2", "--model mine:build2: .*; name a function of a module that can be imported here"),
+        ("mine:build2", "--model mine:build2: .*; name a function of a module in this folder or on PYTHONPATH"),
         ("other_module:build", "No module named 'other_module'"),
         ("mine:nothing", "--model mine:nothing returned None: return two layers"),
         ("mine:too_small", r"G gives \(1, 8, 8, 3\) and D \(1,\); expected \(1, 32, 32, 3\) and \(1,\)"),

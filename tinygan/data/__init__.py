@@ -14,18 +14,10 @@
     shapes.py           1024 known modes, drawn instead of downloaded
     figures.py          their eight figures as signed distance functions
     folder.py           any folder of images: CelebA, exported LSUN, your own
-    batches.py          the order in which training walks through the images
+    batches.py          the order in which training walks through the images; devicebatches.py, the same on a GPU
 
-What data_prep.py makes of them, once:
-
-    packed.py           the format, and how it is opened
-    storedsplit.py      the split in it, by file name
-    prepare.py          from a source to a packed set: workers.py decodes, unfinished.py keeps what is finished,
-                        finish.py gives every file its place
-    sources/            a folder, a zip archive, an LSUN database, CIFAR-10
-    partition.py        CelebA's official division
-    measurepixels.py    check sum, mean and spread
-    describe.py         what a packed set is, in words, and whether it still is that
+    packed.py           what data_prep.py makes of any of them, once: the format, and how it is opened
+    storedsplit.py      the split in it, by file name; how a set is packed is in tinygan/dataprep/
 
 Everything is kept as bytes in NHWC and becomes float in [0, 1] only in a training step.
 """

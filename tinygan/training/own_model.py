@@ -1,6 +1,8 @@
 """Networks of one's own: ``--model package.module:build``."""
 
 import importlib
+import sys
+from pathlib import Path
 
 from tinygan.errors import UsageError
 from tinygan.layers import Layer
@@ -22,11 +24,21 @@ def build_own(model: str, size: Size, code_size: int, features: int, norm: str) 
         UsageError: the module cannot be imported, has no such function, or that returns something else.
     """
     module, _, function = model.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:  # a script's path begins with the script's folder, not with where one stands
+        sys.path.append(here)
     try:
         build = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"--model {model}: {error}; name a function of a module that can be imported here") from error
-    networks = build(image_size=size, code_size=code_size, features=features, norm=norm)
+        raise UsageError(
+            f"--model {model}: {error}; name a function of a module in this folder or on PYTHONPATH"
+        ) from error
+    try:
+        networks = build(image_size=size, code_size=code_size, features=features, norm=norm)
+    except TypeError as error:  # as Python words it: an unexpected or a missing argument
+        raise UsageError(
+            f"--model {model}: {error}; it is called with image_size, code_size, features, norm"
+        ) from error
     if not (isinstance(networks, tuple) and len(networks) == 2 and all(isinstance(one, Layer) for one in networks)):
         raise UsageError(f"--model {model} returned {networks!r}: return two layers, (G, D)")
     return networks
