@@ -24,6 +24,9 @@ def too_small(image_size, **others):
 
 def nothing(**others):
     return None
+
+def nothing_of_it(size, **others):
+    return None
 """
 
 
@@ -49,6 +52,7 @@ def test_networks_of_ones_own_train_resume_and_open(own, tmp_path):
         ("other_module:build", "No module named 'other_module'"),
         ("mine:nothing", "--model mine:nothing returned None: return two layers"),
         ("mine:too_small", r"G gives \(1, 8, 8, 3\) and D \(1,\); expected \(1, 32, 32, 3\) and \(1,\)"),
+        ("mine:nothing_of_it", "missing a required argument: 'size'; it is called with image_size, code_size"),
         ("mine", "unknown model 'mine'"),
         ("mine:a b", "unknown model"),
     ],

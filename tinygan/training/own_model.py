@@ -1,6 +1,7 @@
 """Networks of one's own: ``--model package.module:build``."""
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 
@@ -27,18 +28,16 @@ def build_own(model: str, size: Size, code_size: int, features: int, norm: str) 
     here = str(Path.cwd())
     if here not in sys.path:  # a script's path begins with the script's folder, not with where one stands
         sys.path.append(here)
+    wanted = {"image_size": size, "code_size": code_size, "features": features, "norm": norm}
     try:
         build = getattr(importlib.import_module(module), function)
+        inspect.signature(build).bind(**wanted)
     except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"--model {model}: {error}; name a function of a module in this folder or on PYTHONPATH"
-        ) from error
-    try:
-        networks = build(image_size=size, code_size=code_size, features=features, norm=norm)
-    except TypeError as error:  # as Python words it: an unexpected or a missing argument
-        raise UsageError(
-            f"--model {model}: {error}; it is called with image_size, code_size, features, norm"
-        ) from error
+        line = f"--model {model}: {error}; name a function of a module in this folder or on PYTHONPATH"
+        raise UsageError(line) from error
+    except TypeError as error:
+        raise UsageError(f"--model {model}: {error}; it is called with {', '.join(wanted)}") from error
+    networks = build(**wanted)
     if not (isinstance(networks, tuple) and len(networks) == 2 and all(isinstance(one, Layer) for one in networks)):
         raise UsageError(f"--model {model} returned {networks!r}: return two layers, (G, D)")
     return networks
