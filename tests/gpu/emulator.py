@@ -17,6 +17,19 @@ import numpy as np
 
 SHIM = """
 #include <math.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+static inline unsigned int flush_denormals()
+{
+    const unsigned int kept = _mm_getcsr();
+    _mm_setcsr(kept | 0x8040);
+    return kept;
+}
+static inline void restore(unsigned int kept) { _mm_setcsr(kept); }
+#else
+static inline unsigned int flush_denormals() { return 0; }
+static inline void restore(unsigned int) {}
+#endif
 struct Position { unsigned int x, y, z; };
 static thread_local Position threadIdx, blockIdx, blockDim, gridDim;
 #define __global__
@@ -24,21 +37,26 @@ static thread_local Position threadIdx, blockIdx, blockDim, gridDim;
 """
 
 LAUNCHER = """
-extern "C" void launch_{name}(unsigned int blocks, unsigned int threads, void **arguments)
+extern "C" void launch_{name}(unsigned int blocks, unsigned int threads, unsigned int backwards, void **arguments)
 {{
     gridDim = {{blocks, 1, 1}};
     blockDim = {{threads, 1, 1}};
-    for (unsigned int block = 0; block < blocks; ++block)
-        for (unsigned int thread = 0; thread < threads; ++thread) {{
-            blockIdx = {{block, 0, 0}};
-            threadIdx = {{thread, 0, 0}};
+    const unsigned int kept = sizeof(REAL) == 4 ? flush_denormals() : 0;  // as -ftz=true does in float
+    for (unsigned int b = 0; b < blocks; ++b)
+        for (unsigned int t = 0; t < threads; ++t) {{
+            blockIdx = {{backwards ? blocks - 1 - b : b, 0, 0}};
+            threadIdx = {{backwards ? threads - 1 - t : t, 0, 0}};
             {name}({passed});
         }}
+    if (sizeof(REAL) == 4) restore(kept);
 }}
 """
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 TYPES = {"index_t": np.uint32, "unsigned char": np.uint8, "long long": np.int64}
+
+# Whether threads run from the last to the first: any order must give the same bits.
+backwards = False
 
 _folder = tempfile.TemporaryDirectory(prefix="tinygan-emulator-")
 
@@ -76,7 +94,7 @@ class Function:
         self.name = name
         self.parameters = signatures(module.code)[name]
         self.real = np.dtype({"float": np.float32, "double": np.float64}[module.options[0].removeprefix("-DREAL=")])
-        self.launch = getattr(_library(module.code, module.options), f"launch_{name}")
+        self.code, self.options = module.code, module.options
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple) -> None:
         assert len(arguments) == len(self.parameters), f"{self.name} takes {len(self.parameters)} arguments"
@@ -87,7 +105,8 @@ class Function:
             assert value.dtype == expected, f"{self.name}: {value.dtype} where {expected} is expected"
             cells.append(np.array(value.ctypes.data, np.uintp) if pointer else np.array(value))
         pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
-        self.launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), pointers)
+        launch = getattr(_library(self.code, self.options), f"launch_{self.name}")  # compiled when first needed
+        launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), ctypes.c_uint(backwards), pointers)
 
 
 @functools.cache
