@@ -83,7 +83,7 @@ class Driver:
 
     def cuGraphGetNodes(self, graph, nodes, count):
         assert nodes is None
-        count._obj.value = len(self.device.graphs[graph].nodes)
+        count._obj.value = len(self.device.graphs[graph.value].nodes)
         return 0
 
 

@@ -17,7 +17,15 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.fakememory import DeviceMemory, Memory, MemoryPointer, MemoryPool, OutOfMemoryError, PinnedMemory
+from tests.fakememory import (
+    CUDARuntimeError,
+    DeviceMemory,
+    Memory,
+    MemoryPointer,
+    MemoryPool,
+    OutOfMemoryError,
+    PinnedMemory,
+)
 
 
 @dataclass
@@ -46,6 +54,7 @@ class Device:
         self.memory, self.pinned, self.free_lists = DeviceMemory(), PinnedMemory(), []
         self._of_thread = threading.local()
         self.handles = itertools.count(2**44, 4096)
+        self.streams = weakref.WeakSet()
         self.graphs = weakref.WeakValueDictionary()  # by handle
         self.null = Stream(self, ptr=0)
         self.pool = MemoryPool(self)
@@ -79,6 +88,11 @@ class Device:
         if (stream or self.current).capture is not None:
             raise RuntimeError(f"{what}: the stream is capturing")
 
+    def finish(self) -> None:
+        """Carry out all work of all streams."""
+        for stream in list(self.streams):
+            stream.drain()
+
     def wait(self, stream: "Stream") -> None:
         self.synchronisations += 1
         with self.lock:
@@ -98,6 +112,7 @@ class Stream:
         self.device, self.non_blocking = device, non_blocking
         self.ptr = next(device.handles) if ptr is None else ptr
         self.queue: deque = deque()
+        device.streams.add(self)
         self.capture: Capture | None = None
 
     def drain(self, until=None) -> None:
@@ -207,6 +222,7 @@ def namespace(device: Device) -> types.SimpleNamespace:
     """What stands in for ``cupy.cuda``: one device with a driver."""
     memory = device.memory
     runtime = types.SimpleNamespace(
+        CUDARuntimeError=CUDARuntimeError,
         driverGetVersion=lambda: 13000,
         getDeviceCount=lambda: 1,
         getDevice=lambda: 0,
@@ -226,6 +242,7 @@ def namespace(device: Device) -> types.SimpleNamespace:
     def synchronize():
         device.refuse_during_capture("synchronise")
         device.wait(device.current)
+        device.finish()
 
     return types.SimpleNamespace(
         runtime=runtime,

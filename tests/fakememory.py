@@ -13,8 +13,12 @@ GUARD = 512  # bytes before and behind a block
 PATTERN = 0xFF
 
 
+class CUDARuntimeError(RuntimeError):
+    """``cupy.cuda.runtime.CUDARuntimeError``: what the device has no memory for, before a pool is asked."""
+
+
 class OutOfMemoryError(MemoryError):
-    """``cupy.cuda.memory.OutOfMemoryError``."""
+    """``cupy.cuda.memory.OutOfMemoryError``: what a pool says after it has freed what it had."""
 
 
 class DeviceMemory:
@@ -32,7 +36,7 @@ class DeviceMemory:
 
     def add(self, block: "Block") -> None:
         if self.used + block.size > self.limit:
-            raise OutOfMemoryError(f"Out of memory allocating {block.size:,} bytes (allocated so far: {self.used:,})")
+            raise CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")
         self.used += block.size
         place = bisect.bisect(self._starts, block.pointer)
         self._starts.insert(place, block.pointer)
@@ -95,10 +99,11 @@ class Memory:
     """``cupy.cuda.Memory``: lives as long as somebody refers to it."""
 
     def __init__(self, device, size: int):
-        self.size, self.block = size, Block(device.memory, size)
+        self.size, self.device, self.block = size, device, Block(device.memory, size)
 
     def __del__(self):
         if hasattr(self, "block"):
+            self.device.finish()  # as cudaFree does
             self.block.release()
 
 
@@ -148,9 +153,13 @@ class MemoryPool:
     def _new(self, size: int) -> MemoryPointer:
         try:
             return self._allocator(size)
-        except OutOfMemoryError:
+        except CUDARuntimeError:
             self.free_all_blocks()
+        try:
             return self._allocator(size)
+        except CUDARuntimeError:
+            used = self.total_bytes()
+            raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {used:,}).") from None
 
     def take_back(self, raw: MemoryPointer, stream) -> None:
         with self.device.lock:

@@ -5,7 +5,7 @@ import pytest
 
 from tests import fakecupy
 from tests.gpu import emulator
-from tinygan.ops.cuda import matmul as products
+from tinygan.ops.cuda import cublas
 
 # Sums are taken in another order: √n·eps for n up to some thousand terms, with a margin of 10.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
@@ -17,7 +17,7 @@ def xp(request, monkeypatch):
 
     Products in TF32 are a setting of the process, whichever test opened a backend last: here they begin exact.
     """
-    monkeypatch.setattr(products, "tf32", False)
+    monkeypatch.setattr(cublas, "tf32", False)
     if request.param == "cuda":
         import cupy
 
