@@ -218,9 +218,24 @@ def _function(name, function, arguments, keywords):
         array = allocate(value.shape, value.dtype)
         array.set(value)
         return array
+    if name in ("concatenate", "stack"):
+        return _join(function, arguments[0], keywords.get("axis", 0))
     if name == "copyto":
         return _submit(name, function, arguments, keywords, arguments[0])
     return _call(name, function, arguments, keywords)
+
+
+def _join(function, parts, axis):
+    """``concatenate`` and ``stack``: a copy of each part into its place, as CuPy does it."""
+    whole = function(unwrap(list(parts)), axis=axis)
+    result, start = allocate(whole.shape, whole.dtype), 0
+    for part in parts:
+        stacked = function is np.stack
+        stop = start + (1 if stacked else part.shape[axis])
+        place = (slice(None),) * axis + ((start,) if stacked else (slice(start, stop),))
+        result[place] = part
+        start = stop
+    return result
 
 
 class RawModule(emulator.Module):

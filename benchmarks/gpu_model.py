@@ -1,0 +1,150 @@
+"""How long a GPU would take for one operation of the step: a model, not a measurement.
+
+An operation takes a floor, for its start, its end and the wait for the one before it, and the longest of four times:
+its bytes at the bandwidth of the memory that they fit into; its instructions at the rate at which the device issues
+them; those of them that go to the slow unit (divisions, roots, exponentials) at that unit's rate; and the rounds of
+loads that wait for each other at the memory's latency. A product takes the time of the best tile and split of its
+inner axis out of a few. The numbers are those of an H100; the floor and the latency are guesses to be measured.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """The device; seconds, bytes, and operations per second. Each is an option of ``benchmarks.gpu_bill``."""
+
+    floor: float = 2.0e-6
+    l2_latency: float = 0.17e-6
+    memory_latency: float = 0.40e-6
+    l2_size: float = 30e6
+    l2_bandwidth: float = 5.0e12
+    memory_bandwidth: float = 3.0e12
+    instructions: float = 0.75 * 28.7e12
+    slow_instructions: float = 0.85 * 3.59e12
+    processors: int = 132
+
+
+ASSUMPTIONS = fields(Assumptions)
+TILES = (128, 128, 2.3e12), (64, 64, 1.3e12), (128, 64, 1.8e12), (256, 128, 2.6e12)  # of a product; FLOP/s of each
+SPLITS = 1, 2, 4, 8, 16, 32
+SHORTEST_SPLIT = 128  # of the inner axis
+
+
+class Work(NamedTuple):
+    """What a kernel does beside reading and writing its arrays once.
+
+    Attributes:
+        instructions, slow: per thread, or, of kernels with a loop, per element of ``elements``.
+        rounds: loads that wait for each other.
+        wait: seconds that a round takes longer than the memory's latency.
+        passes: how often it reads and writes its arrays.
+        updated: arrays that are both read and written.
+        seconds: of what is done one after the other, whatever the memory.
+    """
+
+    instructions: float = 0
+    slow: float = 0
+    elements: float = 0
+    rounds: float = 0
+    wait: float = 0
+    passes: float = 1
+    updated: int = 0
+    seconds: float = 0
+
+
+def _chunk_products(outer, units, inner, chunks) -> Work:
+    return Work(50, 0, outer * units * inner, math.ceil(outer * inner / chunks), 0.08e-6)
+
+
+def _rectifier_backward(*numbers) -> Work:
+    channels, rows, chunks = numbers[-4:-1]
+    return Work(25, 0, rows * channels, math.ceil(rows / chunks))
+
+
+SMALL = Work(seconds=0.3e-6)  # a kernel of a few threads
+# Instructions as in the machine code for sm_90, by kernel; a function gets the kernel's numbers in their order.
+KERNELS: dict[str, Work | Callable[..., Work]] = {
+    "unfold": Work(145, 15),
+    "fold": Work(190, 15),
+    "rectifier_forward": Work(60, 3),
+    "rectifier_input_gradient": Work(60, 3),
+    "rectifier_backward": _rectifier_backward,
+    "chunk_products": _chunk_products,
+    "totals": lambda units, chunks: Work(rounds=math.ceil(chunks / 4)),
+    "lengths": lambda units, chunks, k, epsilon: Work(rounds=math.ceil(chunks / 4)),
+    "divide": Work(110, 9),
+    "add_projected": Work(120, 9),
+    "column_sums": lambda rows, columns, chunks: Work(rounds=math.ceil(rows / chunks)),
+    "rmsprop": Work(100, 5, updated=3),
+    "sigmoid_forward": Work(60, 5),
+    "sigmoid_backward": Work(30, 0),
+    "gather_images": Work(150, 6),
+    "standardise": Work(60, 3),
+    "standardise_backward": Work(60, 3),
+    "standardise_sums": lambda rows, channels, chunks: Work(rounds=math.ceil(rows / chunks)),
+    "chunk_moments": lambda rows, channels, chunks: Work(rounds=2 * math.ceil(rows / chunks), passes=2),
+    "merge_moments": lambda rows, channels, chunks: Work(seconds=0.06e-6 * chunks),
+    "binary_cross_entropy": SMALL,
+    "least_squares": SMALL,
+    "mean_of_terms": SMALL,
+    "record_losses": SMALL,
+}
+CUPY_INSTRUCTIONS = {"add=": 70, "multiply": 70, "divide": 70}  # per element, for the indices; of others few
+
+
+class Cost(NamedTuple):
+    """Of one operation: seconds, bytes read and written, floating-point operations of a product."""
+
+    seconds: float
+    bytes: float
+    operations: float = 0
+
+
+def cost(node, device: Assumptions) -> Cost:
+    """What the model says of a recorded operation (``tests.fakecuda.Node``)."""
+    if node.kind == "gemm":
+        return _product(node, device)
+    count = sum(nbytes for _, nbytes in node.arrays)
+    if node.kind == "kernel":
+        work = KERNELS[node.name]
+        work = work(*node.numbers) if callable(work) else work
+    else:
+        work = Work(CUPY_INSTRUCTIONS.get(node.name, 0), elements=math.prod(node.arrays[-1][0]))
+    # The larger arrays are those that are updated in place.
+    count += sum(sorted((nbytes for _, nbytes in node.arrays), reverse=True)[: work.updated])
+    elements = work.elements or node.threads
+    in_l2 = count < device.l2_size
+    bandwidth = device.l2_bandwidth if in_l2 else device.memory_bandwidth
+    latency = (device.l2_latency if in_l2 else device.memory_latency) + work.wait
+    longest = max(
+        work.passes * count / bandwidth,
+        elements * work.instructions / device.instructions,
+        elements * work.slow / device.slow_instructions,
+        work.rounds * latency,
+        work.seconds,
+    )
+    return Cost(device.floor + longest, count)
+
+
+def _product(node, device: Assumptions) -> Cost:
+    m, n, k = node.numbers
+    operations, count = 2 * m * n * k, sum(nbytes for _, nbytes in node.arrays)
+    if min(m, n) == 1 or k < 8:  # a matrix and a vector: as fast as memory
+        return Cost(max(1e-6 + device.floor, count / device.l2_bandwidth + device.floor), count, operations)
+    in_memory = count / (device.l2_bandwidth if count < device.l2_size else device.memory_bandwidth)
+    choices = []
+    for height, width, rate in TILES:
+        tiles = math.ceil(m / height) * math.ceil(n / width)
+        for split in SPLITS:
+            if split > 1 and k / split < SHORTEST_SPLIT:
+                break
+            waves = math.ceil(tiles * split / device.processors)
+            seconds = waves * 2 * height * width * k / split / rate
+            if split > 1:  # the parts are added up by a second kernel
+                seconds += 1.8e-6 + 4 * m * n * split * 2 / device.l2_bandwidth
+            choices.append(max(seconds, in_memory))
+    return Cost(min(choices) + device.floor + 1e-6, count, operations)
