@@ -56,13 +56,28 @@ class Work(NamedTuple):
     seconds: float = 0
 
 
+AHEAD = 8  # loads under way at once, as in prelude.cuh
+ADDITION = 2.4e-9  # seconds; additions to one sum wait for each other
+
+
+def _sum_of(terms: float, ahead: int = AHEAD, **more) -> Work:
+    """A thread that adds up ``terms`` values, ``ahead`` of them at once."""
+    return Work(rounds=math.ceil(terms / ahead), wait=ahead * ADDITION, **more)
+
+
 def _chunk_products(outer, units, inner, chunks) -> Work:
-    return Work(50, 0, outer * units * inner, math.ceil(outer * inner / chunks), 0.08e-6)
+    divisions = 0.02e-6 * AHEAD * (inner != 1)
+    one = _sum_of(outer * inner / chunks, instructions=50, elements=outer * units * inner)
+    return one._replace(wait=one.wait + divisions)
 
 
 def _rectifier_backward(*numbers) -> Work:
     channels, rows, chunks = numbers[-4:-1]
-    return Work(25, 0, rows * channels, math.ceil(rows / chunks))
+    return _sum_of(rows / chunks, AHEAD // 2, instructions=25, elements=rows * channels)
+
+
+def _merge_moments(rows, channels, chunks) -> Work:
+    return Work(seconds=0.02e-6 * chunks + 0.17e-6 * math.ceil(chunks / AHEAD))
 
 
 SMALL = Work(seconds=0.3e-6)  # a kernel of a few threads
@@ -74,20 +89,20 @@ KERNELS: dict[str, Work | Callable[..., Work]] = {
     "rectifier_input_gradient": Work(60, 3),
     "rectifier_backward": _rectifier_backward,
     "chunk_products": _chunk_products,
-    "totals": lambda units, chunks: Work(rounds=math.ceil(chunks / 4)),
-    "lengths": lambda units, chunks, k, epsilon: Work(rounds=math.ceil(chunks / 4)),
+    "totals": lambda units, chunks: _sum_of(chunks),
+    "lengths": lambda units, chunks, k, epsilon: _sum_of(chunks),
     "divide": Work(110, 9),
     "add_projected": Work(120, 9),
-    "column_sums": lambda rows, columns, chunks: Work(rounds=math.ceil(rows / chunks)),
+    "column_sums": lambda rows, columns, chunks: _sum_of(rows / chunks),
     "rmsprop": Work(100, 5, updated=3),
     "sigmoid_forward": Work(60, 5),
     "sigmoid_backward": Work(30, 0),
     "gather_images": Work(150, 6),
     "standardise": Work(60, 3),
     "standardise_backward": Work(60, 3),
-    "standardise_sums": lambda rows, channels, chunks: Work(rounds=math.ceil(rows / chunks)),
-    "chunk_moments": lambda rows, channels, chunks: Work(rounds=2 * math.ceil(rows / chunks), passes=2),
-    "merge_moments": lambda rows, channels, chunks: Work(seconds=0.06e-6 * chunks),
+    "standardise_sums": lambda rows, channels, chunks: _sum_of(rows / chunks),
+    "chunk_moments": lambda rows, channels, chunks: _sum_of(2 * rows / chunks, passes=2),
+    "merge_moments": _merge_moments,
     "binary_cross_entropy": SMALL,
     "least_squares": SMALL,
     "mean_of_terms": SMALL,

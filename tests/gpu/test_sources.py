@@ -37,6 +37,16 @@ def test_a_mistake_is_found():
             nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
 
 
+def test_what_does_not_fit_the_registers_is_found():
+    reason = nvrtc.why_no_compiler()
+    if reason:
+        pytest.skip(reason)
+    many = "REAL many[300]; for (int k = 0; k < 300; ++k) many[k] = x[k]; sum = many[(int)x[column]];"
+    text = launch.source("sums").replace("sums[t] = sum;", many + "sums[t] = sum;")
+    with pytest.raises(AssertionError, match=r"[Ll]ocal memory"):
+        nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_the_kernels_promise(name):
     # The emulation runs the threads one after the other: only without barriers and shared memory is that the same.

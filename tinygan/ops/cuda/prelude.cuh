@@ -7,3 +7,7 @@ typedef unsigned int index_t;
 
 // The number of the thread in the whole launch.
 #define THREAD (blockIdx.x * blockDim.x + threadIdx.x)
+
+// How many loads a thread has under way at once where it adds up many values, in the order in which it would have added
+// them one by one. An addition behind each load would wait for the memory each time.
+#define AHEAD 8

@@ -7,7 +7,14 @@ extern "C" __global__ void column_sums(
 {
     const index_t t = THREAD, column = t % columns, chunk = t / columns;
     if (chunk >= chunks) return;
-    REAL sum = 0;
-    for (index_t row = chunk; row < rows; row += chunks) sum += x[row * columns + column];
+    REAL sum = 0;  // of x[row * columns + column] over row = chunk, chunk + chunks, ...
+    for (index_t row = chunk; row < rows; row += AHEAD * chunks) {
+        REAL next[AHEAD];
+        for (index_t k = 0; k < AHEAD; ++k) {
+            const index_t r = row + k * chunks;
+            next[k] = r < rows ? x[r * columns + column] : (REAL)0;
+        }
+        for (index_t k = 0; k < AHEAD; ++k) sum += next[k];
+    }
     sums[t] = sum;
 }

@@ -12,9 +12,15 @@ extern "C" __global__ void chunk_products(
     const index_t unit = inner == 1 ? t % units : t / chunks;
     const index_t chunk = inner == 1 ? t / units : t % chunks;
     REAL sum = 0;
-    for (index_t l = chunk; l < outer * inner; l += chunks) {
-        const index_t i = ((l / inner) * units + unit) * inner + l % inner;
-        sum += a[i] * b[i];
+    for (index_t l = chunk; l < outer * inner; l += AHEAD * chunks) {
+        REAL as[AHEAD], bs[AHEAD];
+        for (index_t k = 0; k < AHEAD; ++k) {
+            const index_t at = l + k * chunks, before = inner == 1 ? at : at / inner;
+            const index_t i = (before * units + unit) * inner + at - before * inner;
+            as[k] = at < outer * inner ? a[i] : (REAL)0;
+            bs[k] = at < outer * inner ? b[i] : (REAL)0;
+        }
+        for (index_t k = 0; k < AHEAD; ++k) sum += as[k] * bs[k];
     }
     sums[unit * chunks + chunk] = sum;
 }
@@ -22,7 +28,11 @@ extern "C" __global__ void chunk_products(
 __device__ REAL total_of(const REAL *sums, index_t unit, index_t chunks)
 {
     REAL sum = 0;
-    for (index_t chunk = 0; chunk < chunks; ++chunk) sum += sums[unit * chunks + chunk];
+    for (index_t chunk = 0; chunk < chunks; chunk += AHEAD) {
+        REAL next[AHEAD];
+        for (index_t k = 0; k < AHEAD; ++k) next[k] = chunk + k < chunks ? sums[unit * chunks + chunk + k] : (REAL)0;
+        for (index_t k = 0; k < AHEAD; ++k) sum += next[k];
+    }
     return sum;
 }
 

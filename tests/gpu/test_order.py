@@ -1,0 +1,101 @@
+"""Sums are taken in the order that their formula has, value by value, whatever a kernel loads ahead: to the bit.
+
+On the stand-in: a device may round a product and the addition behind it only once.
+"""
+
+import numpy as np
+import pytest
+
+from tests.gpu.test_kernels import random
+from tinygan.ops.cuda.launch import Kernels
+
+# Of one load ahead or less, of some, of a rest, of several rounds.
+SHAPES = [(1, 3), (7, 5), (64, 4), (333, 3), (2000, 2)]
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+CHUNKS = (1, 3, 16)
+
+
+def chunk_sums(values, chunks):
+    """The sum of every chunks-th row, (rows, ...) -> (chunks, ...), one after the other."""
+    sums = np.zeros((chunks, *values.shape[1:]), values.dtype)
+    for row, value in enumerate(values):
+        sums[row % chunks] += value
+    return sums
+
+
+@every_shape
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_column_sums(fake_cupy, dtype, shape, chunks):
+    x = random(shape, "x", dtype)
+    sums = fake_cupy.empty((chunks, shape[1]), dtype)
+    Kernels("sums")("column_sums", sums.size, fake_cupy.asarray(x), *shape, chunks, sums)
+    np.testing.assert_array_equal(sums.get(), chunk_sums(x, chunks))
+
+
+@every_shape
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_rectifier_backward(fake_cupy, dtype, shape, chunks):
+    (rows, channels), (x, dy) = shape, (random(shape, name, dtype) for name in ("x", "dy"))
+    slope, shift = (random(shape[1], name, dtype) for name in ("slope", "shift"))
+    below = dy * (x - shift < 0)
+    on_device = [fake_cupy.asarray(value) for value in (x, dy, slope, shift)]
+    dx, sums = fake_cupy.empty(shape, dtype), fake_cupy.empty((chunks, 2, channels), dtype)
+    bend = on_device[2], 1, 0.0, on_device[3], 1, 0.0
+    Kernels("rectify")(
+        "rectifier_backward", chunks * channels, *on_device[:2], *bend, channels, rows, chunks, 1, dx, sums
+    )
+    np.testing.assert_array_equal(dx.get(), dy - (1 - slope) * below)
+    np.testing.assert_array_equal(sums.get()[:, 0], chunk_sums(below * (x - shift), chunks))
+    np.testing.assert_array_equal(sums.get()[:, 1], (1 - slope) * chunk_sums(below, chunks))
+
+
+@every_shape
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_standardise_sums(fake_cupy, dtype, shape, chunks):
+    (rows, channels), (x, dy) = shape, (random(shape, name, dtype) for name in ("x", "dy"))
+    mean, r = (random(channels, name, dtype) for name in ("mean", "r"))
+    sums = fake_cupy.empty((chunks, 2, channels), dtype)
+    on_device = [fake_cupy.asarray(value) for value in (x, dy, mean, r)]
+    Kernels("batch_norm")("standardise_sums", chunks * channels, *on_device, rows, channels, chunks, sums)
+    np.testing.assert_array_equal(sums.get()[:, 0], chunk_sums(dy, chunks))
+    np.testing.assert_array_equal(sums.get()[:, 1], chunk_sums(dy * ((x - mean) * r), chunks))
+
+
+@every_shape
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_moments(fake_cupy, dtype, shape, chunks):
+    (rows, channels), x = shape, random(shape, "x", dtype)
+    if chunks > rows:
+        return
+    means, squares = (fake_cupy.empty((chunks, channels), dtype) for _ in "ab")
+    kernels = Kernels("batch_norm")
+    kernels("chunk_moments", means.size, fake_cupy.asarray(x), rows, channels, chunks, means, squares)
+    counts = np.bincount(np.arange(rows) % chunks).astype(dtype)
+    expected = chunk_sums(x, chunks) / counts[:, None]
+    np.testing.assert_array_equal(means.get(), expected)
+    centred = x - expected[np.arange(rows) % chunks]
+    np.testing.assert_array_equal(squares.get(), chunk_sums(centred * centred, chunks))
+    mean, var = (fake_cupy.empty(channels, dtype) for _ in "ab")
+    kernels("merge_moments", channels, means, squares, rows, channels, chunks, mean, var)
+    n, m, square = dtype.type(0), np.zeros(channels, dtype), np.zeros(channels, dtype)
+    for more, one, its_square in zip(counts, means.get(), squares.get(), strict=True):
+        share, d = more / (n + more), one - m
+        m = m + d * share
+        square = square + (its_square + d * d * n * share)
+        n = n + more
+    np.testing.assert_array_equal(mean.get(), m)
+    np.testing.assert_array_equal(var.get(), square / rows)
+
+
+@pytest.mark.parametrize("around", [(333, 4, 1), (6, 5, 7), (16, 3, 64), (1, 2, 5)], ids=str)
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_chunk_products(fake_cupy, dtype, around, chunks):
+    units = around[1]
+    a, b = (random(around, name, dtype) for name in "ab")
+    sums, totals = fake_cupy.empty((units, chunks), dtype), fake_cupy.empty(units, dtype)
+    kernels = Kernels("weight_norm")
+    kernels("chunk_products", sums.size, fake_cupy.asarray(a), fake_cupy.asarray(b), *around, chunks, sums)
+    expected = chunk_sums(np.moveaxis(a * b, 1, 2).reshape(-1, units), chunks)
+    np.testing.assert_array_equal(sums.get(), expected.T)
+    kernels("totals", units, sums, units, chunks, totals)
+    np.testing.assert_array_equal(totals.get(), chunk_sums(expected, 1)[0])
