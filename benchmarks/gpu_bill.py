@@ -21,12 +21,11 @@ from benchmarks.gpu_model import ASSUMPTIONS, Assumptions, Cost, cost
 from benchmarks.workload import Workload
 from tests import fakecupy
 from tests.fakecuda import Node
+from tinygan import ops
 from tinygan.cli import OneLineParser
 from tinygan.device import open_backend
 from tinygan.errors import run_script
 from tinygan.ops.cuda import cublas
-from tinygan.ops.cuda.gather import gather_images
-from tinygan.ops.cuda.losses import record_losses
 from tinygan.rng import rng_for
 from tinygan.training.player import Player
 from tinygan.training.step import SCHEDULES, Game
@@ -83,8 +82,8 @@ def operations(work: Workload) -> list[Node]:
         stream, pool = xp.cuda.get_current_stream(), xp.cuda.MemoryPool()
         with xp.cuda.using_allocator(pool.malloc):
             stream.begin_capture()
-            images = gather_images(pixels, places, size, real)
-            record_losses(*schedule.step(game, images, codes, rate), row, rows)
+            images = ops.gather_images(pixels, places, size, real)
+            ops.record_losses(*schedule.step(game, images, codes, rate), row, rows)
             return stream.end_capture().nodes
 
 

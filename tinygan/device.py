@@ -46,9 +46,10 @@ class Backend:
 
     def to_host(self, array: Array) -> np.ndarray:
         """Copy a device array to the host, waiting for it; a NumPy array passes through."""
-        xp = array_module(array)
-        # Of an array with gaps CuPy copies the values first, and that makes another stream the current one.
-        return np.asarray(array) if xp is np else xp.ascontiguousarray(array).get()
+        if array_module(array) is np:
+            return np.asarray(array)
+        # CuPy would do that itself, but leave another stream the current one.
+        return (array if array.flags.c_contiguous else array.copy()).get()
 
     def zeros(self, count: int) -> Array:
         """0s that last, (count,): on the CPU, the processes forked from this one will share them."""

@@ -51,12 +51,12 @@ def test_rectifier_backward(fake_cupy, dtype, shape, chunks):
 
 @every_shape
 @pytest.mark.parametrize("chunks", CHUNKS)
-def test_standardise_sums(fake_cupy, dtype, shape, chunks):
+def test_batch_norm_sums(fake_cupy, dtype, shape, chunks):
     (rows, channels), (x, dy) = shape, (random(shape, name, dtype) for name in ("x", "dy"))
     mean, r = (random(channels, name, dtype) for name in ("mean", "r"))
     sums = fake_cupy.empty((chunks, 2, channels), dtype)
     on_device = [fake_cupy.asarray(value) for value in (x, dy, mean, r)]
-    Kernels("batch_norm")("standardise_sums", chunks * channels, *on_device, rows, channels, chunks, sums)
+    Kernels("batch_norm")("batch_norm_sums", chunks * channels, *on_device, rows, channels, chunks, sums)
     np.testing.assert_array_equal(sums.get()[:, 0], chunk_sums(dy, chunks))
     np.testing.assert_array_equal(sums.get()[:, 1], chunk_sums(dy * ((x - mean) * r), chunks))
 
