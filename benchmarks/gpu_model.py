@@ -83,8 +83,8 @@ def _merge_moments(rows, channels, chunks) -> Work:
 SMALL = Work(seconds=0.3e-6)  # a kernel of a few threads
 # Instructions as in the machine code for sm_90, by kernel; a function gets the kernel's numbers in their order.
 KERNELS: dict[str, Work | Callable[..., Work]] = {
-    "unfold": Work(145, 15),
-    "fold": Work(190, 15),
+    "unfold": Work(47, 0),
+    "fold": Work(96, 0),
     "rectifier_forward": Work(60, 3),
     "rectifier_input_gradient": Work(60, 3),
     "rectifier_backward": _rectifier_backward,

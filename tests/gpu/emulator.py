@@ -94,7 +94,8 @@ class Function:
         self.name = name
         self.parameters = signatures(module.code)[name]
         self.real = np.dtype({"float": np.float32, "double": np.float64}[module.options[0].removeprefix("-DREAL=")])
-        self.code, self.options = module.code, module.options
+        self.code, self.options = module.code, module.options[:1]
+        self.constants = dict(option.removeprefix("-D").split("=") for option in module.options[1:])
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple) -> None:
         assert len(arguments) == len(self.parameters), f"{self.name} takes {len(self.parameters)} arguments"
@@ -105,18 +106,22 @@ class Function:
             assert value.dtype == expected, f"{self.name}: {value.dtype} where {expected} is expected"
             cells.append(np.array(value.ctypes.data, np.uintp) if pointer else np.array(value))
         pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
-        launch = getattr(_library(self.code, self.options), f"launch_{self.name}")  # compiled when first needed
+        library = _library(self.code, self.options, tuple(self.constants))  # compiled when first needed
+        for constant, value in self.constants.items():
+            ctypes.c_uint.in_dll(library, constant).value = int(value)
+        launch = getattr(library, f"launch_{self.name}")
         launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), ctypes.c_uint(backwards), pointers)
 
 
 @functools.cache
-def _library(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
-    launchers = []
+def _library(code: str, options: tuple[str, ...], constants: tuple[str, ...]) -> ctypes.CDLL:
+    # Constants of the compiler are variables here, so that one library serves all of their values.
+    launchers, variables = [], "".join(f'extern "C" {{ unsigned int {name}; }}\n' for name in constants)
     for name, parameters in signatures(code).items():
         types = [f"{kind} *" if pointer else kind for kind, pointer in parameters]
         passed = ", ".join(f"*({kind} *)arguments[{i}]" for i, kind in enumerate(types))
         launchers.append(LAUNCHER.format(name=name, passed=passed))
-    text = "\n".join([SHIM, code, *launchers])
+    text = "\n".join([SHIM, variables, code, *launchers])
     stem = Path(_folder.name) / hashlib.sha256((text + repr(options)).encode()).hexdigest()[:16]
     stem.with_suffix(".cpp").write_text(text)
     # Every warning an error: what CUDA's compiler only mentions is found here.

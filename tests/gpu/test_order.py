@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from tests.gpu.test_kernels import random
+from tests.ops.test_patches import WINDOWS
+from tinygan.ops.cuda import patches
 from tinygan.ops.cuda.launch import Kernels
 
 # Of one load ahead or less, of some, of a rest, of several rounds.
@@ -99,3 +101,18 @@ def test_chunk_products(fake_cupy, dtype, around, chunks):
     np.testing.assert_array_equal(sums.get(), expected.T)
     kernels("totals", units, sums, units, chunks, totals)
     np.testing.assert_array_equal(totals.get(), chunk_sums(expected, 1)[0])
+
+
+@pytest.mark.parametrize(("window", "shape", "places"), WINDOWS.values(), ids=WINDOWS.keys())
+def test_fold(fake_cupy, dtype, window, shape, places):
+    """A pixel's patches from the upper left to the lower right."""
+    (kh, kw), (sh, sw), (ph, pw) = window
+    N, H, W, C = shape
+    values = random((N, *places, kh, kw, C), "patches", dtype)
+    padded = np.zeros((N, H + 2 * ph + kh, W + 2 * pw + kw, C), dtype)
+    for p in range(places[0]):
+        for q in range(places[1]):
+            padded[:, p * sh : p * sh + kh, q * sw : q * sw + kw] += values[:, p, q]
+    rows = fake_cupy.asarray(values.reshape(-1, kh * kw * C))
+    image = patches.fold(rows, *window, places, shape)
+    np.testing.assert_array_equal(image.get(), padded[:, ph : ph + H, pw : pw + W])

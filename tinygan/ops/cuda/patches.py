@@ -1,4 +1,4 @@
-"""Patches as rows and their adjoint, the maps of ``ops/patches.py``, one thread per value of the result."""
+"""Patches as rows and their adjoint, one thread per value of the result; compiled for each shape."""
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels
@@ -9,9 +9,10 @@ Pair = tuple[int, int]
 
 def unfold(image: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair) -> Array:
     """(N, H, W, C) -> (N·P·Q, kh·kw·C), ``places`` (P, Q) being how many places the kernel has."""
-    N, H, W, C = image.shape
-    patches = array_module(image).empty((N * places[0] * places[1], kernel[0] * kernel[1] * C), image.dtype)
-    _kernels("unfold", patches.size, image, H, W, C, *kernel, *stride, *pad, *places, patches.size, patches)
+    N, *shape = image.shape
+    patches = array_module(image).empty((N * places[0] * places[1], kernel[0] * kernel[1] * shape[2]), image.dtype)
+    shape = constants(shape, kernel, stride, pad, places)
+    _kernels("unfold", patches.size, image, patches.size, patches, **shape)
     return patches
 
 
@@ -20,5 +21,13 @@ def fold(
 ) -> Array:
     """(N·P·Q, kh·kw·C) -> ``shape`` (N, H, W, C): every pixel gathers what the patches that reach it hold for it."""
     image = array_module(patches).empty(shape, patches.dtype)
-    _kernels("fold", image.size, patches, *shape[1:], *kernel, *stride, *pad, *places, image.size, image)
+    _kernels("fold", image.size, patches, image.size, image, **constants(shape[1:], kernel, stride, pad, places))
     return image
+
+
+def constants(image: tuple[int, int, int], kernel: Pair, stride: Pair, pad: Pair, places: Pair) -> dict[str, int]:
+    """What the compiler is told: the shape without the number of images; ``image`` (H, W, C)."""
+    values = {"HEIGHT": image[0], "WIDTH": image[1], "CHANNELS": image[2], "ROWS": places[0], "COLUMNS": places[1]}
+    for name, pair in (("KERNEL", kernel), ("STRIDE", stride), ("PAD", pad)):
+        values |= {f"{name}_H": pair[0], f"{name}_W": pair[1]}
+    return values
