@@ -80,6 +80,10 @@ def _merge_moments(rows, channels, chunks) -> Work:
     return Work(seconds=0.02e-6 * chunks + 0.17e-6 * math.ceil(chunks / AHEAD))
 
 
+def _loss(count) -> Work:
+    return Work(seconds=0.5e-6 + count * 10e-9)  # a barrier, and one thread that adds the terms up
+
+
 SMALL = Work(seconds=0.3e-6)  # a kernel of a few threads
 # Instructions as in the machine code for sm_90, by kernel; a function gets the kernel's numbers in their order.
 KERNELS: dict[str, Work | Callable[..., Work]] = {
@@ -89,23 +93,26 @@ KERNELS: dict[str, Work | Callable[..., Work]] = {
     "rectifier_input_gradient": Work(60, 3),
     "rectifier_backward": _rectifier_backward,
     "chunk_products": _chunk_products,
-    "totals": lambda units, chunks: _sum_of(chunks),
+    "totals": lambda units, chunks, add: _sum_of(chunks),
     "lengths": lambda units, chunks, k, epsilon: _sum_of(chunks),
     "divide": Work(110, 9),
     "add_projected": Work(120, 9),
     "column_sums": lambda rows, columns, chunks: _sum_of(rows / chunks),
+    "finish_sums": lambda rows, *_: _sum_of(rows),
     "rmsprop": Work(100, 5, updated=3),
     "sigmoid_forward": Work(60, 5),
     "sigmoid_backward": Work(30, 0),
     "gather_images": Work(150, 6),
     "batch_norm": Work(60, 3),
-    "batch_norm_backward": Work(60, 3),
+    "batch_norm_backward": Work(90, 6),
+    "update_statistics": SMALL,
+    "inverse_root": SMALL,
     "batch_norm_sums": lambda rows, channels, chunks: _sum_of(rows / chunks),
     "chunk_moments": lambda rows, channels, chunks: _sum_of(2 * rows / chunks, passes=2),
     "merge_moments": _merge_moments,
-    "binary_cross_entropy": SMALL,
-    "least_squares": SMALL,
-    "mean_of_terms": SMALL,
+    "mean_loss": lambda squares, target, count: _loss(count),
+    "chain_losses": lambda squares, share, floor, count: _loss(count),
+    "join": Work(15),
     "record_losses": SMALL,
 }
 CUPY_INSTRUCTIONS = {"add=": 70, "multiply": 70, "divide": 70}  # per element, for the indices; of others few

@@ -254,7 +254,9 @@ class RawModule(emulator.Module):
                 for one in blocks:
                     one.check()
 
-            described = tuple((array.shape, array.nbytes) for array in arrays)
+            # One that stands in for another, or is read twice, is one.
+            distinct = {(array.data.ptr, array.nbytes): array for array in reversed(arrays)}
+            described = tuple((array.shape, array.nbytes) for array in reversed(distinct.values()))
             numbers = tuple(value.item() for value in arguments if not isinstance(value, DeviceArray))
             device.submit(Node("kernel", name, run, described, numbers, grid[0] * block[0]))
 

@@ -99,7 +99,7 @@ def test_chunk_products(fake_cupy, dtype, around, chunks):
     kernels("chunk_products", sums.size, fake_cupy.asarray(a), fake_cupy.asarray(b), *around, chunks, sums)
     expected = chunk_sums(np.moveaxis(a * b, 1, 2).reshape(-1, units), chunks)
     np.testing.assert_array_equal(sums.get(), expected.T)
-    kernels("totals", units, sums, units, chunks, totals)
+    kernels("totals", units, sums, units, chunks, 0, totals)
     np.testing.assert_array_equal(totals.get(), chunk_sums(expected, 1)[0])
 
 

@@ -202,8 +202,8 @@ def launch(fake_cupy, body, count, *arrays, kernel_parameters="index_t count, RE
     """Run a kernel that is written in the test."""
     source = f"""
     typedef unsigned int index_t;
-    #define THREAD (blockIdx.x * blockDim.x + threadIdx.x)
-    extern "C" __global__ void one({kernel_parameters}) {{ const index_t i = THREAD; if (i < count) {body} }}"""
+    extern "C" __global__ void one({kernel_parameters})
+    {{ const index_t i = blockIdx.x * blockDim.x + threadIdx.x; if (i >= count) return; {body} }}"""
     fake_cupy.RawModule(code=source, options=("-DREAL=float",)).get_function("one")(
         (1,), (64,), (np.uint32(count), *arrays)
     )
@@ -244,3 +244,32 @@ def test_an_operation_that_was_recorded_can_be_described(fake_cupy, cuda, stream
     assert isinstance(add, Node)
     assert (add.kind, add.name, add.arrays) == ("cupy", "add", (((2, 3), 24), ((2, 3), 24)))
     assert (memset.kind, memset.arrays) == ("memset", (((2, 3), 24),))
+
+
+SHARE = """
+__shared__ REAL shared[64];
+shared[threadIdx.x] = y[i];
+{barrier}
+y[i] = shared[(threadIdx.x + {step}) % 64];
+"""
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_threads_of_a_block_wait_for_each_other(fake_cupy, monkeypatch, backwards):
+    monkeypatch.setattr(emulator, "backwards", backwards)
+    values = np.arange(64, dtype=np.float32)
+    y = fake_cupy.asarray(values)
+    launch(fake_cupy, SHARE.format(barrier="__syncthreads();", step=5), 64, y)
+    np.testing.assert_array_equal(y.get(), np.roll(values, -5))
+
+
+def test_a_barrier_that_is_missing_is_found(fake_cupy):
+    y = fake_cupy.asarray(np.arange(64, dtype=np.float32))
+    launch(fake_cupy, SHARE.format(barrier="if (count > 64) __syncthreads();", step=5), 64, y)
+    assert np.isnan(y.get()).any()  # shared memory has no values when a block begins
+
+
+def test_a_barrier_that_some_threads_do_not_reach_is_found(fake_cupy):
+    y = fake_cupy.zeros(64, np.float32)
+    with pytest.raises(AssertionError, match="ended while others waited"):
+        launch(fake_cupy, SHARE.format(barrier="if (i > 2) __syncthreads();", step=1), 64, y)

@@ -27,9 +27,11 @@ class Linear(BilinearLayer):
         if b is not None:
             y += b
 
-        def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+        def backward(
+            dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None
+        ) -> tuple[Array | None, Array | None]:
             dx = ops.matmul(dy, w.T) if need_dx else None
-            dw = ops.matmul(x.T, dy) if need_dw else None
+            dw = ops.matmul(x.T, dy, total) if need_dw else None
             return dx, dw
 
         return y, backward

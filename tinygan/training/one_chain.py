@@ -7,6 +7,7 @@ shortcuts is in ``step.py``; both give the same gradients (tested).
 
 from collections.abc import Callable
 
+from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.training.player import Player
 
@@ -26,15 +27,14 @@ def as_one_batch(D: Player, fake: Array) -> bool:
 
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
     """Add the gradients of D's two losses to its store, real and generated images in one batch; their values."""
-    xp = array_module(fake)
-    logits, backward = D.network(xp.concatenate([real, fake]), training=True)
+    logits, backward = D.network(ops.join(real, fake), training=True)
     d_real, dlogits_real = loss(logits[: len(real)], 1)
     d_fake, dlogits_fake = loss(logits[len(real) :], 0)
-    backward(xp.concatenate([dlogits_real, dlogits_fake]), D.gradients, need_dx=False)
+    backward(ops.join(dlogits_real, dlogits_fake), D.gradients, need_dx=False)
     return d_real, d_fake
 
 
-def learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array, Array, Array]:
+def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple[Array, Array, Array, Array]:
     """D's gradients into its store, and the gradient of G's loss with respect to ``fake``, from one backward pass.
 
     Where D treats each image by itself, image n's gradient is dL/dlₙ·(dlₙ/dxₙ): the losses of D and of G on it differ
@@ -43,19 +43,23 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tu
     The divisor vanishes when D is very sure. So it is kept at SEED_FLOOR or above, which is reached at logits of −46:
     G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε lets through.
 
+    Args:
+        game: the :class:`~tinygan.training.step.Game` that D plays.
+
     Returns:
         d_real, d_fake, g (0-d), and dfake (N, H, W, 3).
     """
-    xp, N, one_batch = array_module(fake), len(fake), as_one_batch(D, fake)
-    logits, backward = D.network(xp.concatenate([fake, real]) if one_batch else fake, training=True)
-    g, g_dlogits = loss(logits[:N], 1)
-    d_fake, d_dlogits = loss(logits[:N], 0)  # its gradient is never negative
-    seed = xp.maximum(d_dlogits, SEED_FLOOR)
-    if one_batch:
-        d_real, dlogits_real = loss(logits[N:], 1)
-        dimages = backward(xp.concatenate([seed, dlogits_real]), D.gradients)
+    if as_one_batch(D, fake):
+        logits, backward = D.network(ops.join(fake, real), training=True)
+        (d_real, d_fake, g), seed, ratio = ops.chain_losses(logits, game.loss, game.share, SEED_FLOOR)
+        dfake = backward(seed, D.gradients)[: len(fake)]
     else:
-        dimages = backward(seed, D.gradients)
+        loss = game.loss_function()
+        logits, backward = D.network(fake, training=True)
+        g, g_dlogits = loss(logits, 1)
+        d_fake, d_dlogits = loss(logits, 0)  # its gradient is never negative
+        seed = array_module(fake).maximum(d_dlogits, SEED_FLOOR)
+        ratio, dfake = g_dlogits / seed, backward(seed, D.gradients)
         del backward  # and with it what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
-    return d_real, d_fake, g, dimages[:N] * (g_dlogits / seed)[:, None, None, None]
+    return d_real, d_fake, g, dfake * ratio[:, None, None, None]

@@ -94,12 +94,32 @@ extern "C" __global__ void batch_norm_sums(
     sums[(2 * chunk + 1) * channels + c] = scale_sum;
 }
 
-// dx = a * dy - b * (x - mean) - k, with coefficients per channel. One thread per element.
+// dx = a * dy - (a * r * dscale / M) * (x - mean) - a * dshift / M with a = scale * r. One thread per element.
 extern "C" __global__ void batch_norm_backward(
-    const REAL *x, const REAL *dy, const REAL *mean, const REAL *a, const REAL *b, const REAL *k,
-    index_t channels, index_t count, REAL *dx)
+    const REAL *x, const REAL *dy, const REAL *mean, const REAL *r, const REAL *scale, const REAL *dshift,
+    const REAL *dscale, REAL M, index_t channels, index_t count, REAL *dx)
 {
     const index_t i = THREAD, c = i % channels;
     if (i >= count) return;
-    dx[i] = a[c] * dy[i] - b[c] * (x[i] - mean[c]) - k[c];
+    const REAL a = scale[c] * r[c], b = a * r[c] * dscale[c] / M, k = a * dshift[c] / M;
+    dx[i] = a * dy[i] - b * (x[i] - mean[c]) - k;
+}
+
+// running += momentum * (batch - running), of mean and variance, the variance times `correction`. One thread per
+// channel.
+extern "C" __global__ void update_statistics(
+    const REAL *mean, const REAL *var, REAL correction, REAL momentum, index_t channels,
+    REAL *running_mean, REAL *running_var)
+{
+    const index_t c = THREAD;
+    if (c >= channels) return;
+    running_mean[c] += momentum * (mean[c] - running_mean[c]);
+    running_var[c] += momentum * (var[c] * correction - running_var[c]);
+}
+
+// y = 1 / sqrt(x + epsilon). One thread per element.
+extern "C" __global__ void inverse_root(const REAL *x, REAL epsilon, index_t count, REAL *y)
+{
+    const index_t i = THREAD;
+    if (i < count) y[i] = 1 / sqrt(x[i] + epsilon);
 }

@@ -44,7 +44,7 @@ def source(name: str) -> str:
     """The CUDA source ``<name>.cu`` with the prelude in front, and line numbers of the file itself."""
     folder = resources.files(__package__)
     prelude, text = ((folder / file).read_text(encoding="utf-8") for file in ("prelude.cuh", f"{name}.cu"))
-    return f'{prelude}\n#line 1 "{name}.cu"\n{text}'
+    return f'#define BLOCK {BLOCK}\n{prelude}\n#line 1 "{name}.cu"\n{text}'
 
 
 def definitions(dtype: np.dtype, constants: Constants = ()) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ extern "C" __global__ void unfold(const REAL *__restrict__ image, index_t count,
     patches[t] = y < HEIGHT && x < WIDTH ? image[((n * HEIGHT + y) * WIDTH + x) * CHANNELS + c] : (REAL)0;
 }
 
-// image = the sum of what the patches that reach each pixel hold for it. One thread per value of the image, which
+// image = the sum of what the patches that reach each pixel hold for it, plus a bias per channel. One thread per value of the image, which
 // gathers: nothing is scattered, so no atomics. Place p sees row y of the padded image with tap y - p * STRIDE_H.
-extern "C" __global__ void fold(const REAL *__restrict__ patches, index_t count, REAL *__restrict__ image)
+extern "C" __global__ void fold(
+    const REAL *__restrict__ patches, index_t add_bias, const REAL *bias, index_t count, REAL *__restrict__ image)
 {
     const index_t t = THREAD;
     if (t >= count) return;
@@ -42,5 +43,5 @@ extern "C" __global__ void fold(const REAL *__restrict__ patches, index_t count,
             const bool reaches = p < ROWS && q < COLUMNS && u < KERNEL_H && v < KERNEL_W;
             sum += reaches ? patches[(row + u * KERNEL_W + v) * CHANNELS + c] : (REAL)0;
         }
-    image[t] = sum;
+    image[t] = add_bias ? sum + bias[c] : sum;
 }

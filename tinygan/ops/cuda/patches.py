@@ -17,11 +17,22 @@ def unfold(image: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair) ->
 
 
 def fold(
-    patches: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair, shape: tuple[int, int, int, int]
+    patches: Array,
+    kernel: Pair,
+    stride: Pair,
+    pad: Pair,
+    places: Pair,
+    shape: tuple[int, int, int, int],
+    b: Array | None = None,
 ) -> Array:
-    """(N·P·Q, kh·kw·C) -> ``shape`` (N, H, W, C): every pixel gathers what the patches that reach it hold for it."""
+    """(N·P·Q, kh·kw·C) -> ``shape`` (N, H, W, C): every pixel gathers what the patches that reach it hold for it.
+
+    Plus b (C,), if given.
+    """
     image = array_module(patches).empty(shape, patches.dtype)
-    _kernels("fold", image.size, patches, image.size, image, **constants(shape[1:], kernel, stride, pad, places))
+    bias = int(b is not None), image if b is None else b  # not read where there is none
+    shape = constants(shape[1:], kernel, stride, pad, places)
+    _kernels("fold", image.size, patches, *bias, image.size, image, **shape)
     return image
 
 

@@ -1,4 +1,4 @@
-// What every source of this folder starts with; launch.py puts it in front.
+// What every source of this folder starts with; launch.py puts it in front, behind BLOCK, the threads of a block.
 //
 // REAL is float or double, a -D option of the compiler. Indices have 32 bits: divisions by them are several times
 // faster than by 64-bit ones, and launch.py refuses what they cannot count.

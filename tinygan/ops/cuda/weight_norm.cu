@@ -36,11 +36,12 @@ __device__ REAL total_of(const REAL *sums, index_t unit, index_t chunks)
     return sum;
 }
 
-// The sums over the chunks. One thread per unit.
-extern "C" __global__ void totals(const REAL *__restrict__ sums, index_t units, index_t chunks, REAL *__restrict__ out)
+// The sums over the chunks, or what they are added to. One thread per unit.
+extern "C" __global__ void totals(
+    const REAL *__restrict__ sums, index_t units, index_t chunks, index_t add, REAL *__restrict__ out)
 {
     const index_t unit = THREAD;
-    if (unit < units) out[unit] = total_of(sums, unit, chunks);
+    if (unit < units) out[unit] = (add ? out[unit] : (REAL)0) + total_of(sums, unit, chunks);
 }
 
 // n = sqrt(k * sum + epsilon). One thread per unit.

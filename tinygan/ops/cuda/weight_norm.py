@@ -24,11 +24,11 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
     return v, add_gradient
 
 
-def channel_dot(a: Array, b: Array, axis: int) -> Array:
+def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Array:
     sums = _chunk_products(a, b, axis)
     units, chunks = sums.shape
-    out = array_module(a).empty(units, a.dtype)
-    _kernels("totals", units, sums, units, chunks, out)
+    out = array_module(a).empty(units, a.dtype) if total is None else total
+    _kernels("totals", units, sums, units, chunks, int(total is not None), out)
     return out
 
 
