@@ -26,6 +26,7 @@ class Assumptions:
     instructions: float = 0.75 * 28.7e12
     slow_instructions: float = 0.85 * 3.59e12
     processors: int = 132
+    processor_bandwidth: float = 0.1e12
 
 
 ASSUMPTIONS = fields(Assumptions)
@@ -44,6 +45,8 @@ class Work(NamedTuple):
         passes: how often it reads and writes its arrays.
         updated: arrays that are both read and written.
         seconds: of what is done one after the other, whatever the memory.
+        serial: the same, but with nothing else under way.
+        blocks: of the launch, where there may be fewer than the device has processors.
     """
 
     instructions: float = 0
@@ -54,9 +57,13 @@ class Work(NamedTuple):
     passes: float = 1
     updated: int = 0
     seconds: float = 0
+    serial: float = 0
+    blocks: int | None = None
 
 
+BLOCK = 256  # threads, as in launch.py
 AHEAD = 8  # loads under way at once, as in prelude.cuh
+TREE_LEVEL = 0.03e-6  # seconds, of a sum two by two in shared memory, with its barrier
 ADDITION = 2.4e-9  # seconds; additions to one sum wait for each other
 
 
@@ -65,10 +72,21 @@ def _sum_of(terms: float, ahead: int = AHEAD, **more) -> Work:
     return Work(rounds=math.ceil(terms / ahead), wait=ahead * ADDITION, **more)
 
 
-def _chunk_products(outer, units, inner, chunks) -> Work:
-    divisions = 0.02e-6 * AHEAD * (inner != 1)
-    one = _sum_of(outer * inner / chunks, instructions=50, elements=outer * units * inner)
-    return one._replace(wait=one.wait + divisions)
+def _unit_sums(node, traffic: float) -> Work:
+    """A block for each few units: a sum over a unit, a tree in shared memory, and a pass over the unit again."""
+    threads_per_unit = BLOCK // node.constants["SIDE"]
+    rounds = math.ceil(node.constants["OUTER"] * node.constants["INNER"] / threads_per_unit / AHEAD)
+    tree = TREE_LEVEL * math.log2(threads_per_unit)
+    return Work(
+        instructions=60,
+        slow=2,
+        elements=math.prod(node.arrays[0][0]),
+        rounds=(1 + (traffic > 1)) * rounds,
+        wait=AHEAD * ADDITION,
+        passes=traffic,
+        serial=tree,
+        blocks=node.threads // BLOCK,
+    )
 
 
 def _rectifier_backward(*numbers) -> Work:
@@ -84,25 +102,26 @@ def _loss(count) -> Work:
     return Work(seconds=0.5e-6 + count * 10e-9)  # a barrier, and one thread that adds the terms up
 
 
+# Kernels that must be seen with their arrays: the values are read for the sum and once more for the result.
+BY_NODE: dict[str, Callable[..., Work]] = {
+    "weight_norm": lambda node: _unit_sums(node, 3 / 2),
+    "weight_norm_gradient": lambda node: _unit_sums(node, 6 / 3),
+    "channel_dot": lambda node: _unit_sums(node, 1),
+}
 SMALL = Work(seconds=0.3e-6)  # a kernel of a few threads
 # Instructions as in the machine code for sm_90, by kernel; a function gets the kernel's numbers in their order.
 KERNELS: dict[str, Work | Callable[..., Work]] = {
-    "unfold": Work(47, 0),
-    "fold": Work(96, 0),
+    "unfold": Work(50, 0),
+    "fold": Work(105, 0),
     "rectifier_forward": Work(60, 3),
     "rectifier_input_gradient": Work(60, 3),
     "rectifier_backward": _rectifier_backward,
-    "chunk_products": _chunk_products,
-    "totals": lambda units, chunks, add: _sum_of(chunks),
-    "lengths": lambda units, chunks, k, epsilon: _sum_of(chunks),
-    "divide": Work(110, 9),
-    "add_projected": Work(120, 9),
     "column_sums": lambda rows, columns, chunks: _sum_of(rows / chunks),
-    "finish_sums": lambda rows, *_: _sum_of(rows),
+    "finish_sums": lambda rows, *_: _sum_of(rows / (BLOCK / 32), serial=3 * TREE_LEVEL),
     "rmsprop": Work(100, 5, updated=3),
     "sigmoid_forward": Work(60, 5),
     "sigmoid_backward": Work(30, 0),
-    "gather_images": Work(150, 6),
+    "gather_images": Work(90, 1),
     "batch_norm": Work(60, 3),
     "batch_norm_backward": Work(90, 6),
     "update_statistics": SMALL,
@@ -132,7 +151,7 @@ def cost(node, device: Assumptions) -> Cost:
         return _product(node, device)
     count = sum(nbytes for _, nbytes in node.arrays)
     if node.kind == "kernel":
-        work = KERNELS[node.name]
+        work = KERNELS.get(node.name) or BY_NODE[node.name](node)
         work = work(*node.numbers) if callable(work) else work
     else:
         work = Work(CUPY_INSTRUCTIONS.get(node.name, 0), elements=math.prod(node.arrays[-1][0]))
@@ -141,6 +160,8 @@ def cost(node, device: Assumptions) -> Cost:
     elements = work.elements or node.threads
     in_l2 = count < device.l2_size
     bandwidth = device.l2_bandwidth if in_l2 else device.memory_bandwidth
+    if work.blocks:
+        bandwidth = min(bandwidth, work.blocks * device.processor_bandwidth)
     latency = (device.l2_latency if in_l2 else device.memory_latency) + work.wait
     longest = max(
         work.passes * count / bandwidth,
@@ -149,7 +170,7 @@ def cost(node, device: Assumptions) -> Cost:
         work.rounds * latency,
         work.seconds,
     )
-    return Cost(device.floor + longest, count)
+    return Cost(device.floor + longest + work.serial, count)
 
 
 def _product(node, device: Assumptions) -> Cost:

@@ -49,7 +49,8 @@ class Cublas:
             return 7  # CUBLAS_STATUS_INVALID_VALUE
         factors = (number.from_address(alpha).value, number.from_address(beta).value)  # read when the call is made
         self.calls.append(compute)
-        blocks = [state["workspace"], *map(self.device.memory.at, (a, b, c))]
+        with self.device.lock:
+            blocks = [state["workspace"], *map(self.device.memory.at, (a, b, c))]
 
         def matrix(pointer, rows, columns, leading):
             """A matrix in columns: element (i, j) lies at pointer + i + j·leading."""

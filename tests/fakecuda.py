@@ -36,6 +36,7 @@ class Node:
         kind: kernel (one of ours), gemm, cupy (a kernel of CuPy's) or memset; housekeeping is none of the device's.
         arrays: (shape, bytes) of each array, what is written last.
         numbers: other arguments, in their order.
+        constants: of a kernel, what its compiler was told, by name.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Node:
     arrays: tuple = ()
     numbers: tuple = ()
     threads: int = 0
+    constants: dict = field(default_factory=dict)
 
 
 class Device:
@@ -51,7 +53,7 @@ class Device:
 
     def __init__(self):
         self.lock = threading.RLock()
-        self.memory, self.pinned, self.free_lists = DeviceMemory(), PinnedMemory(), []
+        self.memory, self.pinned, self.blocks_of_pools = DeviceMemory(), PinnedMemory(), []
         self._of_thread = threading.local()
         self.handles = itertools.count(2**44, 4096)
         self.streams = weakref.WeakSet()

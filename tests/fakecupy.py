@@ -45,7 +45,9 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return _call(ufunc.__name__, getattr(ufunc, method), inputs, keywords)
 
     def __getitem__(self, key):
-        return _call("take", lambda value, key: value[key], (self, key), {})
+        keys = key if isinstance(key, tuple) else (key,)
+        whole = keys if any(part is Ellipsis for part in keys) else (*keys, ...)  # a single value is a view too
+        return _call("take", lambda value, key: value[key], (self, whole), {})
 
     def __setitem__(self, key, value):
         _submit("assign", lambda target, key, value: target.__setitem__(key, value), (self, key, value), {}, self)
@@ -258,7 +260,8 @@ class RawModule(emulator.Module):
             distinct = {(array.data.ptr, array.nbytes): array for array in reversed(arrays)}
             described = tuple((array.shape, array.nbytes) for array in reversed(distinct.values()))
             numbers = tuple(value.item() for value in arguments if not isinstance(value, DeviceArray))
-            device.submit(Node("kernel", name, run, described, numbers, grid[0] * block[0]))
+            constants = {constant: int(value) for constant, value in function.constants.items()}
+            device.submit(Node("kernel", name, run, described, numbers, grid[0] * block[0], constants))
 
         return launch
 

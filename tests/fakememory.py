@@ -103,8 +103,9 @@ class Memory:
 
     def __del__(self):
         if hasattr(self, "block"):
-            self.device.finish()  # as cudaFree does
-            self.block.release()
+            with self.device.lock:
+                self.device.finish()  # as cudaFree does
+                self.block.release()
 
 
 class MemoryPointer:
@@ -121,11 +122,11 @@ class MemoryPointer:
 class Pooled:
     """What a pool hands out; its end gives the block back to the pool, in the order of the stream it was taken on."""
 
-    def __init__(self, pool: "MemoryPool", raw: MemoryPointer, stream):
-        self.pool, self.raw, self.stream, self.block = pool, raw, stream, raw.mem.block
+    def __init__(self, pool: "MemoryPool", block: Block, stream):
+        self.pool, self.block, self.stream = pool, block, stream
 
     def __del__(self):
-        self.pool.take_back(self.raw, self.stream)
+        self.pool.take_back(self.block, self.stream)
 
 
 class MemoryPool:
@@ -134,21 +135,23 @@ class MemoryPool:
     def __init__(self, device, allocator=None):
         self.device, self.common = device, False
         self._allocator = allocator or (lambda size: MemoryPointer(Memory(device, size), 0))
+        self._free, self._lent = {}, {}
         # As in CuPy 14, where they keep each other alive: a pool that is dropped does not give its blocks back.
-        self._free, self._taken = {}, 0
-        device.free_lists.append(self._free)
+        device.blocks_of_pools.append((self._free, self._lent))
 
     def malloc(self, nbytes: int) -> MemoryPointer:
         stream = self.device.current
         if self.common and stream.capture is not None:
             raise AssertionError("an array made during a capture, from the common memory pool")
         size = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
-        free = self._free.setdefault((stream.ptr, size), [])
-        raw = free.pop() if free else self._new(size)
-        self._taken += size
-        raw.mem.block.owner = stream.capture
-        stream.in_order(raw.mem.block, lambda block=raw.mem.block: block.hand_out(nbytes))
-        return MemoryPointer(Pooled(self, raw, stream), 0)
+        with self.device.lock:
+            free = self._free.setdefault((stream.ptr, size), [])
+            raw = free.pop() if free else self._new(size)
+            block = raw.mem.block
+            self._lent[block.pointer] = raw
+            block.owner = stream.capture
+            stream.in_order(block, lambda: block.hand_out(nbytes))
+        return MemoryPointer(Pooled(self, block, stream), 0)
 
     def _new(self, size: int) -> MemoryPointer:
         try:
@@ -161,20 +164,21 @@ class MemoryPool:
             used = self.total_bytes()
             raise OutOfMemoryError(f"Out of memory allocating {size:,} bytes (allocated so far: {used:,}).") from None
 
-    def take_back(self, raw: MemoryPointer, stream) -> None:
+    def take_back(self, block: Block, stream) -> None:
         with self.device.lock:
-            self._taken -= raw.mem.size
-            self._free.setdefault((stream.ptr, raw.mem.size), []).append(raw)
-            stream.in_order(raw.mem.block, raw.mem.block.spoil)
+            raw = self._lent.pop(block.pointer)
+            self._free.setdefault((stream.ptr, block.size), []).append(raw)
+            stream.in_order(block, block.spoil)
 
     def free_all_blocks(self, stream=None) -> None:
-        self._free.clear()
+        with self.device.lock:
+            self._free.clear()
 
     def free_bytes(self) -> int:
         return sum(raw.mem.size for free in self._free.values() for raw in free)
 
     def used_bytes(self) -> int:
-        return self._taken
+        return sum(raw.mem.size for raw in self._lent.values())
 
     def total_bytes(self) -> int:
         return self.used_bytes() + self.free_bytes()

@@ -35,6 +35,7 @@ struct Position { unsigned int x, y, z; };
 static thread_local Position threadIdx, blockIdx, blockDim, gridDim;
 #define __global__
 #define __device__ static inline
+#define __align__(bytes) __attribute__((aligned(bytes), may_alias))
 """
 
 FIBERS = """
@@ -162,8 +163,10 @@ class Function:
         self.name = name
         self.parameters = signatures(module.code)[name]
         self.real = np.dtype({"float": np.float32, "double": np.float64}[module.options[0].removeprefix("-DREAL=")])
-        self.code, self.options = module.code, module.options[:1]
         self.constants = dict(option.removeprefix("-D").split("=") for option in module.options[1:])
+        # The one constant that is the length of an array; the others are variables here.
+        wide = tuple(f"-DWIDE={value}" for name, value in self.constants.items() if name == "WIDE")
+        self.code, self.options = module.code, module.options[:1] + wide
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple) -> None:
         assert len(arguments) == len(self.parameters), f"{self.name} takes {len(self.parameters)} arguments"
@@ -174,8 +177,11 @@ class Function:
             assert value.dtype == expected, f"{self.name}: {value.dtype} where {expected} is expected"
             cells.append(np.array(value.ctypes.data, np.uintp) if pointer else np.array(value))
         pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
-        library = _library(self.code, self.options, tuple(self.constants))  # compiled when first needed
-        for constant, value in self.constants.items():
+        variables = {name: value for name, value in self.constants.items() if name != "WIDE"}
+        if self.constants.get("WIDE") == "4":
+            assert all(v.ctypes.data % 16 == 0 for v in arguments[:: len(arguments) - 1]), f"{self.name}: not aligned"
+        library = _library(self.code, self.options, tuple(variables))  # compiled when first needed
+        for constant, value in variables.items():
             ctypes.c_uint.in_dll(library, constant).value = int(value)
         launch = getattr(library, f"launch_{self.name}")
         status = launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), ctypes.c_uint(backwards), pointers)

@@ -8,8 +8,9 @@ import pytest
 
 from tests.gpu.test_kernels import random
 from tests.ops.test_patches import WINDOWS
-from tinygan.ops.cuda import patches
+from tinygan.ops.cuda import channel_dot, launch, patches, sums, weight_norm
 from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.weight_norm import constants
 
 # Of one load ahead or less, of some, of a rest, of several rounds.
 SHAPES = [(1, 3), (7, 5), (64, 4), (333, 3), (2000, 2)]
@@ -89,18 +90,50 @@ def test_moments(fake_cupy, dtype, shape, chunks):
     np.testing.assert_array_equal(var.get(), square / rows)
 
 
-@pytest.mark.parametrize("around", [(333, 4, 1), (6, 5, 7), (16, 3, 64), (1, 2, 5)], ids=str)
-@pytest.mark.parametrize("chunks", CHUNKS)
-def test_chunk_products(fake_cupy, dtype, around, chunks):
-    units = around[1]
-    a, b = (random(around, name, dtype) for name in "ab")
-    sums, totals = fake_cupy.empty((units, chunks), dtype), fake_cupy.empty(units, dtype)
-    kernels = Kernels("weight_norm")
-    kernels("chunk_products", sums.size, fake_cupy.asarray(a), fake_cupy.asarray(b), *around, chunks, sums)
-    expected = chunk_sums(np.moveaxis(a * b, 1, 2).reshape(-1, units), chunks)
-    np.testing.assert_array_equal(sums.get(), expected.T)
-    kernels("totals", units, sums, units, chunks, 0, totals)
-    np.testing.assert_array_equal(totals.get(), chunk_sums(expected, 1)[0])
+def unit_sums(products, lanes):
+    """Σ over the rows of (L, units): every lanes-th by one thread, then two by two, the first half plus the second."""
+    sums = chunk_sums(products, lanes)
+    while len(sums) > 1:
+        sums = sums[: len(sums) // 2] + sums[len(sums) // 2 :]
+    return sums[0]
+
+
+@pytest.mark.parametrize(
+    "around", [(333, 4, 1), (2100, 11, 1), (700, 1, 1), (6, 5, 7), (16, 3, 64), (1, 2, 5)], ids=str
+)
+def test_weight_norm(fake_cupy, dtype, around):
+    w, dv = (random(around, name, dtype) for name in ("w", "dv"))
+    lanes = launch.BLOCK // constants(around, 1)["SIDE"]
+    k, epsilon = dtype.type(0.25), dtype.type(0.5)
+
+    def per_unit(a, b):
+        return unit_sums(np.moveaxis(a * b, 1, 2).reshape(-1, around[1]), lanes)[:, None]
+
+    length = np.sqrt(k * per_unit(w, w) + epsilon)
+    v, add_gradient = weight_norm(fake_cupy.asarray(w), 1, 0.25, 0.5)
+    np.testing.assert_array_equal(v.get(), w / length)
+    total = fake_cupy.ones(around, dtype)
+    add_gradient(fake_cupy.asarray(dv), total)
+    s = per_unit(dv, w / length)
+    np.testing.assert_array_equal(total.get(), 1 + (dv - k * (w / length) * s) / length)
+    dot = channel_dot(fake_cupy.asarray(w), fake_cupy.asarray(dv), 1)
+    np.testing.assert_array_equal(dot.get(), per_unit(w, dv)[:, 0])
+
+
+@pytest.mark.parametrize("rows", [1, 7, 33, 512, 513, 20_000])
+def test_channel_sum(fake_cupy, dtype, rows):
+    x, total = random((rows, 6), "x", dtype), random((6,), "total", dtype)
+    expected = x
+    while len(expected) > sums.MOST_ROWS:
+        expected = chunk_sums(expected, sums.chunk_count(len(expected)))
+    expected = unit_sums(expected, launch.BLOCK // sums.COLUMNS)
+    device_x, ours = fake_cupy.asarray(x), fake_cupy.asarray(total)
+    np.testing.assert_array_equal(sums.channel_sum(device_x).get(), expected)
+    sums.channel_sum(device_x, ours)
+    np.testing.assert_array_equal(ours.get(), total + expected)
+    halves = [fake_cupy.asarray(total[:3]), fake_cupy.asarray(total[3:])]
+    np.testing.assert_array_equal(sums.finish(device_x, *halves).get(), expected)
+    np.testing.assert_array_equal(np.concatenate([half.get() for half in halves]), total + expected)
 
 
 @pytest.mark.parametrize(("window", "shape", "places"), WINDOWS.values(), ids=WINDOWS.keys())

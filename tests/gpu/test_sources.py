@@ -6,7 +6,8 @@ from importlib import resources
 import pytest
 
 from tests.gpu import emulator, nvrtc
-from tinygan.ops.cuda import launch, patches
+from tinygan.ops.cuda import gather, launch, patches
+from tinygan.ops.cuda.weight_norm import constants as units
 
 SOURCES = sorted(
     file.name.removesuffix(".cu") for file in resources.files("tinygan.ops.cuda").iterdir() if ".cu" in file.name
@@ -14,11 +15,17 @@ SOURCES = sorted(
 SOURCES.remove("prelude.cuh")
 # What sources are compiled for: a layer of the paper's network, images, and a window that leaves gaps and a rest.
 CONSTANTS = {
+    "gather": [gather.constants((218, 178), (160, 160))],
     "patches": [
-        patches.constants((16, 16, 64), (4, 4), (2, 2), (1, 1), (8, 8)),
-        patches.constants((160, 160, 3), (4, 4), (2, 2), (1, 1), (80, 80)),
-        patches.constants((9, 6, 1), (2, 3), (3, 2), (0, 1), (3, 3)),
-    ]
+        patches.constants((16, 16, 64), (4, 4), (2, 2), (1, 1), (8, 8), 4),
+        patches.constants((160, 160, 3), (4, 4), (2, 2), (1, 1), (80, 80), 1),
+        patches.constants((9, 6, 1), (2, 3), (3, 2), (0, 1), (3, 3), 1),
+    ],
+    "weight_norm": [
+        units((4, 4, 64, 128), 3),
+        units((4, 4, 64, 128), 2),
+        units((4, 4, 256, 1), 3),
+    ],
 }
 
 
@@ -51,8 +58,8 @@ def test_what_does_not_fit_the_registers_is_found():
     reason = nvrtc.why_no_compiler()
     if reason:
         pytest.skip(reason)
-    many = "REAL many[300]; for (int k = 0; k < 300; ++k) many[k] = x[k]; sum = many[(int)x[column]];"
-    text = launch.source("sums").replace("sums[t] = sum;", many + "sums[t] = sum;")
+    many = "REAL many[300]; for (int k = 0; k < 300; ++k) many[k] = x[k]; x[0] = many[(int)x[300]];"
+    text = f'{launch.source("sums")}\nextern "C" __global__ void too_much(REAL *x) {{ {many} }}'
     with pytest.raises(AssertionError, match=r"[Ll]ocal memory"):
         nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
 

@@ -26,14 +26,23 @@ extern "C" __global__ void column_sums(
 }
 
 // The last level. The sums of the first `split` columns are also added to `first`, those of the others to `second`;
-// without `add_...` that pointer is not used. One thread per column.
+// without `add_...` that pointer is not used. A block has COLUMNS neighbouring columns, BLOCK / COLUMNS threads for each;
+// their sums are added two by two.
+#define COLUMNS 32
 extern "C" __global__ void finish_sums(
     const REAL *__restrict__ x, index_t rows, index_t columns, index_t split,
     index_t add_first, REAL *first, index_t add_second, REAL *second, REAL *__restrict__ sums)
 {
-    const index_t column = THREAD;
-    if (column >= columns) return;
-    const REAL sum = sum_of_rows(x, rows, columns, column, 0, 1);
+    __shared__ REAL parts[BLOCK];
+    const index_t column = blockIdx.x * COLUMNS + threadIdx.x % COLUMNS;
+    parts[threadIdx.x] = sum_of_rows(x, column < columns ? rows : 0, columns, column, threadIdx.x / COLUMNS,
+                                     BLOCK / COLUMNS);
+    for (index_t half = BLOCK / 2; half >= COLUMNS; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) parts[threadIdx.x] += parts[threadIdx.x + half];
+    }
+    if (threadIdx.x >= COLUMNS || column >= columns) return;
+    const REAL sum = parts[threadIdx.x];
     sums[column] = sum;
     if (column < split && add_first) first[column] += sum;
     if (column >= split && add_second) second[column - split] += sum;

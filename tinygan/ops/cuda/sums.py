@@ -1,9 +1,11 @@
 """Sums over every axis but the last, as a tree with a fixed order."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.launch import BLOCK, Kernels
 
-FAN_IN = 32  # how many values a thread adds up: few, since it waits for each
+FAN_IN = 32  # how many values a thread adds up: few, since it waits for them
+COLUMNS = 32  # of a block in the last level, whose threads share a column
+MOST_ROWS = 512  # of the last level
 
 _kernels = Kernels("sums")
 
@@ -25,13 +27,13 @@ def finish(sums: Array, first: Array | None = None, second: Array | None = None)
         first, second: (C,), to which the C values and the others are added in place, if given.
     """
     xp, columns = array_module(sums), sums.shape[1]
-    while len(sums) > FAN_IN:
+    while len(sums) > MOST_ROWS:
         sums = _column_sums(sums)
     out = xp.empty(columns, sums.dtype)
     split = next((len(total) for total in (first, second) if total is not None), columns)
     # Without a total the pointer is not used; the sums' own stands in for it.
     totals = (part for total in (first, second) for part in (int(total is not None), out if total is None else total))
-    _kernels("finish_sums", columns, sums, len(sums), columns, split, *totals, out)
+    _kernels("finish_sums", -(-columns // COLUMNS) * BLOCK, sums, len(sums), columns, split, *totals, out)
     return out
 
 
