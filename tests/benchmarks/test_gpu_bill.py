@@ -28,6 +28,24 @@ def test_the_bill_has_every_operation_in_its_order(tiny):
     assert gpu_bill.total(rows).operations == sum(2 * m * n * k for m, n, k in (node.numbers for node in products))
 
 
+# (workload, most nodes, most µs): what the kernels were changed for. A step that costs more has to say why.
+LIMITS = {
+    "wn": ({"size": 32, "norm": "wn"}, 89, 365),
+    "alternating": ({"size": 32, "norm": "wn", "schedule": "alternating"}, 131, 510),
+    "bn": ({"size": 32, "norm": "bn"}, 186, 650),
+    "none": ({"size": 32, "norm": "none"}, 82, 340),
+    "large": ({"size": 160, "norm": "wn", "code_size": 256}, 135, 4_900),
+}
+
+
+@pytest.mark.parametrize(("changes", "nodes", "microseconds"), LIMITS.values(), ids=LIMITS.keys())
+def test_the_step_has_not_become_dearer(tiny, changes, nodes, microseconds):
+    usual = {"device": "gpu", "precision": "tf32", "batch": 32, "code_size": 128, "features": 64}
+    rows = gpu_bill.bill(gpu_bill.operations(tiny(**usual | changes)), Assumptions())
+    assert gpu_bill.total(rows).nodes <= nodes
+    assert 1e6 * gpu_bill.total(rows).seconds <= microseconds
+
+
 def test_each_assumption_counts(tiny):
     one = total(tiny).seconds
     for name, value in (("floor", 3e-6), ("l2_latency", 1e-6), ("l2_bandwidth", 1e9), ("instructions", 1e10)):

@@ -1,17 +1,21 @@
 """Two shortcuts through D, for networks that treat every image of a batch by itself (all but those with batch norm).
 
-Real and generated images go through D as one batch, if they are small: large ones fill the processor anyway, and take
-less memory apart. And in the shared schedule one chain of input gradients serves D's loss and G's. The step without
+Real and generated images go through D as one batch, if they are small: large ones fill the CPU anyway, and take less
+memory apart. And in the shared schedule one chain of input gradients serves D's loss and G's. The step without
 shortcuts is in ``step.py``; both give the same gradients (tested).
 """
 
 from collections.abc import Callable
 
+import numpy as np
+
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.training.player import Player
 
-SMALL = 2**19  # values in a batch of images that goes through D together with another: 32 of 64×64 pixels
+# Values in a batch of images that goes through D together with another.
+SMALL = 2**19  # on the CPU: 32 of 64×64 pixels
+SMALL_ON_GPU = 2**22  # more operations cost more there than memory: 54 of 160×160 pixels
 SEED_FLOOR = 1e-20
 
 
@@ -22,7 +26,7 @@ def mixes_images(D: Player) -> bool:
 
 def as_one_batch(D: Player, fake: Array) -> bool:
     """Whether generated images (N, H, W, 3) go through D together with the real ones."""
-    return not mixes_images(D) and fake.size <= SMALL
+    return not mixes_images(D) and fake.size <= (SMALL if isinstance(fake, np.ndarray) else SMALL_ON_GPU)
 
 
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
