@@ -48,7 +48,6 @@ def main(arguments: list[str]) -> None:
     parser.set_defaults(device="gpu")
     parser.add_argument("--nodes", action="store_true", help="list every operation in its order")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="what benchmarks.profile wrote on a device")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     for field in ASSUMPTIONS:
         name = f"--{field.name.replace('_', '-')}"
         parser.add_argument(name, type=field.type, default=field.default, metavar="X", help="(default: %(default)g)")
