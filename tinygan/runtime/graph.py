@@ -27,6 +27,9 @@ class Replay:
 
     Where the capture fails, ``obstacle`` is told why, once, and all calls stay eager.
 
+    Attributes:
+        captured: whether there has been a graph.
+
     Args:
         xp: CuPy; the current stream must not be the default one, which cannot be captured.
         work: what is to be done at each call.
@@ -38,7 +41,7 @@ class Replay:
         self.stream = xp.cuda.get_current_stream()
         self._kept = []  # blocks of the device's memory, freed when nobody refers to them
         self.pool = xp.cuda.MemoryPool(_allocator(xp.cuda, self.stream, self._kept))
-        self.graph = None
+        self.graph, self.captured = None, False
         self._calls_before_capture = WARM_UPS
         # What other pools keep for themselves is of no use to this one.
         xp.get_default_memory_pool().free_all_blocks()
@@ -95,7 +98,7 @@ class Replay:
             raise TinyganError(
                 "the captured step is empty: its work went to another CUDA stream, so replaying it would do nothing"
             )
-        self.graph, self._bytes_of_graph = graph, self.pool.total_bytes()
+        self.graph, self._bytes_of_graph, self.captured = graph, self.pool.total_bytes(), True
 
 
 def _allocator(cuda, stream, kept: list) -> Callable:
