@@ -125,13 +125,11 @@ KERNELS: dict[str, Work | Callable[..., Work]] = {
     "batch_norm": Work(60, 3),
     "batch_norm_backward": Work(90, 6),
     "update_statistics": SMALL,
-    "inverse_root": SMALL,
     "batch_norm_sums": lambda rows, channels, chunks: _sum_of(rows / chunks),
     "chunk_moments": lambda rows, channels, chunks: _sum_of(2 * rows / chunks, passes=2),
     "merge_moments": _merge_moments,
     "mean_loss": lambda squares, target, count: _loss(count),
     "chain_losses": lambda squares, share, floor, count: _loss(count),
-    "join": Work(15),
     "record_losses": SMALL,
 }
 CUPY_INSTRUCTIONS = {"add=": 70, "multiply": 70, "divide": 70}  # per element, for the indices; of others few

@@ -5,7 +5,6 @@ CuPy is imported only when a GPU is asked for or looked for, so a machine withou
 
 import functools
 import importlib.util
-import os
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any

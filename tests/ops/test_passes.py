@@ -51,7 +51,7 @@ def test_rectifier(shape, slope, shift):
         gradients = []
         for one in (cpu, reference):
             totals = [np.ones(C) if need else None for need in needs]
-            gradients.append((one.rectify_backward(x, dy, slope, shift, need_dx, *totals), *totals))
+            gradients.append((one.rectify_backward(x, dy, slope, shift, need_dx, tuple(totals)), *totals))
         for one, other in zip(*gradients, strict=True):
             assert_same(one, other)
         assert (gradients[0][0] is not None) == need_dx
@@ -84,7 +84,7 @@ def test_batch_norm_passes(shape):
         assert_same(ours, plain)
     assert_same(cpu.batch_norm(x, mean, r, scale, shift), reference.batch_norm(x, mean, r, scale, shift))
     totals = [[np.ones(C), np.full(C, 2.0)] for _ in "ab"]
-    sums = [one.batch_norm_sums(x, dy, mean, r, *total) for one, total in zip((cpu, reference), totals, strict=True)]
+    sums = [one.batch_norm_sums(x, dy, mean, r, total) for one, total in zip((cpu, reference), totals, strict=True)]
     for ours, plain, total, its_sum, start in zip(*sums, totals[0], sums[0], (1, 2), strict=True):
         assert_same(ours, plain)
         np.testing.assert_array_equal(total, start + its_sum)

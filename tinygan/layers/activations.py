@@ -49,8 +49,8 @@ class TranslatedRectifier(Layer):
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             learned = self.learned if grads is not None else ()
-            totals = (grads[self.path(name)] if name in learned else None for name in ("slope", "shift"))
-            return ops.rectify_backward(x, dy, self.slope, self.shift, need_dx, *totals)
+            totals = tuple(grads[self.path(name)] if name in learned else None for name in ("slope", "shift"))
+            return ops.rectify_backward(x, dy, self.slope, self.shift, need_dx, totals)
 
         return y, backward
 

@@ -1,7 +1,7 @@
 """Batch normalisation over the batch and, for images, over space (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
 from tinygan import ops
-from tinygan.array import Array
+from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.runtime import collectives
@@ -54,13 +54,13 @@ class BatchNorm(Layer):
                 ops.update_statistics(*statistics, mean, var, M / (M - 1), MOMENTUM)
         else:
             mean, var = self.running_mean.copy(), self.running_var  # a copy, since backward needs the mean of this pass
-        r = ops.inverse_root(var, EPSILON)
+        r = 1 / array_module(x).sqrt(var + EPSILON)
         y = ops.batch_norm(x, mean, r, self.scale, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            totals = () if grads is None else (grads[self.path("shift")], grads[self.path("scale")])
+            totals = (None, None) if grads is None else (grads[self.path("shift")], grads[self.path("scale")])
             if grads is not None or training:
-                dshift, dscale = ops.batch_norm_sums(x, dy, mean, r, *totals)
+                dshift, dscale = ops.batch_norm_sums(x, dy, mean, r, totals)
             if not need_dx:
                 return None
             if not training:

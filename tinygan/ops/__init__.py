@@ -27,7 +27,7 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops.dispatch import IMPLEMENTATIONS, OPERATIONS, implementation, operation, use
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import BilinearBackward, TwoGradients, Window
 
 
 @operation
@@ -82,10 +82,7 @@ def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Ar
 
 @operation
 def channel_sum(x: Array, total: Array | None = None) -> Array:
-    """Σ x over every axis but the last, (..., C) -> (C,): the gradient of whatever is added to each channel.
-
-    It is added to ``total`` in place, if given.
-    """
+    """Σ x over every axis but the last, (..., C) -> (C,), added to ``total`` in place if given."""
 
 
 @operation
@@ -95,17 +92,11 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 
 @operation
 def rectify_backward(
-    x: Array,
-    dy: Array,
-    slope: Array | float,
-    shift: Array | float,
-    need_dx: bool,
-    dslope: Array | None = None,
-    dshift: Array | None = None,
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
 ) -> Array | None:
     """dx = dy where x ≥ b, else a·dy; None unless ``need_dx``.
 
-    In place, where given: dslope += Σ dy·(x − b) and dshift += Σ dy·(1 − a), both over x < b, (C,).
+    In place, the totals that are given: da += Σ dy·(x − b) and db += Σ dy·(1 − a), both over x < b, (C,).
     """
 
 
@@ -132,38 +123,20 @@ def update_statistics(
 
 
 @operation
-def inverse_root(x: Array, epsilon: float) -> Array:
-    """1/√(x + ε), any shape."""
-
-
-@operation
 def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
     """y = scale·(x − mean)·r + shift; x (..., C), all others (C,), r being 1/√(var + ε)."""
 
 
 @operation
-def batch_norm_sums(
-    x: Array,
-    dy: Array,
-    mean: Array,
-    r: Array,
-    shift_total: Array | None = None,
-    scale_total: Array | None = None,
-) -> tuple[Array, Array]:
-    """Σ dy and Σ dy·(x − mean)·r per channel, (C,) each: the gradients of shift and scale.
-
-    In place they are also added to the totals, if given.
-    """
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
+    """Σ dy and Σ dy·(x − mean)·r per channel, (C,) each: the gradients of shift and scale; added to totals given."""
 
 
 @operation
 def batch_norm_backward(
     x: Array, dy: Array, mean: Array, r: Array, scale: Array, dshift: Array, dscale: Array, M: int
 ) -> Array:
-    """dx = a·dy − (a·r·dscale/M)·(x − mean) − a·dshift/M with a = scale·r, M values per channel and their sums (C,).
-
-    The batch's own mean and variance move with x: both of their directions drop out of the gradient.
-    """
+    """dx = a·dy − (a·r·dscale/M)·(x − mean) − a·dshift/M with a = scale·r, M values per channel and their sums (C,)."""
 
 
 @operation
@@ -177,22 +150,11 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 
 
 @operation
-def chain_losses(
-    logits: Array, loss: str, share: float, floor: float
-) -> tuple[tuple[Array, Array, Array], Array, Array]:
-    """The losses of the shared schedule on one batch of N generated and N real images; logits (2·N,) in this order.
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+    """(d_real, d_fake, g), 0-d, of logits (2·N,) of N generated, then N real images, by "bce" or "least-squares".
 
-    Returns (d_real, d_fake, g), 0-d, times ``share``; then what D's backward pass starts from, (2·N,): the gradients of
-    d_fake, at least ``floor``, and of d_real; and that of g over the first, (N,).
-
-    Args:
-        loss: "bce" (:func:`binary_cross_entropy`) or "least-squares" (:func:`least_squares`).
+    Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and that of g over d_fake's, (N,); times share.
     """
-
-
-@operation
-def join(a: Array, b: Array) -> Array:
-    """b behind a along the first axis: (N, ...), (M, ...) -> (N + M, ...)."""
 
 
 @operation
@@ -201,7 +163,7 @@ def rmsprop(
 ) -> None:
     """In place: a ← decay·a + (1 − decay)·g², w ← w − learning_rate·g/(√a + ε), g ← 0; flat vectors (P,).
 
-    The first ``bounded`` values of w are then clipped to [0, 1].
+    Then the first ``bounded`` values of w are clipped to [0, 1].
     """
 
 

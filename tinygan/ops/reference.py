@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import BilinearBackward, TwoGradients, Window
 
 Pair = tuple[int, int]
 
@@ -30,9 +30,7 @@ def correlate(
     if b is not None:
         y = y + b
 
-    def backward(
-        dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None
-    ) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, K)
         dx = fold(rows @ matrix.T, window, x.shape) if need_dx else None
         dw = added((patches.T @ rows).reshape(w.shape), total) if need_dw else None
@@ -50,9 +48,7 @@ def correlate_transpose(
     if b is not None:
         y = y + b
 
-    def backward(
-        dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None
-    ) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         patches = unfold(dy, window)
         dx = (patches @ matrix).reshape(x.shape) if need_dx else None
         dw = added((patches.T @ rows).reshape(w.shape), total) if need_dw else None
@@ -140,15 +136,9 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 
 
 def rectify_backward(
-    x: Array,
-    dy: Array,
-    slope: Array | float,
-    shift: Array | float,
-    need_dx: bool,
-    dslope: Array | None = None,
-    dshift: Array | None = None,
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
 ) -> Array | None:
-    below = x < shift
+    below, (dslope, dshift) = x < shift, totals
     if dslope is not None:
         dslope += channel_sum(dy * array_module(x).minimum(x - shift, 0))
     if dshift is not None:
@@ -183,22 +173,10 @@ def update_statistics(
     running_var += momentum * (var * correction - running_var)
 
 
-def inverse_root(x: Array, epsilon: float) -> Array:
-    return 1 / array_module(x).sqrt(x + epsilon)
-
-
-def batch_norm_sums(
-    x: Array,
-    dy: Array,
-    mean: Array,
-    r: Array,
-    shift_total: Array | None = None,
-    scale_total: Array | None = None,
-) -> tuple[Array, Array]:
-    dshift, dscale = channel_sum(dy), channel_sum(dy * (x - mean)) * r
-    added(dshift, shift_total)
-    added(dscale, scale_total)
-    return dshift, dscale
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
+    sums = channel_sum(dy), channel_sum(dy * (x - mean)) * r
+    list(map(added, sums, totals))
+    return sums
 
 
 def batch_norm_backward(
@@ -220,21 +198,12 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     return (error * error).mean(), 2 * error * p * q / logits.size
 
 
-def chain_losses(
-    logits: Array, loss: str, share: float, floor: float
-) -> tuple[tuple[Array, Array, Array], Array, Array]:
-    function = {"bce": binary_cross_entropy, "least-squares": least_squares}[loss]
-    N = len(logits) // 2
-    (g, g_dlogits), (d_fake, d_dlogits), (d_real, dlogits_real) = (
-        (value, gradient) if share == 1 else (share * value, share * gradient)
-        for value, gradient in (function(logits[:N], 1), function(logits[:N], 0), function(logits[N:], 1))
-    )
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+    function, N = {"bce": binary_cross_entropy, "least-squares": least_squares}[loss], len(logits) // 2
+    losses = function(logits[:N], 1), function(logits[:N], 0), function(logits[N:], 1)
+    (g, g_dlogits), (d_fake, d_dlogits), (d_real, dlogits_real) = ((share * l, share * dl) for l, dl in losses)
     seed = array_module(logits).maximum(d_dlogits, floor)
-    return (d_real, d_fake, g), join(seed, dlogits_real), g_dlogits / seed
-
-
-def join(a: Array, b: Array) -> Array:
-    return array_module(a).concatenate([a, b])
+    return (d_real, d_fake, g), array_module(logits).concatenate([seed, dlogits_real]), g_dlogits / seed
 
 
 def rmsprop(

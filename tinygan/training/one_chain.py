@@ -31,10 +31,11 @@ def as_one_batch(D: Player, fake: Array) -> bool:
 
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
     """Add the gradients of D's two losses to its store, real and generated images in one batch; their values."""
-    logits, backward = D.network(ops.join(real, fake), training=True)
+    xp = array_module(fake)
+    logits, backward = D.network(xp.concatenate([real, fake]), training=True)
     d_real, dlogits_real = loss(logits[: len(real)], 1)
     d_fake, dlogits_fake = loss(logits[len(real) :], 0)
-    backward(ops.join(dlogits_real, dlogits_fake), D.gradients, need_dx=False)
+    backward(xp.concatenate([dlogits_real, dlogits_fake]), D.gradients, need_dx=False)
     return d_real, d_fake
 
 
@@ -53,8 +54,9 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
     Returns:
         d_real, d_fake, g (0-d), and dfake (N, H, W, 3).
     """
+    xp = array_module(fake)
     if as_one_batch(D, fake):
-        logits, backward = D.network(ops.join(fake, real), training=True)
+        logits, backward = D.network(xp.concatenate([fake, real]), training=True)
         (d_real, d_fake, g), seed, ratio = ops.chain_losses(logits, game.loss, game.share, SEED_FLOOR)
         dfake = backward(seed, D.gradients)[: len(fake)]
     else:
@@ -62,7 +64,7 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
         logits, backward = D.network(fake, training=True)
         g, g_dlogits = loss(logits, 1)
         d_fake, d_dlogits = loss(logits, 0)  # its gradient is never negative
-        seed = array_module(fake).maximum(d_dlogits, SEED_FLOOR)
+        seed = xp.maximum(d_dlogits, SEED_FLOOR)
         ratio, dfake = g_dlogits / seed, backward(seed, D.gradients)
         del backward  # and with it what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)

@@ -21,8 +21,6 @@ from tinygan.ops.reference import (
     chain_losses,
     channel_dot,
     gather_images,
-    inverse_root,
-    join,
     least_squares,
     record_losses,
     sigmoid,

@@ -5,6 +5,7 @@ import numpy as np
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
 from tinygan.ops.cpu.sums import channel_sum
 from tinygan.ops.reference import added
+from tinygan.ops.window import TwoGradients
 from tinygan.runtime.scratch import scratch
 
 
@@ -33,13 +34,12 @@ def batch_norm_sums(
     dy: np.ndarray,
     mean: np.ndarray,
     r: np.ndarray,
-    shift_total: np.ndarray | None = None,
-    scale_total: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    dshift, dscale = channel_sum(dy), _centred_products(x, mean, dy) * r
-    added(dshift, shift_total)
-    added(dscale, scale_total)
-    return dshift, dscale
+    totals: TwoGradients = (None, None),
+) -> TwoGradients:
+    sums = channel_sum(dy), _centred_products(x, mean, dy) * r
+    for one, total in zip(sums, totals, strict=True):
+        added(one, total)
+    return sums
 
 
 def batch_norm_backward(

@@ -8,6 +8,7 @@ import numpy as np
 from tinygan.array import Array
 from tinygan.ops import reference
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
+from tinygan.ops.window import TwoGradients
 from tinygan.runtime.scratch import scratch
 
 
@@ -36,9 +37,9 @@ def rectify_backward(
     slope: Array | float,
     shift: Array | float,
     need_dx: bool,
-    dslope: np.ndarray | None = None,
-    dshift: np.ndarray | None = None,
+    totals: TwoGradients = (None, None),
 ) -> np.ndarray | None:
+    dslope, dshift = totals
     rows, dy_rows = as_rows(x), as_rows(dy)
     dx = np.empty(x.shape, x.dtype) if need_dx else None
     parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, added in this order

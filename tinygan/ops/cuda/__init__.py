@@ -14,12 +14,11 @@ from tinygan.ops.cuda.batch_norm import (
     batch_norm_backward,
     batch_norm_sums,
     batch_statistics,
-    inverse_root,
     update_statistics,
 )
 from tinygan.ops.cuda.correlate import correlate, correlate_transpose
 from tinygan.ops.cuda.gather import gather_images
-from tinygan.ops.cuda.losses import binary_cross_entropy, chain_losses, join, least_squares, record_losses
+from tinygan.ops.cuda.losses import binary_cross_entropy, chain_losses, least_squares, record_losses
 from tinygan.ops.cuda.matmul import matmul
 from tinygan.ops.cuda.rectify import rectify, rectify_backward
 from tinygan.ops.cuda.rmsprop import rmsprop

@@ -116,10 +116,3 @@ extern "C" __global__ void update_statistics(
     running_mean[c] += momentum * (mean[c] - running_mean[c]);
     running_var[c] += momentum * (var[c] * correction - running_var[c]);
 }
-
-// y = 1 / sqrt(x + epsilon). One thread per element.
-extern "C" __global__ void inverse_root(const REAL *x, REAL epsilon, index_t count, REAL *y)
-{
-    const index_t i = THREAD;
-    if (i < count) y[i] = 1 / sqrt(x[i] + epsilon);
-}

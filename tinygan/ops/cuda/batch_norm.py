@@ -3,6 +3,7 @@
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels, square_root
 from tinygan.ops.cuda.sums import chunk_count, finish
+from tinygan.ops.window import TwoGradients
 
 _kernels = Kernels("batch_norm")
 
@@ -31,26 +32,13 @@ def update_statistics(
     _kernels("update_statistics", mean.size, mean, var, *numbers, running_mean, running_var)
 
 
-def inverse_root(x: Array, epsilon: float) -> Array:
-    y = array_module(x).empty_like(x)
-    _kernels("inverse_root", x.size, x, float(epsilon), x.size, y)
-    return y
-
-
-def batch_norm_sums(
-    x: Array,
-    dy: Array,
-    mean: Array,
-    r: Array,
-    shift_total: Array | None = None,
-    scale_total: Array | None = None,
-) -> tuple[Array, Array]:
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
     channels = x.shape[-1]
     rows = x.size // channels
     chunks = chunk_count(rows)
     sums = array_module(x).empty((chunks, 2 * channels), x.dtype)
     _kernels("batch_norm_sums", chunks * channels, x, dy, mean, r, rows, channels, chunks, sums)
-    dshift, dscale = finish(sums, shift_total, scale_total).reshape(2, channels)
+    dshift, dscale = finish(sums, *totals).reshape(2, channels)
     return dshift, dscale
 
 

@@ -3,7 +3,7 @@
 from tinygan.array import Array
 from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.cuda.patches import fold, unfold
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import BilinearBackward, TwoGradients, Window
 
 
 def correlate(
@@ -12,9 +12,7 @@ def correlate(
     matrix, patches = w.reshape(-1, w.shape[-1]), _unfold(x, window)
     y = _plus(gemm(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
 
-    def backward(
-        dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None
-    ) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, w.shape[-1])
         dx = _fold(gemm(rows, matrix, transpose_b=True), window, x.shape) if need_dx else None
         dw = _weight_gradient(patches, rows, w.shape, total) if need_dw else None
@@ -30,9 +28,7 @@ def correlate_transpose(
     shape = (len(x), *window.image_size(x.shape[1:3]), w.shape[2])
     y = _fold(gemm(rows, matrix, transpose_b=True), window, shape, b)
 
-    def backward(
-        dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None
-    ) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         patches = _unfold(dy, window)
         dx = gemm(patches, matrix).reshape(x.shape) if need_dx else None
         dw = _weight_gradient(patches, rows, w.shape, total) if need_dw else None

@@ -92,10 +92,3 @@ extern "C" __global__ void record_losses(
     to[1] = *d_fake;
     to[2] = *g;
 }
-
-// b behind a, (a_count) and (count - a_count) values. One thread per value.
-extern "C" __global__ void join(const REAL *a, const REAL *b, index_t a_count, index_t count, REAL *both)
-{
-    const index_t i = THREAD;
-    if (i < count) both[i] = i < a_count ? a[i] : b[i - a_count];
-}

@@ -17,9 +17,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     return _mean_loss("least-squares", logits, target)
 
 
-def chain_losses(
-    logits: Array, loss: str, share: float, floor: float
-) -> tuple[tuple[Array, Array, Array], Array, Array]:
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
     xp, N = array_module(logits), len(logits) // 2
     seed, ratio, means = (xp.empty(count, logits.dtype) for count in (2 * N, N, 3))
     _kernels("chain_losses", BLOCK, logits, SQUARES[loss], float(share), float(floor), N, seed, ratio, means)
@@ -28,12 +26,6 @@ def chain_losses(
 
 def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
     _kernels("record_losses", 1, d_real, d_fake, g, row, rows)
-
-
-def join(a: Array, b: Array) -> Array:
-    both = array_module(a).empty((len(a) + len(b), *a.shape[1:]), a.dtype)
-    _kernels("join", both.size, a, b, a.size, both.size, both)
-    return both
 
 
 def _mean_loss(loss: str, logits: Array, target: int) -> tuple[Array, Array]:

@@ -3,6 +3,7 @@
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels
 from tinygan.ops.cuda.sums import chunk_count, finish
+from tinygan.ops.window import TwoGradients
 
 _kernels = Kernels("rectify")
 
@@ -14,18 +15,12 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 
 
 def rectify_backward(
-    x: Array,
-    dy: Array,
-    slope: Array | float,
-    shift: Array | float,
-    need_dx: bool,
-    dslope: Array | None = None,
-    dshift: Array | None = None,
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
 ) -> Array | None:
     xp, channels = array_module(x), x.shape[-1]
     dx = xp.empty_like(x) if need_dx else None
     bend = _bend(x, slope, shift)
-    if dslope is None and dshift is None:
+    if all(total is None for total in totals):
         if need_dx:
             _kernels("rectifier_input_gradient", x.size, x, dy, *bend, channels, x.size, dx)
         return dx
@@ -35,7 +30,7 @@ def rectify_backward(
     # Without need_dx the pointer is not used; the sums' stands in for it.
     results = (int(need_dx), dx if need_dx else sums, sums)
     _kernels("rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, *results)
-    finish(sums, dslope, dshift)
+    finish(sums, *totals)
     return dx
 
 
