@@ -133,9 +133,12 @@ class Worker:
         """tinygan only: see ``layertimes.measure``."""
         return layertimes.measure(self.contender, steps)
 
+    def answer_eagerly(self, _) -> None:
+        """tinygan only: operation by operation from now on."""
+        self.contender.run_eagerly()
+
     def answer_lines(self, steps: int) -> list[dict]:
         """tinygan only: see ``sampling.measure``."""
-        self.contender.run_eagerly()
         return sampling.measure(lambda: self.answer_run(steps), ROOT / "tinygan")
 
     def answer_memory(self, _) -> int:

@@ -79,6 +79,7 @@ def measured(work: Workload, steps: int | None) -> dict:
             layers = contender.ask("layers", steps)
         with Contender(TINYGAN, work, {"CUDA_LAUNCH_BLOCKING": "1"}) as contender:
             contender.ask("start")
+            contender.ask("eagerly")  # nothing is captured where every launch waits
             warm_up(lambda count: contender.ask("run", count))
             lines = contender.ask("lines", steps)
     except ContenderError as error:

@@ -1,61 +1,110 @@
-"""The device behind the stand-in for CuPy: streams, capture, graphs, memory pools, and cuBLAS.
+"""The device behind the stand-in for CuPy: streams, events, captures and graphs.
 
-As on a device, what is captured is recorded and not run; until the graph is launched, its results hold NaN. What CuPy
-or CUDA refuse during a capture is refused here: reading from the device, copying to it, waiting for it, and CuPy's own
-products. An array made during a capture must come from a private pool: its address is part of the graph, and memory
-of the common pool would be given to somebody else.
+As on a device, what is captured is recorded and not run. What CuPy or CUDA refuse during a capture is refused here:
+reading from the device, copying to it, waiting for it, and CuPy's own products. An array made during a capture must
+come from a private pool: its address is part of the graph.
+
+Copies from page-locked memory and launches of graphs are carried out as late as a device may: when somebody waits for
+the stream or an event behind them, or gives the stream something else to do.
 """
 
 import contextlib
-import ctypes
+import itertools
+import threading
 import types
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import numpy as np
+from tests.fakememory import (
+    CUDARuntimeError,
+    DeviceMemory,
+    Memory,
+    MemoryPointer,
+    MemoryPool,
+    OutOfMemoryError,
+    PinnedMemory,
+)
+
+
+@dataclass
+class Node:
+    """One operation of the device.
+
+    Attributes:
+        kind: kernel (one of ours), gemm, cupy (a kernel of CuPy's) or memset; housekeeping is none of the device's.
+        arrays: (shape, bytes) of each array, what is written last.
+        numbers: other arguments, in their order.
+        constants: of a kernel, what its compiler was told, by name.
+    """
+
+    kind: str
+    name: str
+    run: Callable[[], None] = field(repr=False)
+    arrays: tuple = ()
+    numbers: tuple = ()
+    threads: int = 0
+    constants: dict = field(default_factory=dict)
 
 
 class Device:
-    """Runs operations at once, or records them while a stream is being captured."""
+    """One device with its memory; current stream and allocator are those of the calling thread, as in CuPy."""
 
     def __init__(self):
-        self.recording: list | None = None
-        self.allocator = self.default_allocator = object()
-        self.current = self.null = Stream(self, ptr=0)
+        self.lock = threading.RLock()
+        self.memory, self.pinned, self.blocks_of_pools = DeviceMemory(), PinnedMemory(), []
+        self._of_thread = threading.local()
+        self.handles = itertools.count(2**44, 4096)
+        self.streams = weakref.WeakSet()
+        self.graphs = weakref.WeakValueDictionary()  # by handle
+        self.null = Stream(self, ptr=0)
+        self.pool = MemoryPool(self)
+        self.pool.common = True
         self.synchronisations = 0
 
-    def act(self, operation) -> None:
-        """Do something to arrays that exist."""
-        operation() if self.recording is None else self.recording.append(operation)
+    @property
+    def thread(self):
+        """The calling thread's ``stack`` of streams, ``current`` stream and ``allocator``."""
+        here = self._of_thread
+        if not hasattr(here, "stack"):
+            here.stack, here.current, here.allocator = [self.null], self.null, self.pool.malloc
+        return here
 
-    def produce(self, operation, inputs=()) -> np.ndarray:
-        """Make an array: the operation's result, a view of an input or something new."""
-        with np.errstate(all="ignore") if self.recording is not None else contextlib.nullcontext():
-            result = np.asarray(operation())
-        if self.recording is None or any(np.may_share_memory(result, x) for x in inputs):
-            return result
-        result = self.reserve(lambda: np.empty_like(result))
+    @property
+    def current(self) -> "Stream":
+        return self.thread.current
 
-        def replay():
-            result[...] = operation()
+    def submit(self, node: Node) -> None:
+        """Have the current stream do something, now, or record it."""
+        with self.lock:
+            stream = self.current
+            if stream.capture is not None:
+                stream.capture.append(node)
+            else:
+                stream.drain()
+                node.run()
 
-        self.recording.append(replay)
-        return result
-
-    def reserve(self, allocate) -> np.ndarray:
-        """Make an array without values: full of what would show if it were used."""
-        if self.recording is not None and self.allocator is self.default_allocator:
-            raise AssertionError("an array made during a capture, from the common memory pool")
-        result = allocate()
-        result.fill(np.nan if result.dtype.kind == "f" else 0x5A)
-        return result
-
-    def refuse_during_capture(self, what: str) -> None:
+    def refuse_during_capture(self, what: str, stream=None) -> None:
         """Raise what CuPy raises."""
-        if self.recording is not None:
+        if (stream or self.current).capture is not None:
             raise RuntimeError(f"{what}: the stream is capturing")
 
-    def synchronise(self) -> None:
-        self.refuse_during_capture("synchronise")
+    def finish(self) -> None:
+        """Carry out all work of all streams."""
+        for stream in list(self.streams):
+            stream.drain()
+
+    def wait(self, stream: "Stream") -> None:
         self.synchronisations += 1
+        with self.lock:
+            stream.drain()
+
+
+class Capture(list):
+    """The nodes of a capture; ``broken`` after something that CUDA forbids."""
+
+    broken = False
 
 
 class Stream:
@@ -63,154 +112,151 @@ class Stream:
 
     def __init__(self, device, non_blocking=False, ptr=None):
         self.device, self.non_blocking = device, non_blocking
-        self.ptr = id(self) if ptr is None else ptr
+        self.ptr = next(device.handles) if ptr is None else ptr
+        self.queue: deque = deque()
+        device.streams.add(self)
+        self.capture: Capture | None = None
+
+    def drain(self, until=None) -> None:
+        """Do what was put off, as far as the event ``until``."""
+        with self.device.lock:
+            while self.queue:
+                work = self.queue.popleft()
+                if work is until:
+                    return
+                if not isinstance(work, Event):
+                    work()
+
+    def in_order(self, block, work: Callable[[], None]) -> None:
+        """Housekeeping of a block: behind what the stream has to do, and in the graph if it is the graph's block."""
+        with self.device.lock:
+            if self.capture is not None and block.owner is self.capture:
+                self.capture.append(Node("housekeeping", "", work))
+                block.spoil()  # nothing of a capture has run, so nothing has values
+            elif self.queue:
+                self.queue.append(work)
+            else:
+                work()
 
     def use(self):
-        self.device.current = self
+        self.device.thread.current = self  # and not on the stack: the end of any `with` forgets it
         return self
 
     def __enter__(self):
-        self.before, self.device.current = self.device.current, self
+        self.device.thread.stack.append(self)
+        self.device.thread.current = self
         return self
 
     def __exit__(self, *error):
-        self.device.current = self.before
+        self.device.thread.stack.pop()
+        self.device.thread.current = self.device.thread.stack[-1]
 
     def synchronize(self):
-        self.device.synchronise()
+        if self.capture is not None:
+            self.capture.broken = True
+        self.device.refuse_during_capture("synchronise", self)
+        self.device.wait(self)
 
     def begin_capture(self, mode=None):
         if self.ptr == 0:
             raise RuntimeError("cannot capture on the default (legacy) stream")
         assert self.non_blocking, "a blocking stream: any touch of the default stream would end the capture"
-        assert self.device.current is self, "the captured stream is not the current one"
-        self.device.recording = []
+        self.drain()
+        self.capture = Capture()
 
     def end_capture(self):
-        graph = Graph(self.device, self.device.recording)
-        self.device.recording = None
-        return graph
+        capture, self.capture = self.capture, None
+        if capture.broken:
+            raise RuntimeError("cudaErrorStreamCaptureInvalidated: something forbidden was called during the capture")
+        return Graph(self.device, list(capture))
 
     def is_capturing(self):
-        return self.device.recording is not None
+        return self.capture is not None
 
 
 class Graph:
     """``cupy.cuda.Graph``."""
 
-    def __init__(self, device, operations):
-        self.device, self.operations = device, operations
+    def __init__(self, device, work):
+        self.device, self._work = device, work
+        self.nodes = [node for node in work if node.kind != "housekeeping"]
+        self.graph = next(device.handles)
+        device.graphs[self.graph] = self
         self.launches = 0
 
     def upload(self, stream=None):
-        self.device.refuse_during_capture("upload")
+        self.device.refuse_during_capture("upload", stream)
 
     def launch(self, stream=None):
-        self.device.refuse_during_capture("launch")
+        stream = stream or self.device.current
+        self.device.refuse_during_capture("launch", stream)
         self.launches += 1
-        for operation in self.operations:
-            operation()
+        with self.device.lock:
+            stream.queue.append(self._run)
+
+    def _run(self):
+        for node in self._work:
+            node.run()
 
 
 class Event:
-    """``cupy.cuda.Event``: here everything is over at once."""
+    """``cupy.cuda.Event``: over when the work before it is."""
+
+    device: Device
 
     def __init__(self, disable_timing=False):
-        self.recorded = False
+        self.stream = None
 
     def record(self, stream=None):
-        self.recorded = True
+        self.stream = stream or self.device.current
+        with self.device.lock:
+            self.stream.queue.append(self)
 
     def synchronize(self):
         # Allowed during a capture, by another thread, and not counted: it guards memory of the host.
-        assert self.recorded
+        assert self.stream is not None
+        with self.device.lock:
+            if self in self.stream.queue:
+                self.stream.drain(until=self)
 
 
-class MemoryPool:
-    """``cupy.cuda.MemoryPool``."""
-
-    def malloc(self, size):
-        raise NotImplementedError("the stand-in only looks at which allocator is in force")
-
-
-class Cublas:
-    """The stand-in for libcublas: it reads its arguments as C would and multiplies in columns, on host memory."""
-
-    def __init__(self, device):
-        self.device = device
-        self.calls = []  # the compute type of each product
-        self.state = {}
-
-    def cublasCreate_v2(self, handle):
-        self.device.refuse_during_capture("cublasCreate")
-        handle._obj.value = 1000 + len(self.state)
-        self.state[handle._obj.value] = {"stream": None, "workspace": None}
-        return 0
-
-    def cublasSetStream_v2(self, handle, stream):
-        self.state[handle.value] = {"stream": stream, "workspace": None}  # the workspace is taken away
-        return 0
-
-    def cublasSetWorkspace_v2(self, handle, pointer, size):
-        self.state[handle.value]["workspace"] = (pointer, size)
-        return 0
-
-    def cublasGemmEx(
-        self, handle, op_a, op_b, m, n, k, alpha, a, type_a, lda, b, type_b, ldb, beta, c, type_c, ldc, compute, algo
-    ):
-        state = self.state[handle.value]
-        assert state["workspace"], "no workspace: a captured product would allocate"
-        assert state["stream"] == self.device.current.ptr, "a handle of another stream"
-        number = {0: ctypes.c_float, 1: ctypes.c_double}[type_c]
-        if not (type_a == type_b == type_c and compute in {0: (68, 77), 1: (70,)}[type_c] and algo == -1):
-            return 15  # CUBLAS_STATUS_NOT_SUPPORTED
-        if lda < max(1, k if op_a else m) or ldb < max(1, n if op_b else k) or ldc < max(1, m):
-            return 7  # CUBLAS_STATUS_INVALID_VALUE
-        factors = (number.from_address(alpha).value, number.from_address(beta).value)  # read when the call is made
-        self.calls.append(compute)
-
-        def matrix(pointer, rows, columns, leading):
-            """A matrix in columns: element (i, j) lies at pointer + i + j·leading."""
-            buffer = (number * (leading * (columns - 1) + rows)).from_address(pointer)
-            flat = np.frombuffer(buffer, np.dtype(number))
-            return np.lib.stride_tricks.as_strided(flat, (rows, columns), (flat.itemsize, flat.itemsize * leading))
-
-        def multiply():
-            A = matrix(a, k, m, lda).T if op_a else matrix(a, m, k, lda)
-            B = matrix(b, n, k, ldb).T if op_b else matrix(b, k, n, ldb)
-            C = matrix(c, m, n, ldc)
-            C[...] = factors[0] * (A @ B) + (factors[1] * C if factors[1] else 0)
-
-        self.device.act(multiply)
-        return 0
-
-
-def namespace(device) -> types.SimpleNamespace:
+def namespace(device: Device) -> types.SimpleNamespace:
     """What stands in for ``cupy.cuda``: one device with a driver."""
-    properties = {"name": b"pretended GPU", "totalGlobalMem": 2**30}
+    memory = device.memory
     runtime = types.SimpleNamespace(
+        CUDARuntimeError=CUDARuntimeError,
         driverGetVersion=lambda: 13000,
         getDeviceCount=lambda: 1,
         getDevice=lambda: 0,
-        getDeviceProperties=lambda index: properties,
-        memGetInfo=lambda: (2**30, 2**30),
+        getDeviceProperties=lambda index: {"name": b"pretended GPU", "totalGlobalMem": memory.limit},
+        memGetInfo=lambda: (memory.limit - memory.used, memory.limit),
     )
 
     @contextlib.contextmanager
     def using_allocator(allocator):
-        before, device.allocator = device.allocator, allocator
+        here = device.thread
+        before, here.allocator = here.allocator, allocator
         try:
             yield
         finally:
-            device.allocator = before
+            here.allocator = before
+
+    def synchronize():
+        device.refuse_during_capture("synchronise")
+        device.wait(device.current)
+        device.finish()
 
     return types.SimpleNamespace(
         runtime=runtime,
-        Device=lambda: types.SimpleNamespace(id=0, compute_capability="90", synchronize=device.synchronise),
+        Device=lambda: types.SimpleNamespace(id=0, compute_capability="90", synchronize=synchronize),
         Stream=lambda non_blocking=False: Stream(device, non_blocking),
-        Event=Event,
+        Event=type("Event", (Event,), {"device": device}),
         get_current_stream=lambda: device.current,
-        MemoryPool=MemoryPool,
+        Memory=lambda size: Memory(device, size),
+        MemoryPointer=MemoryPointer,
+        MemoryPool=lambda allocator=None: MemoryPool(device, allocator),
+        memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         using_allocator=using_allocator,
-        alloc_pinned_memory=lambda size: bytearray(size + 512),  # a pool gives more than was asked for
+        # A pool gives more than was asked for.
+        alloc_pinned_memory=lambda size: memoryview(device.pinned.empty(size + 512)),
     )

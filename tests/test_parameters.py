@@ -29,6 +29,16 @@ def test_views_share_memory_with_the_flat_vector(parameters):
     assert parameters["b.w"][1, 2] == -2
 
 
+def test_bounded_arrays_come_first_in_the_flat_vector():
+    made = Parameters(SHAPES, open_backend("cpu", "float64"), ["a", "logit"])
+    assert list(made) == list(SHAPES)
+    assert (made.bounded_size, made.zeros_like().bounded_size) == (5, 5)
+    made.flat[:] = np.arange(11.0)
+    np.testing.assert_array_equal(made["a"], [0, 1, 2, 3])
+    assert made["logit"] == 4
+    np.testing.assert_array_equal(made["b.w"], [[5, 6, 7], [8, 9, 10]])
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_precision_is_the_backends(precision):
     made = Parameters(SHAPES, open_backend("cpu", precision))

@@ -5,7 +5,6 @@ CuPy is imported only when a GPU is asked for or looked for, so a machine withou
 
 import functools
 import importlib.util
-import os
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -46,7 +45,10 @@ class Backend:
 
     def to_host(self, array: Array) -> np.ndarray:
         """Copy a device array to the host, waiting for it; a NumPy array passes through."""
-        return np.asarray(array) if array_module(array) is np else array.get()
+        if array_module(array) is np:
+            return np.asarray(array)
+        # CuPy would do that itself, but leave another stream the current one.
+        return (array if array.flags.c_contiguous else array.copy()).get()
 
     def zeros(self, count: int) -> Array:
         """0s that last, (count,): on the CPU, the processes forked from this one will share them."""
@@ -119,8 +121,7 @@ def why_no_gpu() -> str | None:
     try:
         if cupy.cuda.runtime.getDeviceCount() == 0:
             return "the NVIDIA driver shows no device: check nvidia-smi and CUDA_VISIBLE_DEVICES"
-        # A product, since cuBLAS is what is missing most often; in float64, since CuPy settles TF32 at the first
-        # product in float32.
+        # A product, since cuBLAS is what is missing most often.
         (cupy.ones((2, 2)) @ cupy.ones((2, 2))).get()
     except Exception as error:  # cuBLAS or nvrtc missing, driver too old, device busy: the message is CUDA's own
         return f"the GPU does not work ({error}): check nvidia-smi, the driver's age and the installed cuda extra"
@@ -134,10 +135,9 @@ def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
 
     if precision == "auto":
         precision = "tf32" if int(cupy.cuda.Device().compute_capability) >= TENSOR_CORES else "float32"
-    cublas.tf32 = precision == "tf32"
-    # For what CuPy multiplies itself; it reads this at the process's first product in float32.
-    os.environ["CUPY_TF32"] = "1" if precision == "tf32" else "0"
-    _stream(cupy).use()
+    cublas.tf32 = precision == "tf32"  # CuPy's own products stay exact: none is used
+    if cupy.cuda.get_current_stream() != _stream(cupy):
+        _stream(cupy).__enter__()  # for good; after `use()` the end of any `with` would forget it
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
     memory = properties["totalGlobalMem"] / 2**30
     return Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB, {precision}")

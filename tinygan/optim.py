@@ -25,13 +25,14 @@ class RMSProp:
     def update(
         self, parameters: Parameters, grads: Parameters, learning_rate: Array | float, part: slice = slice(None)
     ) -> None:
-        """One step, in place; ``grads`` is 0 afterwards. The rate may be a 0-d array on the GPU.
+        """One step, in place, bounded parameters clipped; ``grads`` is 0 afterwards. The rate may be a 0-d GPU array.
 
         Args:
             part: slice of the flat vectors to update; other processes update the rest.
         """
         vectors = parameters.flat[part], grads.flat[part], self.average.flat[part]
-        ops.rmsprop(*vectors, learning_rate, self.decay, self.epsilon)
+        bounded = len(range(parameters.bounded_size)[part])
+        ops.rmsprop(*vectors, learning_rate, self.decay, self.epsilon, bounded)
 
 
 class Adam:
@@ -57,4 +58,6 @@ class Adam:
         m_hat = m / (1 - self.beta1**self.steps)
         v_hat = v / (1 - self.beta2**self.steps)
         w -= learning_rate * m_hat / (array_module(v).sqrt(v_hat) + self.epsilon)
+        bounded = w[: parameters.bounded_size]
+        array_module(w).clip(bounded, 0, 1, out=bounded)
         g[...] = 0

@@ -5,7 +5,7 @@ layers and checkpoints never see the vector. Gradients and optimiser averages us
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -18,19 +18,24 @@ class Parameters(dict):
 
     ``grads[name] += dw`` therefore accumulates into the flat vector.
 
+    Args:
+        bounded: names of those that an optimiser keeps in [0, 1].
+
     Attributes:
-        flat: the vector, shape (P,), in the order of the names.
+        flat: the vector, shape (P,): the bounded arrays first, so that one comparison tells them, then the others.
+        bounded_size: how many values of ``flat`` are bounded.
     """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend):
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend, bounded: Collection[str] = ()):
         super().__init__()
-        self.backend = backend
+        self.backend, self.bounded = backend, tuple(bounded)
+        self.bounded_size = sum(math.prod(shapes[name]) for name in self.bounded)
         self.flat: Array = backend.zeros(sum(math.prod(shape) for shape in shapes.values()))
-        start = 0
+        starts, start = {}, 0
+        for name in sorted(shapes, key=lambda name: name not in self.bounded):  # else in the order that they have
+            starts[name], start = start, start + math.prod(shapes[name])
         for name, shape in shapes.items():
-            stop = start + math.prod(shape)
-            super().__setitem__(name, self.flat[start:stop].reshape(shape))
-            start = stop
+            super().__setitem__(name, self.flat[starts[name] : starts[name] + math.prod(shape)].reshape(shape))
 
     def __setitem__(self, name: str, value: Array) -> None:
         # `grads[name] += dw` ends in this call with the view itself; anything else would leave the flat vector.
@@ -39,7 +44,7 @@ class Parameters(dict):
 
     def zeros_like(self) -> "Parameters":
         """New storage of the same names and shapes, all zero."""
-        return Parameters({name: view.shape for name, view in self.items()}, self.backend)
+        return Parameters({name: view.shape for name, view in self.items()}, self.backend, self.bounded)
 
     def check(self, values: Mapping[str, np.ndarray]) -> None:
         """Raise ValueError unless ``values`` has exactly these names and shapes."""

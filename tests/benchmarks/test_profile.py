@@ -45,6 +45,31 @@ def test_lines_get_the_share_of_their_time():
     assert all(row["file"] == "test_profile.py" for row in rows)
 
 
+def test_nothing_is_captured_where_every_launch_waits(tiny, monkeypatch):
+    """CUDA does not say that a capture works under CUDA_LAUNCH_BLOCKING."""
+    asked = []
+
+    class Asked:
+        def __init__(self, name, work, environment=None):
+            self.blocking = "CUDA_LAUNCH_BLOCKING" in (environment or {})
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def ask(self, request, argument=0):
+            asked.append((self.blocking, request))
+            return 1.0
+
+    monkeypatch.setattr(pairing, "WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr(profile, "Contender", Asked)
+    profile.measured(tiny(), 1)
+    blocking = [request for blocks, request in asked if blocks]
+    assert blocking.index("eagerly") < blocking.index("run") < blocking.index("lines")
+
+
 def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pairing, "WARM_UP_SECONDS", 0.0)
     out = tmp_path / "profile.json"

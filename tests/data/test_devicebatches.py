@@ -48,7 +48,8 @@ def test_a_set_is_uploaded_in_parts(photos, gpu, monkeypatch):
 
 def test_a_buffer_is_written_again_only_after_its_copy_has_ended(photos, gpu, fake_cupy, monkeypatch):
     waited, source = [], StreamedSource(gpu, photos, *ARGUMENTS)
-    monkeypatch.setattr(fake_cupy.cuda.Event, "synchronize", lambda event: waited.append(event))
+    wait = fake_cupy.cuda.Event.synchronize
+    monkeypatch.setattr(fake_cupy.cuda.Event, "synchronize", lambda event: waited.append(event) or wait(event))
     batches = [source.batch(iteration) for iteration in (1, 2, 3, 4)]
     source._next[1].result()
     assert len(set(map(id, waited))) == 3  # before the batches 3, 4 and 5 are gathered into the buffers of 1, 2 and 3

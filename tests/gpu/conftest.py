@@ -5,6 +5,7 @@ import pytest
 
 from tests import fakecupy
 from tests.gpu import emulator
+from tinygan.ops.cuda import cublas
 
 # Sums are taken in another order: √n·eps for n up to some thousand terms, with a margin of 10.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
@@ -12,7 +13,11 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-13}
 
 @pytest.fixture(params=["emulated", pytest.param("cuda", marks=pytest.mark.gpu)])
 def xp(request, monkeypatch):
-    """CuPy: the stand-in, whose kernels are the real sources compiled as C++, or the real one."""
+    """CuPy: the stand-in, whose kernels are the real sources compiled as C++, or the real one.
+
+    Products in TF32 are a setting of the process, whichever test opened a backend last: here they begin exact.
+    """
+    monkeypatch.setattr(cublas, "tf32", False)
     if request.param == "cuda":
         import cupy
 

@@ -1,7 +1,8 @@
 """The CUDA sources run on the CPU: the same text compiled as C++, the launch a loop over blocks and threads.
 
-The kernels use neither shared memory nor barriers, so running their threads one after the other is a legal schedule of
-the launch. Arguments are checked against the kernel's signature, which CUDA itself does not do.
+Threads run one after the other, which is a legal schedule of the launch. Where a source has barriers, the threads of a
+block are fibers: each runs as far as the next barrier, then the next thread does. Shared memory holds ones in every bit
+when a block begins. Arguments are checked against the kernel's signature, which CUDA itself does not do.
 """
 
 import ctypes
@@ -17,28 +18,114 @@ import numpy as np
 
 SHIM = """
 #include <math.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+static inline unsigned int flush_denormals()
+{
+    const unsigned int kept = _mm_getcsr();
+    _mm_setcsr(kept | 0x8040);
+    return kept;
+}
+static inline void restore(unsigned int kept) { _mm_setcsr(kept); }
+#else
+static inline unsigned int flush_denormals() { return 0; }
+static inline void restore(unsigned int) {}
+#endif
 struct Position { unsigned int x, y, z; };
 static thread_local Position threadIdx, blockIdx, blockDim, gridDim;
 #define __global__
 #define __device__ static inline
+#define __align__(bytes) __attribute__((aligned(bytes), may_alias))
 """
 
-LAUNCHER = """
-extern "C" void launch_{name}(unsigned int blocks, unsigned int threads, void **arguments)
+FIBERS = """
+#include <ucontext.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#define __shared__ static __attribute__((section("shared_memory")))
+extern char __start_shared_memory[], __stop_shared_memory[];
+enum { MOST = 1024, STACK = 65536 };
+static ucontext_t scheduler, fibers[MOST];
+static bool ended[MOST];
+static char *stacks;
+static unsigned int running;
+static void (*kernel_body)();
+static void fiber()
+{
+    kernel_body();
+    ended[running] = true;
+    swapcontext(&fibers[running], &scheduler);
+}
+static void __syncthreads() { swapcontext(&fibers[running], &scheduler); }
+// False if some threads ended while others waited for them.
+static bool run_block(unsigned int threads, unsigned int backwards)
+{
+    if (!stacks) stacks = (char *)malloc((size_t)MOST * STACK);
+    memset(__start_shared_memory, 0xFF, (size_t)(__stop_shared_memory - __start_shared_memory));
+    for (unsigned int t = 0; t < threads; ++t) {
+        getcontext(&fibers[t]);
+        fibers[t].uc_stack.ss_sp = stacks + (size_t)t * STACK;
+        fibers[t].uc_stack.ss_size = STACK;
+        fibers[t].uc_link = 0;
+        ended[t] = false;
+        makecontext(&fibers[t], fiber, 0);
+    }
+    for (unsigned int done = 0; !done;) {
+        for (unsigned int n = 0; n < threads; ++n) {
+            running = backwards ? threads - 1 - n : n;
+            threadIdx = {running, 0, 0};
+            swapcontext(&scheduler, &fibers[running]);
+            done += ended[running];
+        }
+        if (done && done < threads) return false;
+    }
+    return true;
+}
+"""
+
+FIBER_LAUNCHER = """
+static void **arguments_of_{name};
+static void body_of_{name}() {{ void **arguments = arguments_of_{name}; {name}({passed}); }}
+extern "C" int launch_{name}(unsigned int blocks, unsigned int threads, unsigned int backwards, void **arguments)
 {{
     gridDim = {{blocks, 1, 1}};
     blockDim = {{threads, 1, 1}};
-    for (unsigned int block = 0; block < blocks; ++block)
-        for (unsigned int thread = 0; thread < threads; ++thread) {{
-            blockIdx = {{block, 0, 0}};
-            threadIdx = {{thread, 0, 0}};
+    arguments_of_{name} = arguments;
+    kernel_body = body_of_{name};
+    const unsigned int kept = sizeof(REAL) == 4 ? flush_denormals() : 0;
+    bool fine = true;
+    for (unsigned int b = 0; b < blocks && fine; ++b) {{
+        blockIdx = {{backwards ? blocks - 1 - b : b, 0, 0}};
+        fine = run_block(threads, backwards);
+    }}
+    if (sizeof(REAL) == 4) restore(kept);
+    return !fine;
+}}
+"""
+
+LAUNCHER = """
+extern "C" int launch_{name}(unsigned int blocks, unsigned int threads, unsigned int backwards, void **arguments)
+{{
+    gridDim = {{blocks, 1, 1}};
+    blockDim = {{threads, 1, 1}};
+    const unsigned int kept = sizeof(REAL) == 4 ? flush_denormals() : 0;  // as -ftz=true does in float
+    for (unsigned int b = 0; b < blocks; ++b)
+        for (unsigned int t = 0; t < threads; ++t) {{
+            blockIdx = {{backwards ? blocks - 1 - b : b, 0, 0}};
+            threadIdx = {{backwards ? threads - 1 - t : t, 0, 0}};
             {name}({passed});
         }}
+    if (sizeof(REAL) == 4) restore(kept);
+    return 0;
 }}
 """
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 TYPES = {"index_t": np.uint32, "unsigned char": np.uint8, "long long": np.int64}
+
+# Whether threads run from the last to the first: any order must give the same bits.
+backwards = False
 
 _folder = tempfile.TemporaryDirectory(prefix="tinygan-emulator-")
 
@@ -76,7 +163,10 @@ class Function:
         self.name = name
         self.parameters = signatures(module.code)[name]
         self.real = np.dtype({"float": np.float32, "double": np.float64}[module.options[0].removeprefix("-DREAL=")])
-        self.launch = getattr(_library(module.code, module.options), f"launch_{name}")
+        self.constants = dict(option.removeprefix("-D").split("=") for option in module.options[1:])
+        # The one constant that is the length of an array; the others are variables here.
+        wide = tuple(f"-DWIDE={value}" for name, value in self.constants.items() if name == "WIDE")
+        self.code, self.options = module.code, module.options[:1] + wide
 
     def __call__(self, grid: tuple[int], block: tuple[int], arguments: tuple) -> None:
         assert len(arguments) == len(self.parameters), f"{self.name} takes {len(self.parameters)} arguments"
@@ -87,17 +177,27 @@ class Function:
             assert value.dtype == expected, f"{self.name}: {value.dtype} where {expected} is expected"
             cells.append(np.array(value.ctypes.data, np.uintp) if pointer else np.array(value))
         pointers = (ctypes.c_void_p * len(cells))(*(cell.ctypes.data for cell in cells))
-        self.launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), pointers)
+        variables = {name: value for name, value in self.constants.items() if name != "WIDE"}
+        if self.constants.get("WIDE") == "4":
+            assert all(v.ctypes.data % 16 == 0 for v in arguments[:: len(arguments) - 1]), f"{self.name}: not aligned"
+        library = _library(self.code, self.options, tuple(variables))  # compiled when first needed
+        for constant, value in variables.items():
+            ctypes.c_uint.in_dll(library, constant).value = int(value)
+        launch = getattr(library, f"launch_{self.name}")
+        status = launch(ctypes.c_uint(grid[0]), ctypes.c_uint(block[0]), ctypes.c_uint(backwards), pointers)
+        assert status == 0, f"{self.name}: threads of a block ended while others waited for them at a barrier"
 
 
 @functools.cache
-def _library(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
-    launchers = []
+def _library(code: str, options: tuple[str, ...], constants: tuple[str, ...]) -> ctypes.CDLL:
+    # Constants of the compiler are variables here, so that one library serves all of their values.
+    launchers, variables = [], "".join(f'extern "C" {{ unsigned int {name}; }}\n' for name in constants)
+    barriers = "__syncthreads" in code
     for name, parameters in signatures(code).items():
         types = [f"{kind} *" if pointer else kind for kind, pointer in parameters]
         passed = ", ".join(f"*({kind} *)arguments[{i}]" for i, kind in enumerate(types))
-        launchers.append(LAUNCHER.format(name=name, passed=passed))
-    text = "\n".join([SHIM, code, *launchers])
+        launchers.append((FIBER_LAUNCHER if barriers else LAUNCHER).format(name=name, passed=passed))
+    text = "\n".join([SHIM, FIBERS if barriers else "", variables, code, *launchers])
     stem = Path(_folder.name) / hashlib.sha256((text + repr(options)).encode()).hexdigest()[:16]
     stem.with_suffix(".cpp").write_text(text)
     # Every warning an error: what CUDA's compiler only mentions is found here.

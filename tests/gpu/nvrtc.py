@@ -28,6 +28,8 @@ def compile_cubin(source: str, options: tuple[str, ...], architecture: str) -> b
     try:
         # The options that CuPy adds, so that what is compiled is what will run.
         flags = [*options, f"-arch={architecture}", "--std=c++17", "-ftz=true"]
+        # Registers that do not suffice, and arrays that are no registers, are slow: the compiler is to say so.
+        flags += [f"--ptxas-options=--warn-on-{what}" for what in ("spills", "local-memory-usage")]
         texts = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))
         status = library.nvrtcCompileProgram(program, len(flags), texts)
         log = _text(library.nvrtcGetProgramLogSize, library.nvrtcGetProgramLog, program).rstrip(b"\0").decode()

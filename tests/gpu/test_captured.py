@@ -3,7 +3,9 @@
 On the stand-in for CUDA, and on the device where there is one.
 """
 
+import gc
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from tinygan.errors import NonFiniteError
 from tinygan.models.dcgan import NORMS
 from tinygan.reconstruction import Search
 from tinygan.runtime import graph
-from tinygan.training import checkpoint, feed, loop, session
+from tinygan.training import checkpoint, feed, iteration, loop, session
 from tinygan.training import options as training_options
 from tinygan.training.iteration import eager_iteration
 from tinygan.training.loop import Trainer
@@ -62,7 +64,7 @@ def eagerly(monkeypatch):
 def test_captured_and_eager_give_the_same_bytes(gpu_options, norm, schedule, loss, monkeypatch, capsys):
     options = gpu_options(norm=norm, schedule=schedule, loss=loss)
     captured = train(options)
-    assert captured.iteration.replay.graph is not None
+    assert captured.iteration.replay.captured
     assert "captured" not in capsys.readouterr().out
     eagerly(monkeypatch)
     assert_same(state(captured), state(train(options)))
@@ -109,7 +111,7 @@ def test_resume_in_the_middle_of_everything(gpu_options, schedule):
         session.resume(stored, training_options.resume(options, {"iterations": ITERATIONS}, ""), ["test"])
     )
     resumed.run()
-    assert resumed.iteration.replay.graph is not None
+    assert resumed.iteration.replay.captured
     ours, theirs = state(resumed), state(whole)
     # The log of the stopped run has one line more: the interval that its end cut short.
     ours.pop("log"), theirs.pop("log")
@@ -141,7 +143,7 @@ def test_what_cannot_be_captured_runs_eagerly_and_says_so_once(gpu_options, monk
     trainer = Trainer(session.start(gpu_options(), ["test"]))
     forbidden(trainer)
     trainer.run()
-    assert trainer.iteration.replay.graph is None
+    assert not trainer.iteration.replay.captured
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "captured" in line]
     assert re.fullmatch(r"the step cannot be captured as a CUDA graph \(.*captur.*\): it runs launch by .*", line)
     eagerly(monkeypatch)
@@ -160,3 +162,25 @@ def test_a_loss_that_is_not_finite_is_found_behind_the_graph(gpu_options):
     trainer.iterate = poisoned
     with pytest.raises(NonFiniteError, match="loss is not finite at iteration 7"):
         trainer.run()
+
+
+def test_a_finished_run_gives_its_memory_back(gpu_options, fake_cupy):
+    """Several runs of one process, as the experiments train them."""
+    memory, used = fake_cupy.stand_in.device.memory, []
+    for _ in range(3):
+        train(gpu_options())
+        gc.collect()
+        fake_cupy.get_default_memory_pool().free_all_blocks()
+        used.append(memory.used)
+    assert used[2] == used[1]
+
+
+def test_codes_are_drawn_while_the_device_computes(gpu_options, monkeypatch):
+    threads, draw = [], iteration.latent_codes
+    monkeypatch.setattr(
+        iteration, "latent_codes", lambda *arguments: threads.append(threading.current_thread()) or draw(*arguments)
+    )
+    train(gpu_options())
+    assert threads[0] is threading.main_thread()
+    assert len(threads) > ITERATIONS - 1
+    assert threading.main_thread() not in threads[1:]

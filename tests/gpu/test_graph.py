@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 import pytest
 
+from tinygan.errors import TinyganError
 from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.cuda.sums import channel_sum
 from tinygan.runtime import graph
@@ -49,7 +50,7 @@ REFUSED = {
     "set": lambda xp, x: x.set(np.ones((4, 4), np.float32)),
     "matmul": lambda xp, x: x @ x,
     "dot": lambda xp, x: xp.dot(x, x),
-    "tensordot": lambda xp, x: xp.tensordot(x, x),
+    "tensordot": lambda xp, x: xp.tensordot(x, x, axes=1),  # to one value it would be no product of cuBLAS's
     "synchronize": lambda xp, x: xp.cuda.get_current_stream().synchronize(),
 }
 
@@ -131,3 +132,87 @@ def test_the_stand_in_watches_over_captured_memory(fake_cupy):
         captured.launch()
         np.testing.assert_array_equal(y.get(), np.full(3, 2))
         np.testing.assert_array_equal(x.get(), np.full(3, 2))
+
+
+def test_an_empty_graph_is_an_error(xp, stream):
+    """Not a training that stands still."""
+    replay = Replay(xp, lambda: None, print)
+    for _ in range(graph.WARM_UPS):
+        replay()
+    with pytest.raises(TinyganError, match=r"the captured step is empty: its work went to another CUDA stream"):
+        replay()
+
+
+def test_another_current_stream_is_an_error(xp, stream):
+    total = xp.zeros(())
+    replay = Replay(xp, lambda: total.__iadd__(1), print)
+    for _ in range(graph.WARM_UPS + 2):
+        replay()
+        with xp.cuda.Stream(non_blocking=True) as other, pytest.raises(TinyganError, match="another current CUDA stre"):
+            replay()
+    other.synchronize()
+    assert float(total) == graph.WARM_UPS + 2
+
+
+def captured(xp, floats=100_000):
+    """A replay whose graph has memory of its own, and what it adds 2 to."""
+    total = xp.zeros(floats, np.float32)
+    replay = Replay(xp, lambda: total.__iadd__(xp.ones(floats, np.float32) + 1), print)
+    for _ in range(graph.WARM_UPS + 1):
+        replay()
+    assert replay.graph is not None
+    return replay, total
+
+
+def test_a_pool_that_lost_its_blocks_is_an_error(xp, stream):
+    replay, _ = captured(xp)
+    replay.pool.free_all_blocks()
+    with pytest.raises(TinyganError, match="the memory of the captured step was freed"):
+        replay()
+
+
+def test_a_closed_replay_gives_its_memory_back(xp, stream):
+    xp.get_default_memory_pool().free_all_blocks()
+    free = xp.cuda.runtime.memGetInfo()[0]
+    replay, total = captured(xp, 10_000_000)
+    replay.close()
+    replay()  # eagerly
+    replay.close()
+    np.testing.assert_array_equal(total[:3].get(), np.full(3, 2 * (graph.WARM_UPS + 2)))
+    del replay, total
+    xp.get_default_memory_pool().free_all_blocks()
+    assert xp.cuda.runtime.memGetInfo()[0] >= free
+
+
+def test_the_graphs_memory_stays_when_the_device_is_full(fake_cupy):
+    """Out of memory in the middle of a capture: the pool frees its blocks and tries again, which the graph survives."""
+    xp, memory = fake_cupy, fake_cupy.stand_in.device.memory
+    with xp.cuda.Stream(non_blocking=True):
+        total, complaints, size = xp.zeros(1000), [], [1000]
+
+        def work():
+            part = xp.full(1000, 1.0)
+            total.__iadd__(part + xp.zeros(1000))
+            del part
+            xp.empty(size[0])
+
+        replay = Replay(xp, work, complaints.append)
+        for _ in range(graph.WARM_UPS):
+            replay()
+        memory.limit, size[0] = memory.used, 2000
+        for _ in range(3):
+            replay()
+        assert len(complaints) == 1
+        assert "Out of memory" in complaints[0]
+        memory.limit *= 2
+        np.testing.assert_array_equal(total.get()[:2], np.full(2, graph.WARM_UPS + 3))
+
+
+def test_room_is_made_for_the_graph(fake_cupy):
+    """What the common pool keeps for itself would be missing."""
+    xp, memory = fake_cupy, fake_cupy.stand_in.device.memory
+    with xp.cuda.Stream(non_blocking=True):
+        total = xp.zeros(20_000)
+        xp.zeros(50_000)
+        memory.limit = memory.used + 2**16
+        Replay(xp, lambda: total.__iadd__(xp.ones(20_000)), print)()

@@ -55,15 +55,15 @@ def test_rectifier(xp, dtype, close, shape, kind):
     close(cuda.rectify(x, slope, shift), y)
     learned = [name in parameters for name in ("slope", "shift")]
     for need_dx in (True, False):
-        gradients = cuda.rectify_backward(x, dy, slope, shift, (need_dx, *learned))
-        expected = (dx if need_dx else None, grads.get("slope"), grads.get("shift"))
-        assert [actual is None for actual in gradients] == [value is None for value in expected]
-        for actual, value in zip(gradients, expected, strict=True):
-            if value is not None:
-                close(actual, value, 10)
-    alone = cuda.rectify_backward(x, dy, slope, shift, (True, False, False))
-    close(alone[0], dx)
-    assert alone[1:] == (None, None)
+        totals = [xp.ones(shape[-1], dtype) if is_learned else None for is_learned in learned]
+        ours = cuda.rectify_backward(x, dy, slope, shift, need_dx, tuple(totals))
+        assert (ours is not None) == need_dx
+        if need_dx:
+            close(ours, dx)
+        for name, total in zip(("slope", "shift"), totals, strict=True):
+            if total is not None:
+                close(total, 1 + grads[name], 10)
+    close(cuda.rectify_backward(x, dy, slope, shift, True), dx)
 
 
 def test_a_rectifier_shows_what_is_not_a_number(xp, dtype):
@@ -87,6 +87,9 @@ def test_sums_over_rows(xp, dtype, close, shape):
     device_x = xp.asarray(x.astype(dtype))
     out = cuda.channel_sum(device_x)
     close(out, x.sum(axis=tuple(range(len(shape) - 1))), 10)
+    total = xp.ones(shape[-1], dtype)
+    assert cuda.channel_sum(device_x, total) is total
+    np.testing.assert_array_equal(total.get(), 1 + out.get())
     out += 1  # a new array, also of one row
     np.testing.assert_array_equal(device_x.get(), x.astype(dtype))
 
@@ -119,12 +122,23 @@ def test_batch_norm(xp, dtype, close, shape, training):
     r, M = 1 / xp.sqrt(var + 1e-5), len(values)
     lost = 200 if dtype == np.float32 else 1000  # so it does in what follows
     close(cuda.batch_norm(x, mean, r, scale, shift), y, lost)
-    dshift, dscale = cuda.batch_norm_sums(x, dy, mean, r)
+    totals = xp.ones(shape[-1], dtype), xp.full(shape[-1], 2, dtype)
+    dshift, dscale = cuda.batch_norm_sums(x, dy, mean, r, totals)
     close(dshift, grads["shift"], lost)
     close(dscale, grads["scale"], lost)
-    a = scale * r
-    b, c = (a * r * dscale / M, a * dshift / M) if training else (xp.zeros_like(a), xp.zeros_like(a))
-    close(cuda.batch_norm_backward(x, dy, mean, a, b, c), dx, lost)
+    np.testing.assert_array_equal(totals[0].get(), 1 + dshift.get())
+    np.testing.assert_array_equal(totals[1].get(), 2 + dscale.get())
+    if training:
+        close(cuda.batch_norm_backward(x, dy, mean, r, scale, dshift, dscale, M), dx, lost)
+
+
+def test_running_statistics(xp, dtype, close):
+    host = [random((300,), name, np.float64) for name in ("running mean", "running var", "mean", "var")]
+    running_mean, running_var, mean, var = (xp.asarray(value.astype(dtype)) for value in host)
+    cuda.update_statistics(running_mean, running_var, mean, var, 8 / 7, 0.1)
+    reference.update_statistics(*host, 8 / 7, 0.1)
+    close(running_mean, host[0])
+    close(running_var, host[1])
 
 
 # shape and the axis of the output units: linear, convolution, one unit, transposed convolution
@@ -146,6 +160,9 @@ def test_weight_norm(xp, dtype, close, shape, axis):
     add_gradient(device_dv, total)
     close(total, 1 + (dv - k * w / n * s) / n, 10)
     close(cuda.channel_dot(device_w, device_dv, axis), (w * dv).sum(axis=axes), 10)
+    total = xp.ones(shape[axis], dtype)
+    assert cuda.channel_dot(device_w, device_dv, axis, total) is total
+    close(total, 1 + (w * dv).sum(axis=axes), 10)
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
@@ -160,10 +177,26 @@ def test_losses(xp, dtype, close, loss, target):
         close(ours[1], gradient)
 
 
+@pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_the_losses_of_one_chain(xp, dtype, close, loss, share):
+    for N in (1, 40, 300):  # one block takes several rounds
+        logits = random((2 * N,), "logits", np.float64)
+        logits[0], floor = -60.0, 1e-20
+        ours = cuda.chain_losses(xp.asarray(logits.astype(dtype)), loss, share, floor)
+        plain = reference.chain_losses(logits, loss, share, floor)
+        for one, expected in zip((*ours[0], *ours[1:]), (*plain[0], *plain[1:]), strict=True):
+            close(one, expected, 10)
+        assert ours[1].get()[0] == dtype.type(max(floor, plain[1][0]))
+    broken = np.full(6, np.nan)
+    (d_real, d_fake, g), seed, ratio = cuda.chain_losses(xp.asarray(broken.astype(dtype)), loss, share, floor)
+    assert all(np.isnan(value.get()).all() for value in (d_real, d_fake, g, seed, ratio))
+
+
 def test_rmsprop(xp, dtype, close):
-    shapes = {"a": (300,), "b": (7, 5)}
+    shapes, bounded = {"a": (300,), "b": (7, 5)}, 35
     backend = open_backend("cpu", "float64")
-    w, g = Parameters(shapes, backend), Parameters(shapes, backend)
+    w, g = (Parameters(shapes, backend, ["b"]) for _ in "wg")
     w.flat[:], g.flat[:] = random(w.flat.shape, "w", np.float64), random(g.flat.shape, "g", np.float64)
     ours = [xp.asarray(value.astype(dtype)) for value in (w.flat, g.flat, np.zeros(w.flat.shape))]
     on_cores, average = RMSProp(w), np.zeros(w.flat.shape)
@@ -172,13 +205,15 @@ def test_rmsprop(xp, dtype, close):
     for rate in (np.float32(1e-3), np.float32(2e-3)):
         ours[1][...] = xp.asarray(gradient.astype(dtype))
         g.flat[:] = gradient
-        reference.rmsprop(plain, gradient.copy(), average, float(rate), 0.9, 1e-6)
-        cuda.rmsprop(*ours, xp.full((), rate, dtype), 0.9, 1e-6)
+        reference.rmsprop(plain, gradient.copy(), average, float(rate), 0.9, 1e-6, bounded)
+        cuda.rmsprop(*ours, xp.full((), rate, dtype), 0.9, 1e-6, bounded)
         on_cores.update(w, g, float(rate))
         assert not ours[1].get().any()
     close(ours[0], plain)
     close(ours[2], average)
     np.testing.assert_allclose(w.flat, plain, rtol=1e-12)
+    assert {0.0, 1.0} < set(plain[:bounded])
+    assert plain[bounded:].min() < 0
     np.testing.assert_allclose(on_cores.average.flat, average, rtol=1e-12)
     before = ours[0].get()
     ours[1][...] = xp.asarray(gradient.astype(dtype))

@@ -6,12 +6,27 @@ from importlib import resources
 import pytest
 
 from tests.gpu import emulator, nvrtc
-from tinygan.ops.cuda import launch
+from tinygan.ops.cuda import gather, launch, patches
+from tinygan.ops.cuda.weight_norm import constants as units
 
 SOURCES = sorted(
     file.name.removesuffix(".cu") for file in resources.files("tinygan.ops.cuda").iterdir() if ".cu" in file.name
 )
 SOURCES.remove("prelude.cuh")
+# What sources are compiled for: a layer of the paper's network, images, and a window that leaves gaps and a rest.
+CONSTANTS = {
+    "gather": [gather.constants((218, 178), (160, 160))],
+    "patches": [
+        patches.constants((16, 16, 64), (4, 4), (2, 2), (1, 1), (8, 8), 4),
+        patches.constants((160, 160, 3), (4, 4), (2, 2), (1, 1), (80, 80), 1),
+        patches.constants((9, 6, 1), (2, 3), (3, 2), (0, 1), (3, 3), 1),
+    ],
+    "weight_norm": [
+        units((4, 4, 64, 128), 3),
+        units((4, 4, 64, 128), 2),
+        units((4, 4, 256, 1), 3),
+    ],
+}
 
 
 @pytest.mark.parametrize("architecture", ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90"])
@@ -21,10 +36,12 @@ def test_every_source_compiles(architecture, precision):
     if reason:
         pytest.skip(reason)
     for name in SOURCES:
-        cubin = nvrtc.compile_cubin(launch.source(name), launch.definitions(precision), architecture)
-        assert cubin.startswith(b"\x7fELF")
-        for kernel in emulator.signatures(launch.source(name)):
-            assert kernel.encode() in cubin
+        for constants in CONSTANTS.get(name, ({},)):
+            options = launch.definitions(precision, tuple(constants.items()))
+            cubin = nvrtc.compile_cubin(launch.source(name), options, architecture)
+            assert cubin.startswith(b"\x7fELF")
+            for kernel in emulator.signatures(launch.source(name)):
+                assert kernel.encode() in cubin
 
 
 def test_a_mistake_is_found():
@@ -37,11 +54,22 @@ def test_a_mistake_is_found():
             nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
 
 
+def test_what_does_not_fit_the_registers_is_found():
+    reason = nvrtc.why_no_compiler()
+    if reason:
+        pytest.skip(reason)
+    many = "REAL many[300]; for (int k = 0; k < 300; ++k) many[k] = x[k]; x[0] = many[(int)x[300]];"
+    text = f'{launch.source("sums")}\nextern "C" __global__ void too_much(REAL *x) {{ {many} }}'
+    with pytest.raises(AssertionError, match=r"[Ll]ocal memory"):
+        nvrtc.compile_cubin(text, launch.definitions("float32"), "sm_90")
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_the_kernels_promise(name):
-    # The emulation runs the threads one after the other: only without barriers and shared memory is that the same.
+    # What the emulation does not have: warps, atomics, and shared memory without a barrier.
     text = re.sub(r"//[^\n]*", "", launch.source(name))
-    assert not re.search(r"__shared__|__sync|atomic", text)
+    assert not re.search(r"atomic|__shfl|__syncwarp|extern __shared__", text)
+    assert "__shared__" not in text or "__syncthreads" in text
     # Constants of type double would take the arithmetic of float kernels to double.
     assert not re.search(r"\d\.\d|\d[eE][-+]?\d", text)
     for parameters in emulator.signatures(text).values():

@@ -7,6 +7,7 @@ from tests.layers.cases import prepare, smooth_input
 from tinygan.gradcheck import away_from, check_gradients
 from tinygan.layers import Layer, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, TPReLU, TReLU
 from tinygan.layers.activations import LEAKY_SLOPE
+from tinygan.optim import Adam, RMSProp
 from tinygan.rng import rng_for
 
 SLOPE = np.array([0.3, -0.6, 0.9])
@@ -70,13 +71,14 @@ def test_kink_at_a_parameter_is_avoided_by_away_from():
 
 
 @pytest.mark.parametrize("build", [PReLU, TPReLU], ids=["prelu", "tprelu"])
-def test_projection_clips_the_slope_alone(build):
+@pytest.mark.parametrize("optimiser", [RMSProp, Adam])
+def test_an_update_clips_the_slope_alone(build, optimiser):
     layer = build(5)
     parameters = prepare(layer)
     slope = np.array([-0.2, 0.0, 0.4, 1.0, 1.3])
     parameters["slope"][...] = slope
     before = parameters.to_host()
-    layer.project()
+    optimiser(parameters).update(parameters, parameters.zeros_like(), 0.0)
     np.testing.assert_array_equal(parameters["slope"], [0.0, 0.0, 0.4, 1.0, 1.0])
     assert layer.slope is parameters["slope"]  # clipped in place: still part of the flat vector
     for name in set(parameters) - {"slope"}:
@@ -86,11 +88,12 @@ def test_projection_clips_the_slope_alone(build):
 @pytest.mark.parametrize(
     "build", [lambda: TReLU(3), lambda: LeakyReLU(1.5), lambda: Linear(2, 3)], ids=["trelu", "leaky", "linear"]
 )
-def test_projection_leaves_the_others_alone(build):
+def test_an_update_leaves_the_others_alone(build):
     layer = build()
     parameters = prepare(layer)
+    parameters.flat[:] = np.linspace(-3, 3, parameters.flat.size)
     before, slope = parameters.flat.copy(), getattr(layer, "slope", None)
-    layer.project()
+    RMSProp(parameters).update(parameters, parameters.zeros_like(), 0.0)
     np.testing.assert_array_equal(parameters.flat, before)
     assert getattr(layer, "slope", None) == slope
 

@@ -47,11 +47,14 @@ def test_rectifier(shape, slope, shift):
     shift = 0.0 if shift == "number" else random(C, purpose="shift")
     x.flat[0] = shift if np.ndim(shift) == 0 else shift[0]  # one value right at the bend: above it
     assert_same(cpu.rectify(x, slope, shift), reference.rectify(x, slope, shift))
-    for need in ((True, True, True), (True, False, False), (False, True, False), (False, False, True)):
-        ours, plain = (one.rectify_backward(x, dy, slope, shift, need) for one in (cpu, reference))
-        for one, other in zip(ours, plain, strict=True):
+    for need_dx, *needs in ((True, True, True), (True, False, False), (False, True, False), (False, False, True)):
+        gradients = []
+        for one in (cpu, reference):
+            totals = [np.ones(C) if need else None for need in needs]
+            gradients.append((one.rectify_backward(x, dy, slope, shift, need_dx, tuple(totals)), *totals))
+        for one, other in zip(*gradients, strict=True):
             assert_same(one, other)
-        assert [part is not None for part in ours] == list(need)
+        assert (gradients[0][0] is not None) == need_dx
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -65,7 +68,10 @@ def test_rectifier_at_the_edges_of_floating_point(dtype):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_sums(shape):
-    assert_same(cpu.channel_sum(random(*shape)), reference.channel_sum(random(*shape)))
+    x, total = random(*shape), np.ones(shape[-1])
+    assert_same(cpu.channel_sum(x), reference.channel_sum(x))
+    assert cpu.channel_sum(x, total) is total
+    np.testing.assert_array_equal(total, 1 + cpu.channel_sum(x))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -77,10 +83,13 @@ def test_batch_norm_passes(shape):
     for ours, plain in zip(cpu.batch_statistics(x), reference.batch_statistics(x), strict=True):
         assert_same(ours, plain)
     assert_same(cpu.batch_norm(x, mean, r, scale, shift), reference.batch_norm(x, mean, r, scale, shift))
-    sums = (one.batch_norm_sums(x, dy, mean, r) for one in (cpu, reference))
-    for ours, plain in zip(*sums, strict=True):
+    totals = [[np.ones(C), np.full(C, 2.0)] for _ in "ab"]
+    sums = [one.batch_norm_sums(x, dy, mean, r, total) for one, total in zip((cpu, reference), totals, strict=True)]
+    for ours, plain, total, its_sum, start in zip(*sums, totals[0], sums[0], (1, 2), strict=True):
         assert_same(ours, plain)
-    assert_same(*(one.batch_norm_backward(x, dy, mean, r, scale, shift) for one in (cpu, reference)))
+        np.testing.assert_array_equal(total, start + its_sum)
+    backward = (one.batch_norm_backward(x, dy, mean, r, scale, *sums[0], M=7) for one in (cpu, reference))
+    assert_same(*backward)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((5, 3), 1), ((4, 4, 3, 6), 3), ((4, 4, 3, 6), 2), ((1, 1, 1, 1), 2)])

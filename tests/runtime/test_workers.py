@@ -1,6 +1,7 @@
 """Processes side by side: they wait for each other, they agree, and none is left behind."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -205,6 +206,34 @@ def test_processes_ignore_signals_and_share_the_cores(make, size, monkeypatch):
     for found, thread_count in make().run(handlers, [()] * size)[1:]:
         assert found == [signal.SIG_IGN] * len(ENDING)
         assert thread_count == 7 // size
+
+
+class Ended:
+    """Part of a cycle, so that only the garbage collector ends it."""
+
+    ended = 0
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        Ended.ended += 1
+
+
+def collect(_):
+    gc.collect()
+    return Ended.ended
+
+
+def test_processes_do_not_end_what_the_first_left_behind(make, size, monkeypatch):
+    """CUDA's graphs and events, say: a forked process must not touch the device."""
+    gc.disable()
+    try:
+        Ended()
+        monkeypatch.setattr(Ended, "ended", 0)
+        assert make().run(collect, [()] * size)[1:] == [0] * (size - 1)
+    finally:
+        gc.enable()
 
 
 def test_processes_hold_no_files_open(make, size, tmp_path):

@@ -35,7 +35,7 @@ class TranslatedRectifier(Layer):
         self.channels = channels
         self.learned = tuple(name for name, value in (("slope", slope), ("shift", shift)) if value is None)
         if slope is None:
-            self.parameter("slope", (channels,), constant(INITIAL_SLOPE))
+            self.parameter("slope", (channels,), constant(INITIAL_SLOPE), bounded=True)
         else:
             self.slope = slope
         if shift is None:
@@ -48,20 +48,11 @@ class TranslatedRectifier(Layer):
         y = ops.rectify(x, self.slope, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            need = (need_dx, *(grads is not None and name in self.learned for name in ("slope", "shift")))
-            dx, dslope, dshift = ops.rectify_backward(x, dy, self.slope, self.shift, need)
-            if dslope is not None:
-                grads[self.path("slope")] += dslope
-            if dshift is not None:
-                grads[self.path("shift")] += dshift
-            return dx
+            learned = self.learned if grads is not None else ()
+            totals = tuple(grads[self.path(name)] if name in learned else None for name in ("slope", "shift"))
+            return ops.rectify_backward(x, dy, self.slope, self.shift, need_dx, totals)
 
         return y, backward
-
-    def project(self) -> None:
-        """Clip a learned slope to [0, 1]."""
-        if "slope" in self.learned:
-            array_module(self.slope).clip(self.slope, 0, 1, out=self.slope)
 
 
 class ReLU(TranslatedRectifier):

@@ -16,10 +16,11 @@ Backward = Callable[..., Array | None]  # backward(dy, grads=None, need_dx=True)
 
 
 class Spec(NamedTuple):
-    """Shape and initial value of a parameter that does not exist yet."""
+    """Shape and initial value of a parameter that does not exist yet, and whether updates keep it in [0, 1]."""
 
     shape: tuple[int, ...]
     init: Initialiser
+    bounded: bool = False
 
 
 class Layer:
@@ -55,9 +56,9 @@ class Layer:
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         raise TypeError(f"{type(self).__name__} must define __call__")
 
-    def parameter(self, name: str, shape: tuple[int, ...], init: Initialiser) -> None:
-        """Declare a trained array."""
-        self.parameter_specs[name] = Spec(shape, init)
+    def parameter(self, name: str, shape: tuple[int, ...], init: Initialiser, bounded: bool = False) -> None:
+        """Declare a trained array; optimisers clip a ``bounded`` one to [0, 1] after each update."""
+        self.parameter_specs[name] = Spec(shape, init, bounded)
 
     def buffer(self, name: str, shape: tuple[int, ...], init: Initialiser) -> None:
         """Declare an array that belongs to the network's state but is not trained (running statistics)."""
@@ -97,9 +98,6 @@ class Layer:
         where = f"layer {self.name}, {self!r}" if self.name else f"layer {self!r}"
         raise InputError(f"{where}: expected {expected}; found {x.dtype} {x.shape}")
 
-    def project(self) -> None:
-        """Move parameters back into their allowed set; called after each update. Most layers allow every value."""
-
     def walk(self) -> Iterator["Layer"]:
         """This layer and everything below it, in the order of the forward pass."""
         yield self
@@ -131,7 +129,8 @@ def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None =
     stores = []
     for kind in ("parameter_specs", "buffer_specs"):
         declared = [(one, name, spec) for one in layer.walk() for name, spec in getattr(one, kind).items()]
-        arrays = Parameters({one.path(name): spec.shape for one, name, spec in declared}, backend)
+        shapes = {one.path(name): spec.shape for one, name, spec in declared}
+        arrays = Parameters(shapes, backend, [one.path(name) for one, name, spec in declared if spec.bounded])
         arrays.load({one.path(name): spec.init(rng, spec.shape) for one, name, spec in declared})
         for one, name, _ in declared:
             setattr(one, name, arrays[one.path(name)])

@@ -49,35 +49,23 @@ class BatchNorm(Layer):
             mean, var, M = collectives.moments(*ops.batch_statistics(x), M)
             if M == 1:
                 self.refuse(x, "more than one value per channel in training")
-            self._track(mean, var * (M / (M - 1)))
+            if not collectives.rank():  # of several processes only this one updates them; they are shared
+                statistics = self.running_mean, self.running_var
+                ops.update_statistics(*statistics, mean, var, M / (M - 1), MOMENTUM)
         else:
             mean, var = self.running_mean.copy(), self.running_var  # a copy, since backward needs the mean of this pass
         r = 1 / array_module(x).sqrt(var + EPSILON)
         y = ops.batch_norm(x, mean, r, self.scale, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            totals = (None, None) if grads is None else (grads[self.path("shift")], grads[self.path("scale")])
             if grads is not None or training:
-                dshift, dscale = ops.batch_norm_sums(x, dy, mean, r)
-            if grads is not None:
-                grads[self.path("shift")] += dshift
-                grads[self.path("scale")] += dscale
+                dshift, dscale = ops.batch_norm_sums(x, dy, mean, r, totals)
             if not need_dx:
                 return None
-            factor = self.scale * r
             if not training:
-                return dy * factor
+                return dy * (self.scale * r)
             dshift, dscale = collectives.all_reduce(dshift, dscale)
-            # The batch's own mean and variance move with x: both of their directions drop out of the gradient.
-            return ops.batch_norm_backward(x, dy, mean, factor, factor * r * dscale / M, factor * dshift / M)
+            return ops.batch_norm_backward(x, dy, mean, r, self.scale, dshift, dscale, M)
 
         return y, backward
-
-    def _track(self, mean: Array, var: Array) -> None:
-        """Exponential moving average of the batch statistics: the only state that a forward pass may touch.
-
-        Of several processes only rank 0 updates them; they are shared.
-        """
-        if collectives.rank():
-            return
-        for running, batch in ((self.running_mean, mean), (self.running_var, var)):
-            running += MOMENTUM * (batch - running)

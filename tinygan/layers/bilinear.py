@@ -41,7 +41,8 @@ class BilinearLayer(Layer):
     def apply_weight(
         self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
     ) -> tuple[Array, BilinearBackward]:
-        """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True) -> (dx or None, dw or None)``.
+        """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx or None,
+        dw or None)``, which adds dw to ``total`` in place if that is given.
 
         Args:
             frozen: a dict for one ``w`` that never changes; what is made of it alone is kept there, and there is no dw.
@@ -58,11 +59,10 @@ class BilinearLayer(Layer):
         y, weight_backward = self.apply_weight(x, self.w, self.b)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            dx, dw = weight_backward(dy, need_dx, grads is not None)
-            if grads is not None:
-                grads[self.path("w")] += dw
-                if self.b is not None:
-                    grads[self.path("b")] += ops.channel_sum(dy)
-            return dx
+            if grads is None:
+                return weight_backward(dy, need_dx, False)[0]
+            if self.b is not None:
+                ops.channel_sum(dy, grads[self.path("b")])
+            return weight_backward(dy, need_dx, True, grads[self.path("w")])[0]
 
         return y, backward

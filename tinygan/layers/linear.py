@@ -3,7 +3,7 @@
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops import BilinearBackward
+from tinygan.ops import BilinearBackward, TwoGradients
 
 
 class Linear(BilinearLayer):
@@ -27,9 +27,9 @@ class Linear(BilinearLayer):
         if b is not None:
             y += b
 
-        def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+        def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
             dx = ops.matmul(dy, w.T) if need_dx else None
-            dw = ops.matmul(x.T, dy) if need_dw else None
+            dw = ops.matmul(x.T, dy, total) if need_dw else None
             return dx, dw
 
         return y, backward

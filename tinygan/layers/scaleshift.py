@@ -24,8 +24,8 @@ class ScaleShift(Layer):
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             if grads is not None:
-                grads[self.path("scale")] += ops.channel_sum(dy * x)
-                grads[self.path("shift")] += ops.channel_sum(dy)
+                ops.channel_sum(dy * x, grads[self.path("scale")])
+                ops.channel_sum(dy, grads[self.path("shift")])
             return dy * self.scale if need_dx else None
 
         return x * self.scale + self.shift, backward

@@ -38,8 +38,8 @@ class WeightNorm(Layer):
         self.inner = inner
         self.affine = affine
         self.epsilon = epsilon
-        shape, init = inner.parameter_specs["w"]
-        self.parameter("w", shape, init)
+        spec = inner.parameter_specs["w"]
+        self.parameter("w", spec.shape, spec.init)
         if affine:
             self.parameter("scale", (inner.out_channels,), constant(1.0))
             self.parameter("bias", (inner.out_channels,), constant(0.0))
@@ -54,8 +54,8 @@ class WeightNorm(Layer):
             if grads is not None:
                 add_gradient(du * self.inner.per_channel(self.scale) if self.affine else du, grads[self.path("w")])
                 if self.affine:
-                    grads[self.path("scale")] += ops.channel_dot(du, direction, self.inner.output_axis)
-                    grads[self.path("bias")] += ops.channel_sum(dy)
+                    ops.channel_dot(du, direction, self.inner.output_axis, grads[self.path("scale")])
+                    ops.channel_sum(dy, grads[self.path("bias")])
             return dx
 
         return y, backward

@@ -27,12 +27,12 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops.dispatch import IMPLEMENTATIONS, OPERATIONS, implementation, operation, use
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import BilinearBackward, TwoGradients, Window
 
 
 @operation
-def matmul(a: Array, b: Array) -> Array:
-    """a·b, (M, K), (K, N) -> (M, N)."""
+def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
+    """a·b, (M, K), (K, N) -> (M, N); with ``total`` (M, N) added to it in place, and ``total`` is returned."""
 
 
 @operation
@@ -44,8 +44,9 @@ def correlate(
     y[n,i,j,k] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,k] + b[k] over u, v, c; x is 0 outside.
     x (N, H, W, C), w (kh, kw, C, K), b (K,), y (N, H', W', K).
 
-    Also returns ``backward(dy, need_dx=True, need_dw=True) -> (dx, dw)``: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy. It keeps the
-    patches U(x), or what stands for them in a faster algorithm.
+    Also returns ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx, dw)``: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy,
+    which is added to ``total`` in place if that is given. It keeps the patches U(x), or what stands for them in a
+    faster algorithm.
 
     Args:
         frozen: a dict for one ``w`` that never changes. What is made of w alone is kept in it from call to call, and
@@ -75,13 +76,13 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
 
 
 @operation
-def channel_dot(a: Array, b: Array, axis: int) -> Array:
-    """Σ a·b over every axis but ``axis``, (channels,); a and b of one shape."""
+def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Array:
+    """Σ a·b over every axis but ``axis``, (channels,), added to ``total`` in place if given; a and b of one shape."""
 
 
 @operation
-def channel_sum(x: Array) -> Array:
-    """Σ x over every axis but the last, (..., C) -> (C,): the gradient of whatever is added to each channel."""
+def channel_sum(x: Array, total: Array | None = None) -> Array:
+    """Σ x over every axis but the last, (..., C) -> (C,), added to ``total`` in place if given."""
 
 
 @operation
@@ -91,11 +92,11 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 
 @operation
 def rectify_backward(
-    x: Array, dy: Array, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
-) -> tuple[Array | None, Array | None, Array | None]:
-    """dx = dy where x ≥ b, else a·dy; da = Σ dy·(x − b) and db = Σ dy·(1 − a), both over x < b, (C,).
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
+) -> Array | None:
+    """dx = dy where x ≥ b, else a·dy; None unless ``need_dx``.
 
-    ``need`` says which of dx, da, db are wanted; the others are None.
+    In place, the totals that are given: da += Σ dy·(x − b) and db += Σ dy·(1 − a), both over x < b, (C,).
     """
 
 
@@ -115,18 +116,27 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 
 
 @operation
+def update_statistics(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, correction: float, momentum: float
+) -> None:
+    """In place: running_mean += momentum·(mean − running_mean), and with correction·var for running_var; (C,) each."""
+
+
+@operation
 def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
     """y = scale·(x − mean)·r + shift; x (..., C), all others (C,), r being 1/√(var + ε)."""
 
 
 @operation
-def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
-    """Σ dy and Σ dy·(x − mean)·r per channel, (C,) each: the gradients of shift and scale."""
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
+    """Σ dy and Σ dy·(x − mean)·r per channel, (C,) each: the gradients of shift and scale; added to totals given."""
 
 
 @operation
-def batch_norm_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
-    """dx = a·dy − b·(x − mean) − c, with coefficients per channel (C,)."""
+def batch_norm_backward(
+    x: Array, dy: Array, mean: Array, r: Array, scale: Array, dshift: Array, dscale: Array, M: int
+) -> Array:
+    """dx = a·dy − (a·r·dscale/M)·(x − mean) − a·dshift/M with a = scale·r, M values per channel and their sums (C,)."""
 
 
 @operation
@@ -140,8 +150,21 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 
 
 @operation
-def rmsprop(w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float) -> None:
-    """In place: a ← decay·a + (1 − decay)·g², w ← w − learning_rate·g/(√a + ε), g ← 0; flat vectors (P,)."""
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+    """(d_real, d_fake, g), 0-d, of logits (2·N,) of N generated, then N real images, by "bce" or "least-squares".
+
+    Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and that of g over d_fake's, (N,); times share.
+    """
+
+
+@operation
+def rmsprop(
+    w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float, bounded: int = 0
+) -> None:
+    """In place: a ← decay·a + (1 − decay)·g², w ← w − learning_rate·g/(√a + ε), g ← 0; flat vectors (P,).
+
+    Then the first ``bounded`` values of w are clipped to [0, 1].
+    """
 
 
 @operation

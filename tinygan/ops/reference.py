@@ -9,13 +9,13 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import BilinearBackward, TwoGradients, Window
 
 Pair = tuple[int, int]
 
 
-def matmul(a: Array, b: Array) -> Array:
-    return a @ b
+def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
+    return added(a @ b, total)
 
 
 # Convolution. U(x) holds the patches of the image x as rows, so that y = U(x)·w is one matrix product.
@@ -30,10 +30,10 @@ def correlate(
     if b is not None:
         y = y + b
 
-    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, K)
         dx = fold(rows @ matrix.T, window, x.shape) if need_dx else None
-        dw = (patches.T @ rows).reshape(w.shape) if need_dw else None
+        dw = added((patches.T @ rows).reshape(w.shape), total) if need_dw else None
         return dx, dw
 
     return y, backward
@@ -48,10 +48,10 @@ def correlate_transpose(
     if b is not None:
         y = y + b
 
-    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         patches = unfold(dy, window)
         dx = (patches @ matrix).reshape(x.shape) if need_dx else None
-        dw = (patches.T @ rows).reshape(w.shape) if need_dw else None
+        dw = added((patches.T @ rows).reshape(w.shape), total) if need_dw else None
         return dx, dw
 
     return y, backward
@@ -120,12 +120,12 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
     return v, add_gradient
 
 
-def channel_dot(a: Array, b: Array, axis: int) -> Array:
-    return (a * b).sum(axis=tuple(other for other in range(a.ndim) if other != axis))
+def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Array:
+    return added((a * b).sum(axis=tuple(other for other in range(a.ndim) if other != axis)), total)
 
 
-def channel_sum(x: Array) -> Array:
-    return x.sum(axis=tuple(range(x.ndim - 1)))
+def channel_sum(x: Array, total: Array | None = None) -> Array:
+    return added(x.sum(axis=tuple(range(x.ndim - 1))), total)
 
 
 def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
@@ -136,13 +136,14 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 
 
 def rectify_backward(
-    x: Array, dy: Array, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
-) -> tuple[Array | None, Array | None, Array | None]:
-    below = x < shift
-    dx = array_module(x).where(below, slope * dy, dy) if need[0] else None
-    dslope = channel_sum(dy * array_module(x).minimum(x - shift, 0)) if need[1] else None
-    dshift = (1 - slope) * channel_sum(dy * below) if need[2] else None
-    return dx, dslope, dshift
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
+) -> Array | None:
+    below, (dslope, dshift) = x < shift, totals
+    if dslope is not None:
+        dslope += channel_sum(dy * array_module(x).minimum(x - shift, 0))
+    if dshift is not None:
+        dshift += (1 - slope) * channel_sum(dy * below)
+    return array_module(x).where(below, slope * dy, dy) if need_dx else None
 
 
 def sigmoid(x: Array) -> Array:
@@ -165,12 +166,24 @@ def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> A
     return (x - mean) * (r * scale) + shift
 
 
-def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
-    return channel_sum(dy), channel_sum(dy * (x - mean)) * r
+def update_statistics(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, correction: float, momentum: float
+) -> None:
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (var * correction - running_var)
 
 
-def batch_norm_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
-    return a * dy - b * (x - mean) - c
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
+    sums = channel_sum(dy), channel_sum(dy * (x - mean)) * r
+    list(map(added, sums, totals))
+    return sums
+
+
+def batch_norm_backward(
+    x: Array, dy: Array, mean: Array, r: Array, scale: Array, dshift: Array, dscale: Array, M: int
+) -> Array:
+    a = scale * r
+    return a * dy - a * r * dscale / M * (x - mean) - a * dshift / M
 
 
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
@@ -185,10 +198,21 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     return (error * error).mean(), 2 * error * p * q / logits.size
 
 
-def rmsprop(w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float) -> None:
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+    function, N = {"bce": binary_cross_entropy, "least-squares": least_squares}[loss], len(logits) // 2
+    losses = function(logits[:N], 1), function(logits[:N], 0), function(logits[N:], 1)
+    (g, g_dlogits), (d_fake, d_dlogits), (d_real, dlogits_real) = ((share * l, share * dl) for l, dl in losses)
+    seed = array_module(logits).maximum(d_dlogits, floor)
+    return (d_real, d_fake, g), array_module(logits).concatenate([seed, dlogits_real]), g_dlogits / seed
+
+
+def rmsprop(
+    w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float, bounded: int = 0
+) -> None:
     a *= decay
     a += (1 - decay) * g * g
     w -= learning_rate * g / (array_module(a).sqrt(a) + epsilon)
+    array_module(w).clip(w[:bounded], 0, 1, out=w[:bounded])
     g[...] = 0
 
 
@@ -211,6 +235,14 @@ def gather_images(images: Array, places: Array, size: Pair, dtype: np.dtype) -> 
 
 def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
     rows[row] = array_module(rows).stack([d_real, d_fake, g])
+
+
+def added(result: Array, total: Array | None) -> Array:
+    """``result``; or ``total``, to which it is added in place, if there is one."""
+    if total is None:
+        return result
+    total += result
+    return total
 
 
 def ceil_div(a: int, b: int) -> int:

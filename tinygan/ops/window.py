@@ -1,10 +1,11 @@
-"""The geometry of a convolution: kernel, stride and padding; and the type of its backward pass."""
+"""The geometry of a convolution: kernel, stride and padding; and the types of backward passes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from tinygan.array import Array
 
+TwoGradients = tuple[Array | None, Array | None]  # (dx, dw), or two to be added to; None where not wanted
 BilinearBackward = Callable[..., tuple[Array | None, Array | None]]  # (dy, need_dx=True, need_dw=True) -> (dx, dw)
 
 

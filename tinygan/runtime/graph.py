@@ -4,8 +4,13 @@ A training step is some hundred launches on the same addresses every time. Captu
 """
 
 import contextlib
+import ctypes
+import functools
+import sys
 from collections.abc import Callable
 from types import ModuleType
+
+from tinygan.errors import TinyganError
 
 WARM_UPS = 2  # calls before the capture: they compile kernels, make handles and grow the pool
 
@@ -18,9 +23,12 @@ class Replay:
     that captures is carried out by the graph's first launch.
 
     Everything that ``work`` allocates comes from a memory pool of its own. During replays nobody else may get those
-    addresses, and nobody else allocates from that pool. The graph and the pool live as long as this object.
+    addresses, and nobody else allocates from that pool. The graph and its memory live until :meth:`close`.
 
     Where the capture fails, ``obstacle`` is told why, once, and all calls stay eager.
+
+    Attributes:
+        captured: whether there has been a graph.
 
     Args:
         xp: CuPy; the current stream must not be the default one, which cannot be captured.
@@ -31,20 +39,42 @@ class Replay:
     def __init__(self, xp: ModuleType, work: Callable[[], None], obstacle: Callable[[str], None]):
         self.xp, self.work, self.obstacle = xp, work, obstacle
         self.stream = xp.cuda.get_current_stream()
-        self.pool = xp.cuda.MemoryPool()
-        self.graph = None
+        self._kept = []  # blocks of the device's memory, freed when nobody refers to them
+        self.pool = xp.cuda.MemoryPool(_allocator(xp.cuda, self.stream, self._kept))
+        self.graph, self.captured = None, False
         self._calls_before_capture = WARM_UPS
+        # What other pools keep for themselves is of no use to this one.
+        xp.get_default_memory_pool().free_all_blocks()
 
     def __call__(self) -> None:
-        """Do the work, in the order of the stream."""
+        """Do the work, in the order of the stream.
+
+        Raises:
+            TinyganError: another stream is the current one, or the graph's memory was taken away.
+        """
+        if self.xp.cuda.get_current_stream() != self.stream:
+            raise TinyganError(
+                "the captured step was called with another current CUDA stream, whose work it would not wait for: "
+                "leave every stream with the `with` that entered it, and do not call Stream.use()"
+            )
         if self.graph is None and self._calls_before_capture == 0:
             self._capture()
         if self.graph is not None:
+            if self.pool.total_bytes() < self._bytes_of_graph:
+                raise TinyganError("the memory of the captured step was freed: do not free the blocks of its pool")
             self.graph.launch(self.stream)
             return
         with self.xp.cuda.using_allocator(self.pool.malloc):
             self.work()
         self._calls_before_capture -= 1
+
+    def close(self) -> None:
+        """Give the memory back to the device. A pool that is merely dropped does not: it and its blocks hold each
+        other. Later calls are eager."""
+        self.stream.synchronize()
+        self.graph, self._calls_before_capture = None, -1
+        self.pool.free_all_blocks()
+        self._kept.clear()
 
     def _capture(self) -> None:
         # Nothing of a warm-up may be unfinished, such as a kernel's first load.
@@ -64,4 +94,43 @@ class Replay:
             reason = " ".join(str(error).split())
             self.obstacle(f"the step cannot be captured as a CUDA graph ({reason}): it runs launch by launch, slower")
             return
-        self.graph = graph
+        if node_count(graph) == 0:
+            raise TinyganError(
+                "the captured step is empty: its work went to another CUDA stream, so replaying it would do nothing"
+            )
+        self.graph, self._bytes_of_graph, self.captured = graph, self.pool.total_bytes(), True
+
+
+def _allocator(cuda, stream, kept: list) -> Callable:
+    """What a pool gets the device's memory from: each block is kept too.
+
+    A pool that runs out of memory frees the blocks that nobody uses, and tries again. What was captured holds addresses
+    in them, so then they must stay. Where nothing was, the pool may do so.
+    """
+
+    def allocate(size: int):
+        try:
+            block = cuda.MemoryPointer(cuda.Memory(size), 0)
+        except cuda.runtime.CUDARuntimeError:
+            if not stream.is_capturing():
+                kept.clear()
+            raise
+        kept.append(block)
+        return block
+
+    return allocate
+
+
+def node_count(graph) -> int:
+    """How many operations a ``cupy.cuda.Graph`` consists of."""
+    count = ctypes.c_size_t()
+    status = load_driver().cuGraphGetNodes(ctypes.c_void_p(graph.graph), None, ctypes.byref(count))
+    if status:
+        raise TinyganError(f"cuGraphGetNodes failed with CUDA error {status}: check the driver with nvidia-smi")
+    return count.value
+
+
+@functools.cache
+def load_driver() -> ctypes.CDLL:
+    """The CUDA driver's library, which CuPy has loaded before."""
+    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")

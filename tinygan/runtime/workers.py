@@ -5,6 +5,7 @@ takes 1.2 times as long as on two processes (docs/design.md). So this process fo
 see of each other lies in shared memory (:func:`tinygan.runtime.collectives.shared_zeros`), everything else was copied.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -120,6 +121,7 @@ class WorkerGroup:
         """What the copy does: answer requests until the pipe is closed, and exit without a trace."""
         try:
             follow_parent()  # that one finishes the iteration, saves, and then ends this one
+            gc.freeze()  # what the parent left to be collected is not this process's to end: CUDA's handles, say
             _close_files_but(connection.fileno())  # a lock, say, is held as long as any process has the file open
             self.helpers, self.collective.rank = [], rank
             refused = outcome(threads.start_anew)

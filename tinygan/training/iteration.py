@@ -1,6 +1,7 @@
 """One training iteration on either device: its inputs, the step, its losses into the log."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -65,20 +66,30 @@ class CapturedIteration:
             self.images = backend.xp.zeros((N, *session.source.size, 3), np.uint8)
         self.inputs = Inputs(backend.xp, shapes)
         self.replay = Replay(backend.xp, self._work, note)
+        # The host needs longer for the codes than for the launch: they are drawn while the device computes.
+        self._thread, self._next = ThreadPoolExecutor(1, "codes"), None
 
     def __call__(self, number: int, learning_rate: float) -> None:
-        source = self.session.source
-        values = {
-            "codes": latent_codes(self.session.options, number, self.schedule.code_batches),
-            "learning_rate": learning_rate,
-            "row": self.losses.next_row(),
-        }
-        if self.resident:
-            values["places"] = np.stack(source.plan(number), axis=1)
-        else:
-            self.images[...] = source.batch(number)
-        self.inputs.send(self.replay.stream, **values)
+        expected, self._next = self._next, None
+        ahead = expected is not None and expected[0] == number
+        values = expected[1].result() if ahead else self._drawn(number)
+        if not self.resident:
+            self.images[...] = self.session.source.batch(number)
+        self.inputs.send(self.replay.stream, **values, learning_rate=learning_rate, row=self.losses.next_row())
         self.replay()
+        self._next = number + 1, self._thread.submit(self._drawn, number + 1)
+
+    def close(self) -> None:
+        """Give the memory of the captured step back to the device."""
+        self._thread.shutdown()
+        self.replay.close()
+
+    def _drawn(self, number: int) -> dict[str, np.ndarray]:
+        """What iteration ``number`` is given that depends on the number alone."""
+        values = {"codes": latent_codes(self.session.options, number, self.schedule.code_batches)}
+        if self.resident:
+            values["places"] = np.stack(self.session.source.plan(number), axis=1)
+        return values
 
     def _work(self) -> None:
         given = self.inputs.arrays

@@ -16,7 +16,7 @@ from tinygan.training import checkpoint
 from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import preview_codes
-from tinygan.training.iteration import iteration_of
+from tinygan.training.iteration import CapturedIteration, iteration_of
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import Session
@@ -55,6 +55,8 @@ class Trainer:
             with training_workers(self.session.game, batch_shape) as self.session.workers:
                 self._run()
         finally:
+            if isinstance(self.iteration, CapturedIteration):
+                self.iteration.close()
             self.session.workers = alone
             self.session.folder.unlock()
 

@@ -1,16 +1,21 @@
 """Two shortcuts through D, for networks that treat every image of a batch by itself (all but those with batch norm).
 
-Real and generated images go through D as one batch, if they are small: large ones fill the processor anyway, and take
-less memory apart. And in the shared schedule one chain of input gradients serves D's loss and G's. The step without
+Real and generated images go through D as one batch, if they are small: large ones fill the CPU anyway, and take less
+memory apart. And in the shared schedule one chain of input gradients serves D's loss and G's. The step without
 shortcuts is in ``step.py``; both give the same gradients (tested).
 """
 
 from collections.abc import Callable
 
+import numpy as np
+
+from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.training.player import Player
 
-SMALL = 2**19  # values in a batch of images that goes through D together with another: 32 of 64×64 pixels
+# Values in a batch of images that goes through D together with another.
+SMALL = 2**19  # on the CPU: 32 of 64×64 pixels
+SMALL_ON_GPU = 2**22  # more operations cost more there than memory: 54 of 160×160 pixels
 SEED_FLOOR = 1e-20
 
 
@@ -21,7 +26,7 @@ def mixes_images(D: Player) -> bool:
 
 def as_one_batch(D: Player, fake: Array) -> bool:
     """Whether generated images (N, H, W, 3) go through D together with the real ones."""
-    return not mixes_images(D) and fake.size <= SMALL
+    return not mixes_images(D) and fake.size <= (SMALL if isinstance(fake, np.ndarray) else SMALL_ON_GPU)
 
 
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
@@ -34,7 +39,7 @@ def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Arr
     return d_real, d_fake
 
 
-def learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array, Array, Array]:
+def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple[Array, Array, Array, Array]:
     """D's gradients into its store, and the gradient of G's loss with respect to ``fake``, from one backward pass.
 
     Where D treats each image by itself, image n's gradient is dL/dlₙ·(dlₙ/dxₙ): the losses of D and of G on it differ
@@ -43,19 +48,24 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tu
     The divisor vanishes when D is very sure. So it is kept at SEED_FLOOR or above, which is reached at logits of −46:
     G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε lets through.
 
+    Args:
+        game: the :class:`~tinygan.training.step.Game` that D plays.
+
     Returns:
         d_real, d_fake, g (0-d), and dfake (N, H, W, 3).
     """
-    xp, N, one_batch = array_module(fake), len(fake), as_one_batch(D, fake)
-    logits, backward = D.network(xp.concatenate([fake, real]) if one_batch else fake, training=True)
-    g, g_dlogits = loss(logits[:N], 1)
-    d_fake, d_dlogits = loss(logits[:N], 0)  # its gradient is never negative
-    seed = xp.maximum(d_dlogits, SEED_FLOOR)
-    if one_batch:
-        d_real, dlogits_real = loss(logits[N:], 1)
-        dimages = backward(xp.concatenate([seed, dlogits_real]), D.gradients)
+    xp = array_module(fake)
+    if as_one_batch(D, fake):
+        logits, backward = D.network(xp.concatenate([fake, real]), training=True)
+        (d_real, d_fake, g), seed, ratio = ops.chain_losses(logits, game.loss, game.share, SEED_FLOOR)
+        dfake = backward(seed, D.gradients)[: len(fake)]
     else:
-        dimages = backward(seed, D.gradients)
+        loss = game.loss_function()
+        logits, backward = D.network(fake, training=True)
+        g, g_dlogits = loss(logits, 1)
+        d_fake, d_dlogits = loss(logits, 0)  # its gradient is never negative
+        seed = xp.maximum(d_dlogits, SEED_FLOOR)
+        ratio, dfake = g_dlogits / seed, backward(seed, D.gradients)
         del backward  # and with it what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
-    return d_real, d_fake, g, dimages[:N] * (g_dlogits / seed)[:, None, None, None]
+    return d_real, d_fake, g, dfake * ratio[:, None, None, None]

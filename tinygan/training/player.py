@@ -52,7 +52,7 @@ class Player:
         return value
 
     def update(self, learning_rate: Array | float) -> None:
-        """One optimiser step along the accumulated gradients, which it zeroes, and projection of the slopes.
+        """One optimiser step along the accumulated gradients, which it zeroes.
 
         Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
         """
@@ -62,8 +62,6 @@ class Player:
         ops.add_up(own, others)
         self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
         collectives.barrier()
-        for layer in self.network.walk():
-            layer.project()  # by all of them, to the same values
 
     def stores(self) -> dict[str, Parameters]:
         """Everything that a checkpoint must hold of this player, by the name it has there."""

@@ -90,7 +90,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
         del d_backward  # and with it what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
     else:
-        d_real, d_fake, g, dfake = one_chain.learn_and_pass_on(D, real, fake, loss)
+        d_real, d_fake, g, dfake = one_chain.learn_and_pass_on(D, real, fake, game)
     g_backward(dfake, G.gradients, need_dx=False)
 
     # Only now: every gradient above belongs to the old parameters.

@@ -18,10 +18,12 @@ from tinygan.ops.cpu.sums import add_up, channel_sum
 from tinygan.ops.cpu.weight_norm import weight_norm
 from tinygan.ops.reference import (
     binary_cross_entropy,
+    chain_losses,
     channel_dot,
     gather_images,
     least_squares,
     record_losses,
     sigmoid,
     sigmoid_backward,
+    update_statistics,
 )

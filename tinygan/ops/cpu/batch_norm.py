@@ -4,6 +4,8 @@ import numpy as np
 
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
 from tinygan.ops.cpu.sums import channel_sum
+from tinygan.ops.reference import added
+from tinygan.ops.window import TwoGradients
 from tinygan.runtime.scratch import scratch
 
 
@@ -27,15 +29,31 @@ def batch_norm(x: np.ndarray, mean: np.ndarray, r: np.ndarray, scale: np.ndarray
     return y
 
 
-def batch_norm_sums(x: np.ndarray, dy: np.ndarray, mean: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return channel_sum(dy), _centred_products(x, mean, dy) * r
+def batch_norm_sums(
+    x: np.ndarray,
+    dy: np.ndarray,
+    mean: np.ndarray,
+    r: np.ndarray,
+    totals: TwoGradients = (None, None),
+) -> TwoGradients:
+    sums = channel_sum(dy), _centred_products(x, mean, dy) * r
+    for one, total in zip(sums, totals, strict=True):
+        added(one, total)
+    return sums
 
 
 def batch_norm_backward(
-    x: np.ndarray, dy: np.ndarray, mean: np.ndarray, a: np.ndarray, b: np.ndarray, c: np.ndarray
+    x: np.ndarray,
+    dy: np.ndarray,
+    mean: np.ndarray,
+    r: np.ndarray,
+    scale: np.ndarray,
+    dshift: np.ndarray,
+    dscale: np.ndarray,
+    M: int,
 ) -> np.ndarray:
-    dx, rows, dy_rows = np.empty(x.shape, x.dtype), as_rows(x), as_rows(dy)
-    mean, a, b, c = (tile_channels(values, rows) for values in (mean, a, b, c))
+    dx, rows, dy_rows, a = np.empty(x.shape, x.dtype), as_rows(x), as_rows(dy), scale * r
+    mean, a, b, c = (tile_channels(values, rows) for values in (mean, a, a * r * dscale / M, a * dshift / M))
 
     def work(_: int, block: slice) -> None:
         part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, x.dtype))

@@ -9,6 +9,7 @@ from tinygan.ops.cpu.correlation import Correlation
 from tinygan.ops.cpu.patches import NARROW, PatchCorrelation
 from tinygan.ops.cpu.tiled import TiledCorrelation
 from tinygan.ops.cpu.tiles import Tiles, kernel_blocks
+from tinygan.ops.reference import added
 from tinygan.ops.window import BilinearBackward, Window
 from tinygan.runtime.threads import batched_tasks
 
@@ -30,13 +31,13 @@ def correlate(
     y = algorithm.forward(a, u, b)
 
     def backward(
-        dy: np.ndarray, need_dx: bool = True, need_dw: bool = True
+        dy: np.ndarray, need_dx: bool = True, need_dw: bool = True, total: np.ndarray | None = None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         d = algorithm.transform_output(dy)
         with batched_tasks():
             dx = algorithm.input_grad(d, u) if need_dx else None
             dw = algorithm.weight_grad(a, d) if need_dw else None
-        return dx, dw
+        return dx, dw if dw is None else added(dw, total)
 
     return y, backward
 
@@ -53,13 +54,13 @@ def correlate_transpose(
     y = algorithm.input_grad(d, u, b)
 
     def backward(
-        dy: np.ndarray, need_dx: bool = True, need_dw: bool = True
+        dy: np.ndarray, need_dx: bool = True, need_dw: bool = True, total: np.ndarray | None = None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         a = algorithm.transform_input(dy)
         with batched_tasks():
             dx = algorithm.forward(a, u) if need_dx else None
             dw = algorithm.weight_grad(a, d) if need_dw else None
-        return dx, dw
+        return dx, dw if dw is None else added(dw, total)
 
     return y, backward
 

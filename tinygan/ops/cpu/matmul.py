@@ -4,13 +4,13 @@ from functools import partial
 
 import numpy as np
 
-from tinygan.ops.reference import ceil_div
+from tinygan.ops.reference import added, ceil_div
 from tinygan.runtime.threads import run
 
 MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; rows or columns of a part
 
 
-def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def matmul(a: np.ndarray, b: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     (M, _), N = a.shape, b.shape[1]
     y = np.empty((M, N), a.dtype)
     longer = max(M, N)
@@ -20,4 +20,4 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         run(partial(np.matmul, a[cut], b, out=y[cut]) for cut in cuts)
     else:
         run(partial(np.matmul, a, b[:, cut], out=y[:, cut]) for cut in cuts)
-    return y
+    return added(y, total)

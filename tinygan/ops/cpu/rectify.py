@@ -8,6 +8,7 @@ import numpy as np
 from tinygan.array import Array
 from tinygan.ops import reference
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
+from tinygan.ops.window import TwoGradients
 from tinygan.runtime.scratch import scratch
 
 
@@ -31,9 +32,14 @@ def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.nda
 
 
 def rectify_backward(
-    x: np.ndarray, dy: np.ndarray, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    need_dx, need_slope, need_shift = need
+    x: np.ndarray,
+    dy: np.ndarray,
+    slope: Array | float,
+    shift: Array | float,
+    need_dx: bool,
+    totals: TwoGradients = (None, None),
+) -> np.ndarray | None:
+    dslope, dshift = totals
     rows, dy_rows = as_rows(x), as_rows(dy)
     dx = np.empty(x.shape, x.dtype) if need_dx else None
     parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, added in this order
@@ -43,17 +49,20 @@ def rectify_backward(
     def work(k: int, block: slice) -> None:
         height, below = _height_and_mask(rows[block], shifts)
         dy_below = _select(below, dy_rows[block])
-        if need_slope:
+        if dslope is not None:
             parts[0, k] = column_sums(np.multiply(dy_below, height, out=scratch(height.shape, x.dtype)))
-        if need_shift:
+        if dshift is not None:
             parts[1, k] = column_sums(dy_below)
         if need_dx:
             np.multiply(dy_below, weights, out=dy_below)
             np.subtract(dy_rows[block], dy_below, out=as_rows(dx)[block])
 
     for_each_block(*rows.shape, work)
-    dslope, dshift = (total_by_channel(part, x.shape[-1]) for part in parts)
-    return dx, dslope if need_slope else None, weight * dshift if need_shift else None
+    if dslope is not None:
+        dslope += total_by_channel(parts[0], x.shape[-1])
+    if dshift is not None:
+        dshift += weight * total_by_channel(parts[1], x.shape[-1])
+    return dx
 
 
 def _height_and_mask(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, np.ndarray]:

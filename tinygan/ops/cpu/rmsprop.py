@@ -6,7 +6,15 @@ from tinygan.ops.cpu.blocks import for_each_block
 from tinygan.runtime.scratch import scratch
 
 
-def rmsprop(w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float, decay: float, epsilon: float) -> None:
+def rmsprop(
+    w: np.ndarray,
+    g: np.ndarray,
+    a: np.ndarray,
+    learning_rate: float,
+    decay: float,
+    epsilon: float,
+    bounded: int = 0,
+) -> None:
     def work(_: int, block: slice) -> None:
         part, average = scratch(g[block].shape, g.dtype), a[block]
         np.multiply(g[block], g[block], out=part)
@@ -21,3 +29,4 @@ def rmsprop(w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float, d
         g[block] = 0
 
     for_each_block(len(w), 1, work)
+    np.clip(w[:bounded], 0, 1, out=w[:bounded])

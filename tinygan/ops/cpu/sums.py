@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, total_by_channel
+from tinygan.ops.reference import added
 
 
-def channel_sum(x: np.ndarray) -> np.ndarray:
+def channel_sum(x: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     rows = as_rows(x)
     parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
 
@@ -15,7 +16,7 @@ def channel_sum(x: np.ndarray) -> np.ndarray:
         parts[k] = column_sums(rows[block])
 
     for_each_block(*rows.shape, work)
-    return total_by_channel(parts, x.shape[-1])
+    return added(total_by_channel(parts, x.shape[-1]), total)
 
 
 def around(w: np.ndarray, axis: int) -> tuple[int, int, int]:

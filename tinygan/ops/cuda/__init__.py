@@ -9,10 +9,16 @@ Each function is described on the page of ``tinygan/ops/__init__.py``. CuPy is i
 
 # ruff: noqa: F401 (an operation is found here by its name)
 
-from tinygan.ops.cuda.batch_norm import batch_norm, batch_norm_backward, batch_norm_sums, batch_statistics
+from tinygan.ops.cuda.batch_norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_sums,
+    batch_statistics,
+    update_statistics,
+)
 from tinygan.ops.cuda.correlate import correlate, correlate_transpose
 from tinygan.ops.cuda.gather import gather_images
-from tinygan.ops.cuda.losses import binary_cross_entropy, least_squares, record_losses
+from tinygan.ops.cuda.losses import binary_cross_entropy, chain_losses, least_squares, record_losses
 from tinygan.ops.cuda.matmul import matmul
 from tinygan.ops.cuda.rectify import rectify, rectify_backward
 from tinygan.ops.cuda.rmsprop import rmsprop

@@ -2,7 +2,8 @@
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels, square_root
-from tinygan.ops.cuda.sums import chunk_count, total
+from tinygan.ops.cuda.sums import chunk_count, finish
+from tinygan.ops.window import TwoGradients
 
 _kernels = Kernels("batch_norm")
 
@@ -24,17 +25,27 @@ def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> A
     return y
 
 
-def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array) -> tuple[Array, Array]:
+def update_statistics(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, correction: float, momentum: float
+) -> None:
+    numbers = float(correction), float(momentum), mean.size
+    _kernels("update_statistics", mean.size, mean, var, *numbers, running_mean, running_var)
+
+
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
     channels = x.shape[-1]
     rows = x.size // channels
     chunks = chunk_count(rows)
     sums = array_module(x).empty((chunks, 2 * channels), x.dtype)
     _kernels("batch_norm_sums", chunks * channels, x, dy, mean, r, rows, channels, chunks, sums)
-    dshift, dscale = total(sums).reshape(2, channels)
+    dshift, dscale = finish(sums, *totals).reshape(2, channels)
     return dshift, dscale
 
 
-def batch_norm_backward(x: Array, dy: Array, mean: Array, a: Array, b: Array, c: Array) -> Array:
+def batch_norm_backward(
+    x: Array, dy: Array, mean: Array, r: Array, scale: Array, dshift: Array, dscale: Array, M: int
+) -> Array:
     dx = array_module(x).empty_like(x)
-    _kernels("batch_norm_backward", x.size, x, dy, mean, a, b, c, x.shape[-1], x.size, dx)
+    channels = mean, r, scale, dshift, dscale
+    _kernels("batch_norm_backward", x.size, x, dy, *channels, float(M), x.shape[-1], x.size, dx)
     return dx

@@ -3,7 +3,7 @@
 from tinygan.array import Array
 from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.cuda.patches import fold, unfold
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import BilinearBackward, TwoGradients, Window
 
 
 def correlate(
@@ -12,10 +12,10 @@ def correlate(
     matrix, patches = w.reshape(-1, w.shape[-1]), _unfold(x, window)
     y = _plus(gemm(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
 
-    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, w.shape[-1])
         dx = _fold(gemm(rows, matrix, transpose_b=True), window, x.shape) if need_dx else None
-        dw = gemm(patches, rows, transpose_a=True).reshape(w.shape) if need_dw else None
+        dw = _weight_gradient(patches, rows, w.shape, total) if need_dw else None
         return dx, dw
 
     return y, backward
@@ -26,12 +26,12 @@ def correlate_transpose(
 ) -> tuple[Array, BilinearBackward]:
     rows, matrix = x.reshape(-1, w.shape[-1]), w.reshape(-1, w.shape[-1])
     shape = (len(x), *window.image_size(x.shape[1:3]), w.shape[2])
-    y = _plus(_fold(gemm(rows, matrix, transpose_b=True), window, shape), b)
+    y = _fold(gemm(rows, matrix, transpose_b=True), window, shape, b)
 
-    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True) -> tuple[Array | None, Array | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         patches = _unfold(dy, window)
         dx = gemm(patches, matrix).reshape(x.shape) if need_dx else None
-        dw = gemm(patches, rows, transpose_a=True).reshape(w.shape) if need_dw else None
+        dw = _weight_gradient(patches, rows, w.shape, total) if need_dw else None
         return dx, dw
 
     return y, backward
@@ -44,11 +44,17 @@ def _unfold(x: Array, window: Window) -> Array:
     return unfold(x, *window, window.positions(x.shape[1:3]))
 
 
-def _fold(patches: Array, window: Window, shape: tuple[int, int, int, int]) -> Array:
-    """Patches added back to an image of ``shape`` (N, H, W, C)."""
+def _fold(patches: Array, window: Window, shape: tuple[int, int, int, int], b: Array | None = None) -> Array:
+    """Patches added back to an image of ``shape`` (N, H, W, C); plus b (C,)."""
     if _covers(window, shape):
-        return patches.reshape(shape)
-    return fold(patches, *window, window.positions(shape[1:3]), shape)
+        return _plus(patches.reshape(shape), b)
+    return fold(patches, *window, window.positions(shape[1:3]), shape, b)
+
+
+def _weight_gradient(patches: Array, rows: Array, shape: tuple[int, ...], total: Array | None) -> Array:
+    """patchesᵀ·rows as a kernel of ``shape``, added to ``total`` in place if that is given."""
+    out = None if total is None else total.reshape(-1, shape[-1])
+    return gemm(patches, rows, out, accumulate=total is not None, transpose_a=True).reshape(shape)
 
 
 def _covers(window: Window, shape: tuple[int, int, int, int]) -> bool:

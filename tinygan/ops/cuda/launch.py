@@ -1,4 +1,4 @@
-"""CUDA sources compiled once per precision, and launched with one thread per element of work."""
+"""CUDA sources compiled once per precision and set of constants, and launched with one thread per element of work."""
 
 import functools
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from tinygan.errors import TinyganError
 BLOCK = 256  # threads per block
 COUNTABLE = 2**31  # elements that the kernels' 32-bit indices count with room for one more round of a loop
 REAL = {"float32": "float", "float64": "double"}
+Constants = tuple[tuple[str, int], ...]  # (name in the source, value)
 
 
 class Kernels:
@@ -21,11 +22,12 @@ class Kernels:
     def __init__(self, name: str):
         self.name = name
 
-    def __call__(self, kernel: str, threads: int, *arguments: Array | float | int) -> None:
+    def __call__(self, kernel: str, threads: int, *arguments: Array | float | int, **constants: int) -> None:
         """Run ``kernel`` with at least ``threads`` threads, on the current stream.
 
         An int arrives as ``index_t``, a float as REAL, an array as a pointer. The last argument is an array that is
-        written to, and its type is REAL.
+        written to, and its type is REAL. ``constants`` are known to the compiler; the source is compiled for each set,
+        once per machine, since CuPy keeps the results.
 
         Raises:
             TinyganError: more elements than 32-bit indices count.
@@ -34,7 +36,7 @@ class Kernels:
         if threads:
             blocks = -(-countable(threads) // BLOCK)
             out = arguments[-1]
-            function = _function(array_module(out), self.name, kernel, out.dtype)
+            function = _function(array_module(out), self.name, kernel, out.dtype, tuple(constants.items()))
             function((blocks,), (BLOCK,), tuple(_argument(value, kernel, out.dtype) for value in arguments))
 
 
@@ -42,12 +44,12 @@ def source(name: str) -> str:
     """The CUDA source ``<name>.cu`` with the prelude in front, and line numbers of the file itself."""
     folder = resources.files(__package__)
     prelude, text = ((folder / file).read_text(encoding="utf-8") for file in ("prelude.cuh", f"{name}.cu"))
-    return f'{prelude}\n#line 1 "{name}.cu"\n{text}'
+    return f'#define BLOCK {BLOCK}\n{prelude}\n#line 1 "{name}.cu"\n{text}'
 
 
-def definitions(dtype: np.dtype) -> tuple[str, ...]:
+def definitions(dtype: np.dtype, constants: Constants = ()) -> tuple[str, ...]:
     """The compiler's options for arrays of ``dtype``."""
-    return (f"-DREAL={REAL[np.dtype(dtype).name]}",)
+    return (f"-DREAL={REAL[np.dtype(dtype).name]}", *(f"-D{name}={value}" for name, value in constants))
 
 
 def square_root(values: int) -> int:
@@ -66,13 +68,13 @@ def countable(elements: int) -> int:
 
 
 @functools.cache
-def _module(xp: ModuleType, name: str, dtype: np.dtype):
-    return xp.RawModule(code=source(name), options=definitions(dtype))
+def _module(xp: ModuleType, name: str, dtype: np.dtype, constants: Constants):
+    return xp.RawModule(code=source(name), options=definitions(dtype, constants))
 
 
 @functools.cache
-def _function(xp: ModuleType, name: str, kernel: str, dtype: np.dtype) -> Callable:
-    return _module(xp, name, dtype).get_function(kernel)
+def _function(xp: ModuleType, name: str, kernel: str, dtype: np.dtype, constants: Constants) -> Callable:
+    return _module(xp, name, dtype, constants).get_function(kernel)
 
 
 def _argument(value: Array | float | int, kernel: str, real: np.dtype) -> Array:

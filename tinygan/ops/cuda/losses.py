@@ -1,27 +1,36 @@
 """The adversarial losses of ``losses.py``: value and gradient of logits (N,)."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.launch import BLOCK, Kernels
 
 _kernels = Kernels("losses")
 
 
+SQUARES = {"bce": 0, "least-squares": 1}
+
+
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
-    return _loss("binary_cross_entropy", logits, float(1 - 2 * target))
+    return _mean_loss("bce", logits, target)
 
 
 def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
-    return _loss("least_squares", logits, int(target))
+    return _mean_loss("least-squares", logits, target)
+
+
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+    xp, N = array_module(logits), len(logits) // 2
+    seed, ratio, means = (xp.empty(count, logits.dtype) for count in (2 * N, N, 3))
+    _kernels("chain_losses", BLOCK, logits, SQUARES[loss], float(share), float(floor), N, seed, ratio, means)
+    return tuple(means), seed, ratio
 
 
 def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
     _kernels("record_losses", 1, d_real, d_fake, g, row, rows)
 
 
-def _loss(kernel: str, logits: Array, which: float | int) -> tuple[Array, Array]:
+def _mean_loss(loss: str, logits: Array, target: int) -> tuple[Array, Array]:
     xp = array_module(logits)
-    terms, gradient = xp.empty_like(logits), xp.empty_like(logits)
-    _kernels(kernel, logits.size, logits, which, logits.size, terms, gradient)
-    mean = xp.empty((), logits.dtype)
-    _kernels("mean_of_terms", 1, terms, logits.size, mean)
+    gradient, mean = xp.empty_like(logits), xp.empty((), logits.dtype)
+    # One block: its threads wait for each other.
+    _kernels("mean_loss", BLOCK, logits, SQUARES[loss], int(target), logits.size, gradient, mean)
     return mean, gradient

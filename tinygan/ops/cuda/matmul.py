@@ -46,8 +46,8 @@ def gemm(
     return out
 
 
-def matmul(a: Array, b: Array) -> Array:
-    return gemm(a, b)
+def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
+    return gemm(a, b, total, accumulate=total is not None)
 
 
 def _factor(x: Array, transpose: bool) -> tuple[int, int, int]:

@@ -1,39 +1,58 @@
-// Patches of images (N, H, W, C) as rows, and the adjoint: see ops/reference.py. P x Q: places of the kernel.
+// Patches of images (N, H, W, C) as rows, and the adjoint: see ops/reference.py.
+//
+// The shape is known to the compiler, which turns divisions by it into multiplications: HEIGHT, WIDTH, CHANNELS of the
+// image, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W, PAD_H, PAD_W, and ROWS x COLUMNS, the places that the kernel has. They
+// are -D options that launch.py gives; the number of images is not among them.
+//
+// A thread has WIDE neighbouring channels, which memory gives at once: 4 where that divides them, else 1.
 
-// patches (N * P * Q, kh * kw * C). One thread per value; the kernel may reach beyond the image, which is 0 there.
-extern "C" __global__ void unfold(
-    const REAL *image, index_t H, index_t W, index_t C, index_t kh, index_t kw, index_t sh, index_t sw,
-    index_t ph, index_t pw, index_t P, index_t Q, index_t count, REAL *patches)
+struct __align__(WIDE == 1 ? sizeof(REAL) : 16) Group { REAL values[WIDE]; };
+#define GROUPS (CHANNELS / WIDE)
+
+// patches (N * ROWS * COLUMNS, KERNEL_H * KERNEL_W * CHANNELS). One thread per group of values, `count` of them; the
+// kernel may reach beyond the image, which is 0 there.
+extern "C" __global__ void unfold(const REAL *__restrict__ image, index_t count, REAL *__restrict__ patches)
 {
     const index_t t = THREAD;
     if (t >= count) return;
     index_t rest = t;
-    const index_t c = rest % C; rest /= C;
-    const index_t v = rest % kw; rest /= kw;
-    const index_t u = rest % kh; rest /= kh;
-    const index_t q = rest % Q; rest /= Q;
-    const index_t p = rest % P, n = rest / P;
+    const index_t c = rest % GROUPS; rest /= GROUPS;
+    const index_t v = rest % KERNEL_W; rest /= KERNEL_W;
+    const index_t u = rest % KERNEL_H; rest /= KERNEL_H;
+    const index_t q = rest % COLUMNS; rest /= COLUMNS;
+    const index_t p = rest % ROWS, n = rest / ROWS;
     // Unsigned: above or left of the image is a huge number, so one comparison is enough.
-    const index_t y = p * sh + u - ph, x = q * sw + v - pw;
-    patches[t] = y < H && x < W ? image[((n * H + y) * W + x) * C + c] : (REAL)0;
+    const index_t y = p * STRIDE_H + u - PAD_H, x = q * STRIDE_W + v - PAD_W;
+    Group value = {};
+    if (y < HEIGHT && x < WIDTH) value = ((const Group *)image)[((n * HEIGHT + y) * WIDTH + x) * GROUPS + c];
+    ((Group *)patches)[t] = value;
 }
 
-// image = the sum of what the patches that reach each pixel hold for it. One thread per value of the image, which
-// gathers: nothing is scattered, so no atomics. Place p sees row y of the padded image with tap y - p * sh.
+// image = the sum of what the patches that reach each pixel hold for it, plus a bias per channel. One thread per group
+// of the image's values, which gathers: nothing is scattered, so no atomics. Place p sees row y of the padded image with
+// tap y - p * STRIDE_H.
 extern "C" __global__ void fold(
-    const REAL *patches, index_t H, index_t W, index_t C, index_t kh, index_t kw, index_t sh, index_t sw,
-    index_t ph, index_t pw, index_t P, index_t Q, index_t count, REAL *image)
+    const REAL *__restrict__ patches, index_t add_bias, const REAL *bias, index_t count, REAL *__restrict__ image)
 {
     const index_t t = THREAD;
     if (t >= count) return;
     index_t rest = t;
-    const index_t c = rest % C; rest /= C;
-    const index_t x = rest % W + pw; rest /= W;
-    const index_t y = rest % H + ph, n = rest / H;
-    const index_t first_p = y < kh ? 0 : (y - kh) / sh + 1, first_q = x < kw ? 0 : (x - kw) / sw + 1;
-    REAL sum = 0;
-    for (index_t p = first_p; p < P && p * sh <= y; ++p)
-        for (index_t q = first_q; q < Q && q * sw <= x; ++q)
-            sum += patches[(((n * P + p) * Q + q) * kh + y - p * sh) * kw * C + (x - q * sw) * C + c];
-    image[t] = sum;
+    const index_t c = rest % GROUPS; rest /= GROUPS;
+    const index_t x = rest % WIDTH + PAD_W; rest /= WIDTH;
+    const index_t y = rest % HEIGHT + PAD_H, n = rest / HEIGHT;
+    const index_t first_p = y < KERNEL_H ? 0 : (y - KERNEL_H) / STRIDE_H + 1;
+    const index_t first_q = x < KERNEL_W ? 0 : (x - KERNEL_W) / STRIDE_W + 1;
+    Group sum = {};
+    // As many places as may reach a pixel, so that the compiler knows how many there are.
+    for (index_t i = 0; i * STRIDE_H < KERNEL_H; ++i)
+        for (index_t j = 0; j * STRIDE_W < KERNEL_W; ++j) {
+            const index_t p = first_p + i, q = first_q + j, u = y - p * STRIDE_H, v = x - q * STRIDE_W;
+            const index_t row = ((n * ROWS + p) * COLUMNS + q) * KERNEL_H * KERNEL_W;
+            Group value = {};
+            if (p < ROWS && q < COLUMNS && u < KERNEL_H && v < KERNEL_W)
+                value = ((const Group *)patches)[(row + u * KERNEL_W + v) * GROUPS + c];
+            for (index_t k = 0; k < WIDE; ++k) sum.values[k] += value.values[k];
+        }
+    for (index_t k = 0; k < WIDE; ++k) sum.values[k] += add_bias ? bias[c * WIDE + k] : (REAL)0;
+    ((Group *)image)[t] = sum;
 }

@@ -42,6 +42,7 @@ extern "C" __global__ void rectifier_input_gradient(
 }
 
 // dx, and the sums for slope and shift over every chunks-th row: one thread per channel and chunk.
+#define ROWS_AHEAD (AHEAD / 2)  // of each two loads; with more the compiler mixes them with the stores
 extern "C" __global__ void rectifier_backward(
     const REAL *__restrict__ x, const REAL *__restrict__ dy,
     const REAL *slope, index_t slope_learned, REAL slope_value,
@@ -53,13 +54,23 @@ extern "C" __global__ void rectifier_backward(
     if (chunk >= chunks) return;
     const Bend bend = bend_of(c, slope, slope_learned, slope_value, shift, shift_learned, shift_value);
     REAL slope_sum = 0, shift_sum = 0;
-    for (index_t row = chunk; row < rows; row += chunks) {
-        const index_t i = row * channels + c;
-        const REAL distance = x[i] - bend.shift, d = dy[i];
-        const REAL dy_below = distance < 0 ? d : (REAL)0;
-        slope_sum += dy_below * distance;
-        shift_sum += dy_below;
-        if (need_dx) dx[i] = d - (1 - bend.slope) * dy_below;
+    for (index_t row = chunk; row < rows; row += ROWS_AHEAD * chunks) {
+        REAL xs[ROWS_AHEAD], dys[ROWS_AHEAD];
+        for (index_t k = 0; k < ROWS_AHEAD; ++k) {
+            const index_t r = row + k * chunks, i = r * channels + c;
+            xs[k] = r < rows ? x[i] : bend.shift;
+            dys[k] = r < rows ? dy[i] : (REAL)0;
+        }
+        for (index_t k = 0; k < ROWS_AHEAD; ++k) {
+            const REAL distance = xs[k] - bend.shift, dy_below = distance < 0 ? dys[k] : (REAL)0;
+            slope_sum += dy_below * distance;
+            shift_sum += dy_below;
+            dys[k] -= (1 - bend.slope) * dy_below;
+        }
+        for (index_t k = 0; need_dx && k < ROWS_AHEAD; ++k) {
+            const index_t r = row + k * chunks;
+            if (r < rows) dx[r * channels + c] = dys[k];
+        }
     }
     sums[2 * chunk * channels + c] = slope_sum;
     sums[(2 * chunk + 1) * channels + c] = (1 - bend.slope) * shift_sum;

@@ -2,7 +2,8 @@
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels
-from tinygan.ops.cuda.sums import chunk_count, total
+from tinygan.ops.cuda.sums import chunk_count, finish
+from tinygan.ops.window import TwoGradients
 
 _kernels = Kernels("rectify")
 
@@ -14,24 +15,23 @@ def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
 
 
 def rectify_backward(
-    x: Array, dy: Array, slope: Array | float, shift: Array | float, need: tuple[bool, bool, bool]
-) -> tuple[Array | None, Array | None, Array | None]:
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
+) -> Array | None:
     xp, channels = array_module(x), x.shape[-1]
-    need_dx, need_slope, need_shift = need
     dx = xp.empty_like(x) if need_dx else None
     bend = _bend(x, slope, shift)
-    if not (need_slope or need_shift):
+    if all(total is None for total in totals):
         if need_dx:
             _kernels("rectifier_input_gradient", x.size, x, dy, *bend, channels, x.size, dx)
-        return dx, None, None
+        return dx
     rows = x.size // channels
     chunks = chunk_count(rows)
     sums = xp.empty((chunks, 2 * channels), x.dtype)
     # Without need_dx the pointer is not used; the sums' stands in for it.
     results = (int(need_dx), dx if need_dx else sums, sums)
     _kernels("rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, *results)
-    dslope, dshift = total(sums).reshape(2, channels)
-    return dx, dslope if need_slope else None, dshift if need_shift else None
+    finish(sums, *totals)
+    return dx
 
 
 def _bend(x: Array, slope: Array | float, shift: Array | float) -> tuple:

@@ -1,15 +1,18 @@
 """Sums over every axis but the last, as a tree with a fixed order."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.launch import BLOCK, Kernels
 
-FAN_IN = 32  # how many values a thread adds up: few, since it waits for each
+FAN_IN = 32  # how many values a thread adds up: few, since it waits for them
+COLUMNS = 32  # of a block in the last level, whose threads share a column
+MOST_ROWS = 512  # of the last level
 
 _kernels = Kernels("sums")
 
 
-def channel_sum(x: Array) -> Array:
-    return total(_column_sums(x.reshape(-1, x.shape[-1])))
+def channel_sum(x: Array, total: Array | None = None) -> Array:
+    sums = finish(x.reshape(-1, x.shape[-1]), total)
+    return sums if total is None else total
 
 
 def chunk_count(rows: int) -> int:
@@ -17,11 +20,21 @@ def chunk_count(rows: int) -> int:
     return -(-rows // FAN_IN)
 
 
-def total(sums: Array) -> Array:
-    """The sum over the chunks of ``sums`` (chunks, C), (C,); a view of it if there is only one."""
-    while len(sums) > 1:
+def finish(sums: Array, first: Array | None = None, second: Array | None = None) -> Array:
+    """The sum over the rows of ``sums`` (rows, C), (C,), or of (rows, 2·C), (2·C,), which is two times C values.
+
+    Args:
+        first, second: (C,), to which the C values and the others are added in place, if given.
+    """
+    xp, columns = array_module(sums), sums.shape[1]
+    while len(sums) > MOST_ROWS:
         sums = _column_sums(sums)
-    return sums[0]
+    out = xp.empty(columns, sums.dtype)
+    split = next((len(total) for total in (first, second) if total is not None), columns)
+    # Without a total the pointer is not used; the sums' own stands in for it.
+    totals = (part for total in (first, second) for part in (int(total is not None), out if total is None else total))
+    _kernels("finish_sums", -(-columns // COLUMNS) * BLOCK, sums, len(sums), columns, split, *totals, out)
+    return out
 
 
 def _column_sums(x: Array) -> Array:

@@ -1,46 +1,40 @@
-"""Weights scaled to length one per output channel, and the gradient of that: the operations of ``tinygan/ops``."""
+"""Weights scaled to length one per output channel, and the gradient of that: one kernel each, compiled per shape."""
 
 import math
 from collections.abc import Callable
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels, square_root
+from tinygan.ops.cuda.launch import BLOCK, Kernels
+
+SIDE = 8  # units of a block, if a unit's values are not neighbours: 8 floats are what memory gives at once
 
 _kernels = Kernels("weight_norm")
 
 
 def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
-    xp = array_module(w)
-    _, units, inner = _around(w, axis)
-    sums = _chunk_products(w, w, axis)
-    length, v = xp.empty(units, w.dtype), xp.empty_like(w)
-    _kernels("lengths", units, sums, units, sums.shape[1], float(k), float(epsilon), length)
-    _kernels("divide", w.size, w, length, units, inner, w.size, v)
+    xp, shape = array_module(w), constants(w.shape, axis)
+    length, v = xp.empty(shape["UNITS"], w.dtype), xp.empty_like(w)
+    _kernels("weight_norm", _threads(shape), w, float(k), float(epsilon), length, v, **shape)
 
     def add_gradient(dv: Array, dw: Array) -> None:
-        s = channel_dot(dv, v, axis)
-        _kernels("add_projected", w.size, dv, v, length, s, float(k), units, inner, w.size, dw)
+        _kernels("weight_norm_gradient", _threads(shape), dv, v, length, float(k), dw, **shape)
 
     return v, add_gradient
 
 
-def channel_dot(a: Array, b: Array, axis: int) -> Array:
-    sums = _chunk_products(a, b, axis)
-    units, chunks = sums.shape
-    out = array_module(a).empty(units, a.dtype)
-    _kernels("totals", units, sums, units, chunks, out)
+def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Array:
+    shape = constants(a.shape, axis)
+    out = array_module(a).empty(shape["UNITS"], a.dtype) if total is None else total
+    _kernels("channel_dot", _threads(shape), a, b, int(total is not None), out, **shape)
     return out
 
 
-def _chunk_products(a: Array, b: Array, axis: int) -> Array:
-    """Σ a·b per unit, still in chunks: (units, chunks)."""
-    outer, units, inner = _around(a, axis)
-    chunks = square_root(outer * inner)
-    sums = array_module(a).empty((units, chunks), a.dtype)
-    _kernels("chunk_products", sums.size, a, b, outer, units, inner, chunks, sums)
-    return sums
+def constants(shape: tuple[int, ...], axis: int) -> dict[str, int]:
+    """What the compiler is told: the number of values before, along and behind ``axis``, and the units of a block."""
+    inner = math.prod(shape[axis + 1 :])
+    side = SIDE if inner == 1 and shape[axis] > 1 else 1
+    return {"OUTER": math.prod(shape[:axis]), "UNITS": shape[axis], "INNER": inner, "SIDE": side}
 
 
-def _around(w: Array, axis: int) -> tuple[int, int, int]:
-    """Number of values before, along and behind ``axis``."""
-    return math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])
+def _threads(shape: dict[str, int]) -> int:
+    return -(-shape["UNITS"] // shape["SIDE"]) * BLOCK
