@@ -27,7 +27,7 @@ from pathlib import Path
 from tinygan.cli import OneLineParser, did_you_mean, filled, number, path
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.text import say
 
 STEPS = ("tests", "step", "profile", "train", "models")

@@ -424,3 +424,33 @@ def test_no_layer_of_tinygan_is_accused(name):
     """With three other draws of parameters and directions than tests/layers has."""
     for seed in (1, 2, 3):
         check_gradients(CASES[name].build(), smooth_input(CASES[name].shape, seed), seed=seed)
+
+
+class Centred(Layer):
+    """y = x − mean over the batch: mixes images."""
+
+    def __call__(self, x, training=False):
+        return x - x.mean(axis=0), lambda dy, grads=None, need_dx=True: dy - dy.mean(axis=0) if need_dx else None
+
+
+class Mixing(Centred):
+    mixes_images = True
+
+
+class Widened(Layer):
+    """NumPy's scalars make float64 of float32."""
+
+    def __call__(self, x, training=False):
+        return np.sqrt(2) * x, lambda dy, grads=None, need_dx=True: np.sqrt(2) * dy if need_dx else None
+
+
+def test_images_that_are_mixed_unsaid_are_found():
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    with pytest.raises(GradientError, match="depends on the others, and mixes_images is not set"):
+        check_gradients(Centred(), x)
+    assert check_gradients(Mixing(), x) < 1e-7
+
+
+def test_float64_out_of_float32_is_found():
+    with pytest.raises(GradientError, match=r"float32 does not stay float32: .*'y': dtype"):
+        check_gradients(Widened(), np.random.default_rng(0).standard_normal((4, 3)))

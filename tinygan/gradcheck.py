@@ -51,6 +51,12 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
     modes = [(batch, mode, _upstream(layer, batch, mode, rng)) for batch in batches for mode in (True, False)]
     cases = [case for case in modes if case[2] is not None]
     running, worst = buffers.flat.copy(), 0.0
+    if not any(one.mixes_images for one in layer.walk()):
+        first = []
+        for batch in (x[:1], x):
+            buffers.flat[:] = running
+            first.append({"y": layer(batch.copy(), True)[0][:1]})
+        _require_same(*first, "an image's output depends on the others, and mixes_images is not set:")
 
     def forward() -> tuple[Array, Callable]:
         buffers.flat[:] = running  # each evaluation starts from the same running statistics
@@ -70,6 +76,10 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
             except GradientError as wrong:
                 where = f"{'training' if training else 'evaluation'}, N = {len(batch)}"
                 raise GradientError(f"{str(wrong).replace('layer.', '')} ({where})") from None
+    initialise(layer, rng, open_backend("cpu", "float32"))
+    y, backward = layer(x.astype(np.float32))
+    kinds = {"y": y.dtype, "dx": backward(np.ones_like(y)).dtype}
+    _require(set(kinds.values()) == {np.dtype("float32")}, f"float32 does not stay float32: {kinds}")
     return worst
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.contender import Worker
 from benchmarks.parity import disagreement, worst
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.training.step import SCHEDULES
 
 

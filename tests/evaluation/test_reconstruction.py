@@ -7,7 +7,8 @@ import pytest
 
 from tinygan.device import open_backend
 from tinygan.layers import initialise
-from tinygan.models.dcgan import NORMS, generator
+from tinygan.models.dcgan import generator
+from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search, join, search_codes, summary
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup

@@ -13,7 +13,7 @@ import pytest
 from tests.training.conftest import tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search
 from tinygan.runtime import graph
 from tinygan.training import checkpoint, feed, iteration, loop, session

@@ -8,7 +8,7 @@ from tests.training.conftest import TINY_RESNET
 from tinygan.device import open_backend
 from tinygan.gradcheck import randomise
 from tinygan.layers import initialise
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
 from tinygan.training.options import MODELS, Options
 from tinygan.training.session import build_game

@@ -18,7 +18,8 @@ from tinygan.layers import (
     initialise,
 )
 from tinygan.models import resnet
-from tinygan.models.dcgan import NORMS, discriminator, generator
+from tinygan.models.dcgan import discriminator, generator
+from tinygan.models.norms import NORMS
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
 

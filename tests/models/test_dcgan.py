@@ -8,7 +8,8 @@ import pytest
 from tests.layers.cases import prepare, upstream
 from tinygan.layers import BatchNorm, Layer, PReLU, Sequential, TPReLU, WeightNorm
 from tinygan.layers.linear import BilinearLayer
-from tinygan.models.dcgan import NORMS, discriminator, generator
+from tinygan.models.dcgan import discriminator, generator
+from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
 
 every_norm = pytest.mark.parametrize("norm", NORMS)

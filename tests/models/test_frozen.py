@@ -9,7 +9,7 @@ from tinygan.device import open_backend
 from tinygan.frozen import frozen
 from tinygan.layers import BatchNorm, Conv2d, ConvTranspose2d, WeightNorm, initialise
 from tinygan.models import dcgan, resnet
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
 
 SIZE, CODE = (16, 24), 5

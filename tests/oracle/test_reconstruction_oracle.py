@@ -10,7 +10,8 @@ from tests.oracle.test_pytorch_oracle import stored
 from tests.tiles import patches_only, tiles_wherever_they_fit
 from tinygan.device import open_backend
 from tinygan.layers import initialise
-from tinygan.models.dcgan import NORMS, generator
+from tinygan.models.dcgan import generator
+from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search, join
 from tinygan.rng import rng_for
 from tinygan.training.batched_search import reconstruct

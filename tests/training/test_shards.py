@@ -11,7 +11,7 @@ import pytest
 
 from tests.liverun import run_script, start_training
 from tinygan.device import open_backend
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
 from tinygan.training import checkpoint, session, shards
 from tinygan.training import options as training_options

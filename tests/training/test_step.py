@@ -7,7 +7,7 @@ from tests.tiles import patches_only
 from tinygan.device import open_backend
 from tinygan.layers import BatchNorm
 from tinygan.losses import ADVERSARIAL_LOSSES
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
 from tinygan.training import one_chain
 from tinygan.training.session import build_game

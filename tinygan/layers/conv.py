@@ -8,12 +8,24 @@ is the input gradient of the other. The operations are :func:`tinygan.ops.correl
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops import BilinearBackward, Window
+from tinygan.ops import Bilinear, Window
 
 Size = int | tuple[int, int]
 
 
-class Conv2d(BilinearLayer):
+class _Windowed(BilinearLayer):
+    window: Window
+
+    def __repr__(self) -> str:
+        kernel, stride, pad = (f"{a}×{b}" if a != b else str(a) for a, b in self.window)
+        return f"{type(self).__name__} kernel {kernel}, stride {stride}, pad {pad}"
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+class Conv2d(_Windowed):
     """Cross-correlation with a kernel, as every deep-learning library calls convolution.
 
     y[n,i,j,o] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,o] + b[o] over u, v, c, with
@@ -34,20 +46,15 @@ class Conv2d(BilinearLayer):
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
 
-    def apply_weight(
-        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
-    ) -> tuple[Array, BilinearBackward]:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy."""
         self.expect(x, "NHWC", w.shape[2])
         if min(self.window.positions(x.shape[1:3])) < 1:
             self.refuse(x, "an image that the kernel fits into")
         return ops.correlate(x, w, self.window, b, frozen)
 
-    def __repr__(self) -> str:
-        return f"Conv2d {_window_text(self.window)}"
 
-
-class ConvTranspose2d(BilinearLayer):
+class ConvTranspose2d(_Windowed):
     """The adjoint of a convolution: every input pixel paints its kernel, scaled, into the output.
 
     y[n, i·stride + u − pad, j·stride + v − pad, o] = Σ x[n,i,j,c]·w[u,v,o,c] + b[o] over all i, u, j, v, c that meet
@@ -68,23 +75,9 @@ class ConvTranspose2d(BilinearLayer):
         # With stride s an output pixel meets one in s² of the taps (notes A3).
         self.tap_share = 1.0 / (self.window.stride[0] * self.window.stride[1])
 
-    def apply_weight(
-        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
-    ) -> tuple[Array, BilinearBackward]:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         self.expect(x, "NHWC", w.shape[3])
         if min(self.window.image_size(x.shape[1:3])) < 1:
             self.refuse(x, "an image that leaves something inside the padding")
         return ops.correlate_transpose(x, w, self.window, b, frozen)
-
-    def __repr__(self) -> str:
-        return f"ConvTranspose2d {_window_text(self.window)}"
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
-
-
-def _window_text(window: Window) -> str:
-    kernel, stride, pad = (f"{a}×{b}" if a != b else str(a) for a, b in window)
-    return f"kernel {kernel}, stride {stride}, pad {pad}"

@@ -4,18 +4,9 @@ Each class draws itself; its code has the shape of the drawing, the left branch 
 under weight norm, with one pair of weights per channel, and begins as the shortcut alone: w₁ = 0, w₂ = 1.
 """
 
-from tinygan.layers import (
-    AveragePool,
-    BilinearLayer,
-    Conv2d,
-    ConvTranspose2d,
-    Crop,
-    Layer,
-    NearestDouble,
-    Pad,
-    ScaleShift,
-    Sequential,
-)
+from tinygan.layers import AveragePool, BilinearLayer, Conv2d, ConvTranspose2d, Crop, NearestDouble, Pad, ScaleShift
+from tinygan.layers.base import Layer
+from tinygan.layers.sequential import Sequential
 from tinygan.models.norms import activation, addition, batch_norm, weighted
 
 Extra = tuple[int, int]  # padding beyond 1, (vertical, horizontal) pixels

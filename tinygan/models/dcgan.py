@@ -10,10 +10,8 @@ affine weight norm under ``wn``; D's first layer has no batch norm either.
 """
 
 from tinygan.layers import Conv2d, ConvTranspose2d, Layer, Linear, Reshape, Sequential, Sigmoid
-from tinygan.models.norms import NORMS, activation, batch_norm, first_layer_factor, weighted
+from tinygan.models.norms import activation, batch_norm, first_layer_factor, weighted
 from tinygan.models.pyramid import Size, pyramid
-
-__all__ = ["NORMS", "discriminator", "generator", "pyramid"]
 
 
 def generator(size: Size, code_size: int, features: int, norm: str, levels: int | None = None) -> Sequential:

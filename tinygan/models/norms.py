@@ -9,16 +9,8 @@ The networks say where the exceptions are: layers without batch norm, and affine
 """
 
 from tinygan.errors import UsageError
-from tinygan.layers import (
-    Addition,
-    BatchNorm,
-    BilinearLayer,
-    Layer,
-    PReLU,
-    TPReLU,
-    WeightNorm,
-    WeightNormalisedAddition,
-)
+from tinygan.layers import Addition, BatchNorm, BilinearLayer, PReLU, TPReLU, WeightNorm, WeightNormalisedAddition
+from tinygan.layers.base import Layer
 
 NORMS = ("none", "bn", "wn", "wn-affine")
 FIRST_LAYER_FACTOR = 0.01  # initial bound of G's first layer under weight norm, relative to the others (notes A3)

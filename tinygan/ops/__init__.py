@@ -27,7 +27,7 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops.dispatch import IMPLEMENTATIONS, OPERATIONS, implementation, operation, use
-from tinygan.ops.window import BilinearBackward, TwoGradients, Window
+from tinygan.ops.window import Bilinear, TwoGradients, Window
 
 
 @operation
@@ -36,9 +36,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
 
 
 @operation
-def correlate(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
-) -> tuple[Array, BilinearBackward]:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
     """Convolution as deep-learning libraries define it: y = U(x)·w + b, U(x) being the patches of x as rows.
 
     y[n,i,j,k] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,k] + b[k] over u, v, c; x is 0 outside.
@@ -57,7 +55,7 @@ def correlate(
 @operation
 def correlate_transpose(
     x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
-) -> tuple[Array, BilinearBackward]:
+) -> Bilinear:
     """Transposed convolution, the adjoint of :func:`correlate` in x with the same kernel array: y = Uᵀ(x·wᵀ) + b.
 
     x (N, H', W', K), w (kh, kw, C, K), b (C,), y (N, H, W, C) with H = (H' − 1)·stride + kh − 2·pad.
@@ -153,7 +151,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
     """(d_real, d_fake, g), 0-d, of logits (2·N,) of N generated, then N real images, by "bce" or "least-squares".
 
-    Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and that of g over d_fake's, (N,); times share.
+    Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and g's over d_fake's, (N,); times share.
     """
 
 
@@ -185,4 +183,4 @@ def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Arra
     """In place: rows[row] = (d_real, d_fake, g); rows (R, 3), the others 0-d, ``row`` int64, read when it runs."""
 
 
-__all__ = ["IMPLEMENTATIONS", "OPERATIONS", "BilinearBackward", "Window", "implementation", "use", *OPERATIONS]
+__all__ = ["IMPLEMENTATIONS", "OPERATIONS", "Bilinear", "Window", "implementation", "use", *OPERATIONS]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import BilinearBackward, TwoGradients, Window
+from tinygan.ops.window import Bilinear, TwoGradients, Window
 
 Pair = tuple[int, int]
 
@@ -21,9 +21,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
 # Convolution. U(x) holds the patches of the image x as rows, so that y = U(x)·w is one matrix product.
 
 
-def correlate(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
-) -> tuple[Array, BilinearBackward]:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
     K = w.shape[3]
     patches, matrix = unfold(x, window), w.reshape(-1, K)
     y = (patches @ matrix).reshape(len(x), *window.positions(x.shape[1:3]), K)
@@ -41,7 +39,7 @@ def correlate(
 
 def correlate_transpose(
     x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
-) -> tuple[Array, BilinearBackward]:
+) -> Bilinear:
     C, K = w.shape[2:]
     rows, matrix = x.reshape(-1, K), w.reshape(-1, K)
     y = fold(rows @ matrix.T, window, (len(x), *window.image_size(x.shape[1:3]), C))

@@ -3,12 +3,10 @@
 from tinygan.array import Array
 from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.cuda.patches import fold, unfold
-from tinygan.ops.window import BilinearBackward, TwoGradients, Window
+from tinygan.ops.window import Bilinear, TwoGradients, Window
 
 
-def correlate(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
-) -> tuple[Array, BilinearBackward]:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
     matrix, patches = w.reshape(-1, w.shape[-1]), _unfold(x, window)
     y = _plus(gemm(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
 
@@ -23,7 +21,7 @@ def correlate(
 
 def correlate_transpose(
     x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
-) -> tuple[Array, BilinearBackward]:
+) -> Bilinear:
     rows, matrix = x.reshape(-1, w.shape[-1]), w.reshape(-1, w.shape[-1])
     shape = (len(x), *window.image_size(x.shape[1:3]), w.shape[2])
     y = _fold(gemm(rows, matrix, transpose_b=True), window, shape, b)
