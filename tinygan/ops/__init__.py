@@ -153,7 +153,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
     """(d_real, d_fake, g), 0-d, of logits (2·N,) of N generated, then N real images, by "bce" or "least-squares".
 
-    Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and that of g over d_fake's, (N,); times share.
+    Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and g's over d_fake's, (N,). All times share.
     """
 
 
