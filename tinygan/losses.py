@@ -1,4 +1,4 @@
-"""Losses: each returns its value, a 0-d array that stays on the device, and its gradient in the same call.
+"""Losses: each returns its value, a scalar that stays on the device, and its gradient in the same call.
 
 The adversarial losses take D's logits and a target, 1 for "real" and 0 for "generated"; the non-saturating loss of G
 is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661). Probabilities are never formed

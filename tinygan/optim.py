@@ -6,10 +6,10 @@ from tinygan.parameters import Parameters
 
 
 class RMSProp:
-    """w ← w − lr·g/(√a + ε) with a ← α·a + (1 − α)·g², a starting at 0 (Tieleman & Hinton 2012; notes A3).
+    """w ← w − lr·g/(√a + ε) with a ← decay·a + (1 − decay)·g², a starting at 0 (Tieleman & Hinton 2012; notes A3).
 
     No momentum, no centring, no weight decay. Since a starts at 0, the first step moves every weight by about
-    lr/√(1 − α) = 3.16·lr whatever its gradient: what ``--warmup`` is for.
+    lr/√(1 − decay) = 3.16·lr whatever its gradient: what ``--warmup`` is for.
 
     >>> w, g = (Parameters({"w": (2,)}, open_backend("cpu", "float64")) for _ in "wg")
     >>> g.flat[:] = 5.0, -0.001

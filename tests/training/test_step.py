@@ -5,6 +5,7 @@ import pytest
 
 from tests.tiles import patches_only
 from tinygan.device import open_backend
+from tinygan.errors import InputError
 from tinygan.layers import BatchNorm
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
@@ -178,3 +179,14 @@ def test_one_chain_of_gradients_survives_a_sure_discriminator(make, loss, logit)
     assert_close(losses.g, g)
     np.testing.assert_allclose(grads["g"], on_g.flat, rtol=1e-9, atol=1e-12 * np.abs(on_g.flat).max())
     np.testing.assert_allclose(grads["d"], on_real.flat + on_fake.flat, rtol=1e-9, atol=1e-16)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("norm", ["bn", "wn"])
+@pytest.mark.parametrize(
+    "spoil", [lambda real: (255 * real).astype(np.uint8), lambda real: real[:, 1:], lambda real: real[..., :1]]
+)
+def test_real_images_that_are_not_as_generated_ones_are_refused(make, norm, schedule, spoil):
+    game, real, codes = make(norm)
+    with pytest.raises(InputError):
+        SCHEDULES[schedule].step(game, spoil(real), codes, LEARNING_RATE)

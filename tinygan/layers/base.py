@@ -35,11 +35,11 @@ class Layer:
     - ``grads``: where parameter gradients are *added*, under ``layer.path(name)``; the caller zeroes it. None computes
       the input gradient only: what the generator's pass through the discriminator needs.
     - ``need_dx=False`` skips the input gradient and returns None: what the discriminator needs on real images.
-    - ``training`` matters to batch norm alone.
+    - ``training`` matters to batch norm alone, of tinygan's layers.
 
-    What ``backward`` needs is what the inner function captured; the layer itself stores nothing. So any number of
-    passes may be in flight at once, and each ``backward`` may be called as often as wanted. Neither pass writes into
-    what it was given. Every docstring says what its layer keeps.
+    What ``backward`` needs is what the inner function captured; the layer stores nothing (but batch norm's
+    statistics). So any number of passes may be in flight at once, and each ``backward`` may be called as often as
+    wanted. Neither pass writes into what it was given. Every docstring says what its layer keeps.
 
     A subclass declares parameters and child layers in its constructor with :meth:`parameter`, :meth:`buffer` and
     :meth:`child`; :func:`initialise` then creates them, and each is an attribute of that name.

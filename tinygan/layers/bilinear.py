@@ -11,7 +11,7 @@ class BilinearLayer(Layer):
     """y = f(x, w) + b.
 
     A subclass gives f with its two adjoints as :meth:`apply_weight`. :class:`~tinygan.layers.WeightNorm` calls the same
-    method with the normalised weight, :func:`~tinygan.layers.frozen` with one that never changes.
+    method with the normalised weight, :func:`~tinygan.frozen.frozen` with one that never changes.
 
     Args:
         weight_shape: shape of ``w``.

@@ -54,4 +54,4 @@ class Rescale(Layer):
         return self.a * x + self.b, backward
 
     def __repr__(self) -> str:
-        return f"{self.a:g}·x {'+' if self.b >= 0 else '−'} {abs(self.b):g}"
+        return f"Rescale {self.a:g}·x {'+' if self.b >= 0 else '−'} {abs(self.b):g}"

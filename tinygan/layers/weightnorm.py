@@ -14,11 +14,11 @@ EPSILON = 1e-6  # inside the root, as in the paper's DCGAN code
 class WeightNorm(Layer):
     """A bilinear layer f whose weight is normalised: y = f(x, w/‖w‖), strict, or y = γ·f(x, w/‖w‖) + β, affine.
 
-    ‖w‖² = k·Σw² + ε over each output channel's weights; k = 1 for linear and convolution, 1/(stride_h·stride_w) for
-    transposed convolution. The inner layer contributes its map and its weight; its own bias is not used, since the
-    affine form has β and the strict form has none. γ starts at 1, β at 0, both of shape (C_out,). Keeps what the inner
-    layer keeps, the lengths (C_out,), and, if affine, w/‖w‖. (Salimans & Kingma write v for the raw weight; here w is
-    raw and v = w/‖w‖.)
+    In full y = f(x, w/n), n² = k·Σw² + ε over each output channel's weights; k = 1 for linear and convolution,
+    1/(stride_h·stride_w) for transposed convolution. The inner layer gives its map and its weight; its own bias is not
+    used, since the affine form has β and the strict form has none. γ starts at 1, β at 0, both (C_out,). Keeps what the
+    inner layer keeps, the lengths (C_out,), and, if affine, w/‖w‖. (Salimans & Kingma write v for the raw weight; here
+    w is raw and v = w/‖w‖.)
 
     Strict layers need the freedom that they lost from a translated activation (TReLU, TPReLU) behind them; the last
     layer of each network is affine.
@@ -47,7 +47,7 @@ class WeightNorm(Layer):
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         v, add_gradient = self.direction()
         y, weight_backward = self.inner.apply_weight(x, *self.weight_and_bias(v))
-        direction = v if self.affine else None  # what is not needed any more is not kept
+        direction = v if self.affine else None  # only dγ needs v
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
             dx, du = weight_backward(dy, need_dx, grads is not None)  # u = γ·v

@@ -1,6 +1,6 @@
 """Every operation of :mod:`tinygan.ops` as its formula, in plain array code that runs on NumPy and CuPy alike.
 
-Nothing here is fast. ``train.py --ops reference`` runs the whole program on this page, and every fast version is
+Written to be read. ``train.py --ops reference`` runs the whole program on this page, and every fast version is
 tested against it. What each operation computes, with shapes, is said on the page of ``tinygan/ops/__init__.py``.
 """
 
@@ -16,9 +16,6 @@ Pair = tuple[int, int]
 
 def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
     return added(a @ b, total)
-
-
-# Convolution. U(x) holds the patches of the image x as rows, so that y = U(x)·w is one matrix product.
 
 
 def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:

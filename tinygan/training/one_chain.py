@@ -11,12 +11,13 @@ import numpy as np
 
 from tinygan import ops
 from tinygan.array import Array, array_module
+from tinygan.errors import InputError
 from tinygan.training.player import Player
 
 # Values in a batch of images that goes through D together with another.
-SMALL = 2**19  # on the CPU: 32 of 64×64 pixels
+SMALL = 2**19  # on the CPU: 42 of 64×64 pixels
 SMALL_ON_GPU = 2**22  # more operations cost more there than memory: 54 of 160×160 pixels
-SEED_FLOOR = 1e-20
+UPSTREAM_FLOOR = 1e-20
 
 
 def mixes_images(D: Player) -> bool:
@@ -32,7 +33,7 @@ def as_one_batch(D: Player, fake: Array) -> bool:
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
     """Add the gradients of D's two losses to its store, real and generated images in one batch; their values."""
     xp = array_module(fake)
-    logits, backward = D.network(xp.concatenate([real, fake]), training=True)
+    logits, backward = D.network(_joined(real, fake), training=True)
     d_real, dlogits_real = loss(logits[: len(real)], 1)
     d_fake, dlogits_fake = loss(logits[len(real) :], 0)
     backward(xp.concatenate([dlogits_real, dlogits_fake]), D.gradients, need_dx=False)
@@ -45,8 +46,9 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
     Where D treats each image by itself, image n's gradient is dL/dlₙ·(dlₙ/dxₙ): the losses of D and of G on it differ
     by one factor, (dL_G/dlₙ)/(dL_D/dlₙ), which is applied at the end instead of going through D once more.
 
-    The divisor vanishes when D is very sure. So it is kept at SEED_FLOOR or above, which is reached at logits of −46:
-    G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε lets through.
+    The divisor, dL_D/dlₙ, vanishes when D is very sure. So it is kept at UPSTREAM_FLOOR or above, which is reached at
+    logits of −46: G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε
+    lets through.
 
     Args:
         game: the :class:`~tinygan.training.step.Game` that D plays.
@@ -56,16 +58,24 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
     """
     xp = array_module(fake)
     if as_one_batch(D, fake):
-        logits, backward = D.network(xp.concatenate([fake, real]), training=True)
-        (d_real, d_fake, g), seed, ratio = ops.chain_losses(logits, game.loss, game.share, SEED_FLOOR)
-        dfake = backward(seed, D.gradients)[: len(fake)]
+        logits, backward = D.network(_joined(fake, real), training=True)
+        (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
+        dfake = backward(upstream, D.gradients)[: len(fake)]
     else:
         loss = game.loss_function()
         logits, backward = D.network(fake, training=True)
         g, g_dlogits = loss(logits, 1)
         d_fake, d_dlogits = loss(logits, 0)  # its gradient is never negative
-        seed = xp.maximum(d_dlogits, SEED_FLOOR)
-        ratio, dfake = g_dlogits / seed, backward(seed, D.gradients)
+        upstream = xp.maximum(d_dlogits, UPSTREAM_FLOOR)
+        ratio, dfake = g_dlogits / upstream, backward(upstream, D.gradients)
         del backward  # and with it what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
     return d_real, d_fake, g, dfake * ratio[:, None, None, None]
+
+
+def _joined(one: Array, other: Array) -> Array:
+    """Real and generated images as one batch (2·N, H, W, 3); InputError unless they are of one kind and size."""
+    if one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
+        found = f"{one.dtype} {one.shape} and {other.dtype} {other.shape}"
+        raise InputError(f"real and generated images differ, {found}: give real ones as G draws them, in [0, 1]")
+    return array_module(one).concatenate([one, other])

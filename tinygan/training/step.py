@@ -1,9 +1,8 @@
 """One training iteration, in the two schedules of the paper's codes (notes A4).
 
 Both return the three losses (D on real, D on generated, G), 0-d arrays on the device, measured before the updates
-that they cause. D's gradients on real and on generated images are added, not averaged. What is done once here where a
-tape would do it twice stands in ``one_chain.py``; with batch norm in D these shortcuts do not apply, and what remains
-is what you read here.
+that they cause. D's gradients on real and on generated images are added, not averaged. Where no layer of D mixes images
+(all but batch norm), the shortcuts of ``one_chain.py`` are taken; what stands beside them is the plain step.
 """
 
 from collections.abc import Callable
