@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from jupyter_client.connect import ConnectionFileMixin
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 project = "tinygan, the book"
@@ -12,6 +14,8 @@ extensions = ["myst_nb", "excerpts", "mathml"]
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 exclude_patterns = ["_build", "jupyter_execute"]
 
+# Kernels are spoken to through files rather than TCP ports, of which two that start at once may take the same.
+ConnectionFileMixin.transport.default_value = "ipc"
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
