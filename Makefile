@@ -21,7 +21,7 @@ lint: $(VENV)/ready
 
 # The book, executed: build/book/index.html. One chapter of it: make book CHAPTER=06-weight-norm
 book: $(VENV)/book-ready
-	OPENBLAS_NUM_THREADS=1 $(PY) -m sphinx -q -j auto $(if $(CHAPTER),-D include_patterns=$(CHAPTER).md \
+	OPENBLAS_NUM_THREADS=1 $(PY) -m sphinx -q -E -a $(if $(CHAPTER),-D include_patterns=$(CHAPTER).md \
 	  -D root_doc=$(CHAPTER),--fail-on-warning --keep-going) -b html docs/book build/book
 
 $(VENV)/book-ready: $(VENV)/ready

@@ -1,9 +1,9 @@
 """How the book is built: `make book`. Every chapter is executed; a warning is an error."""
 
+import os
 import sys
+import tempfile
 from pathlib import Path
-
-from jupyter_client.connect import ConnectionFileMixin
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,8 +14,12 @@ extensions = ["myst_nb", "excerpts", "mathml"]
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 exclude_patterns = ["_build", "jupyter_execute"]
 
-# Kernels are spoken to through files rather than TCP ports, of which two that start at once may take the same.
-ConnectionFileMixin.transport.default_value = "ipc"
+# Kernels run with an empty profile of their own: nobody's settings, and no word about TCP on this machine alone.
+_profile = tempfile.TemporaryDirectory(prefix="tinygan-book-")
+os.environ["IPYTHONDIR"] = _profile.name
+(Path(_profile.name) / "profile_default").mkdir()
+(Path(_profile.name) / "profile_default" / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 'ERROR'\n")
+
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
