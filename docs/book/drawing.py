@@ -1,4 +1,4 @@
-"""One quiet style for every figure. ``show`` puts it into the page as SVG whose colours follow the page, light or dark."""
+"""One quiet style for every figure. ``show`` puts it into the page as SVG, whose colours follow light and dark."""
 
 import html
 import io
@@ -81,4 +81,6 @@ def bare(*axes: plt.Axes) -> None:
 def numbers(axes: plt.Axes, matrix: np.ndarray, form: str = "{:g}") -> None:
     """Write every value of a small matrix into its cell."""
     for (i, j), value in np.ndenumerate(matrix):
-        axes.text(j, i, form.format(value), ha="center", va="center", fontsize=9)
+        axes.text(
+            j, i, form.format(value), ha="center", va="center", fontsize=9, color="black"
+        )  # on the cell, not the page

@@ -59,6 +59,9 @@ def load_generator(run: str | Path, checkpoint: str = "best", device: str = "cpu
         return _open_stored(Path(run), device)
     if not Path(run).exists() and stored.exists():
         return _open_stored(stored, device)
+    if not Path(run).exists():
+        brought = ", ".join(sorted(file.stem for file in STORED.glob("*.safetensors")))
+        raise TinyganError(f"{run} is no run folder, and no generator that tinygan brings ({brought})")
     opened = open_run(Path(run), checkpoint, device)
     return TrainedGenerator(opened.generator, opened.options, opened.iteration, opened.backend)
 
