@@ -1,11 +1,11 @@
-# Two commands from a clean clone: `make train` and `make test`. Both prepare .venv first, when it is not there yet
+# From a clean clone: `make train`, `make test` and `make book`. All prepare .venv first, when it is not there yet
 # or pyproject.toml changed since.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: train test lint clean
+.PHONY: train test lint book clean
 
 train: $(VENV)/ready
 	$(PY) train.py --norm wn --dataset shapes --features 32 --code-size 64 --learning-rate 2e-4 \
@@ -18,6 +18,15 @@ test: lint
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# The book, executed: build/book/index.html. One chapter of it: make book CHAPTER=06-weight-norm
+book: $(VENV)/book-ready
+	OPENBLAS_NUM_THREADS=1 $(PY) -m sphinx -q -E -a $(if $(CHAPTER),-D include_patterns=$(CHAPTER).md \
+	  -D root_doc=$(CHAPTER),--fail-on-warning --keep-going) -b html docs/book build/book
+
+$(VENV)/book-ready: $(VENV)/ready
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[book]'
+	touch $@
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "tinygan needs Python 3.11 or newer")'

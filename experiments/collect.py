@@ -3,7 +3,8 @@
     python -m experiments.collect RUN … --results results/cifar10-study
 
 With ``--generators`` also the best generators alone, in float16 (about 2 MB each): ``generator-best.safetensors``, its
-tensors by the names of the network's parameters and buffers, options and iteration in its metadata.
+tensors by the names of the network's parameters and buffers, options and iteration in its metadata. ``load_generator``
+opens such a file.
 """
 
 if __name__ == "__main__":  # first of all, since the imports take a second
@@ -14,6 +15,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ import safetensors.numpy
 from tinygan.cli import OneLineParser, path
 from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.comparison import table, to_json
+from tinygan.evaluation.generator import METADATA_KEY
 from tinygan.evaluation.runsummary import RunSummary, read_run
 from tinygan.files import write_atomically
 from tinygan.report.pictures import numbered
@@ -73,8 +76,9 @@ def keep_generator(run: RunFolder, file: Path) -> None:
         for name, tensor in stored.tensors.items()
         if name.startswith(prefixes)
     }
-    about = {"options": stored.options.to_json(), "iteration": stored.progress.iteration}
-    write_atomically(file, safetensors.numpy.save(tensors, {"tinygan generator": json.dumps(about)}))
+    options = replace(stored.options, data_dir=None)  # where the images lay on one machine
+    about = {"options": options.to_json(), "iteration": stored.progress.iteration}
+    write_atomically(file, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(about)}))
 
 
 def _worth_keeping(run: RunSummary) -> list[Path]:

@@ -1,44 +1,85 @@
-"""A trained generator as a function, for code of one's own."""
+"""A trained generator as a function, for code of one's own: out of a run's folder, or the one that tinygan brings."""
 
-from collections.abc import Callable
+import json
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
-from tinygan.errors import InputError
-from tinygan.evaluation.trained import TrainedRun, open_run
+from tinygan.device import Backend, open_backend
+from tinygan.errors import InputError, TinyganError
+from tinygan.evaluation.trained import open_run
+from tinygan.layers import Layer, initialise
+from tinygan.rng import rng_for
+from tinygan.training.options import Options
+from tinygan.training.session import networks_of
+
+STORED = Path(__file__).parents[1] / "pretrained"
+METADATA_KEY = "tinygan generator"
 
 
 class TrainedGenerator:
     """Codes (N, code_size), standard normal -> images, float32 (N, H, W, 3) in [0, 1]; evaluation mode, on the host.
 
     Attributes:
+        network: the layer tree behind it.
+        options: those of the run it was trained in.
+        iteration: after how many it was saved.
         code_size: length Z of a code.
-        run: the run it was trained in: options, iteration, data set.
     """
 
-    def __init__(self, run: TrainedRun):
-        self.run = run
-        self.code_size = run.options.code_size
-        self._network: Callable = run.generator
+    def __init__(self, network: Layer, options: Options, iteration: int, backend: Backend):
+        self.network, self.options, self.iteration, self.backend = network, options, iteration, backend
+        self.code_size = options.code_size
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] != self.code_size or not len(codes):
             raise InputError(f"expected codes (N, {self.code_size}), N at least 1; found {codes.shape}")
-        backend = self.run.backend
-        return backend.to_host(self._network(backend.to_device(codes))[0]).astype(np.float32, copy=False)
+        images = self.network(self.backend.to_device(codes))[0]
+        return self.backend.to_host(images).astype(np.float32, copy=False)
 
 
 def load_generator(run: str | Path, checkpoint: str = "best", device: str = "cpu") -> TrainedGenerator:
-    """The generator of a run folder at checkpoint ``best``, ``last`` or a kept iteration.
+    """The generator of a run folder at checkpoint ``best``, ``last`` or a kept iteration, or one that is stored alone.
 
-    ::
-
-        generator = load_generator("runs/00000-cifar10-wn")
-        images = generator(np.random.default_rng(0).standard_normal((16, generator.code_size)))
+    Args:
+        run: a run folder; or "cifar10-wn", which tinygan brings (its card: ``tinygan/pretrained/cifar10-wn.md``); or a
+            file that ``experiments.collect --generators`` wrote.
 
     Raises:
         TinyganError: no run folder, or no such checkpoint, naming those that are there.
+
+    >>> generator = load_generator("cifar10-wn")
+    >>> generator(rng_for(0, "my codes").standard_normal((16, generator.code_size))).shape
+    (16, 32, 32, 3)
     """
-    return TrainedGenerator(open_run(Path(run), checkpoint, device))
+    stored = STORED / f"{run}.safetensors"
+    if Path(run).suffix == ".safetensors":
+        return _open_stored(Path(run), device)
+    if not Path(run).exists() and stored.exists():
+        return _open_stored(stored, device)
+    if not Path(run).exists():
+        brought = ", ".join(sorted(file.stem for file in STORED.glob("*.safetensors")))
+        raise TinyganError(f"{run} is no run folder, and no generator that tinygan brings ({brought})")
+    opened = open_run(Path(run), checkpoint, device)
+    return TrainedGenerator(opened.generator, opened.options, opened.iteration, opened.backend)
+
+
+def _open_stored(path: Path, device: str) -> TrainedGenerator:
+    """One that stands in a file of its own, in float16."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads((file.metadata() or {})[METADATA_KEY])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        options = Options.from_json(about["options"])
+        network, _ = networks_of(options)
+        backend = open_backend(device, "float32")
+        stores = initialise(network, rng_for(options.seed, "initial generator"), backend)
+        for store in stores:
+            store.load({name: tensors.pop(name) for name in store})
+        return TrainedGenerator(network, options, about["iteration"], backend)
+    except FileNotFoundError:
+        raise TinyganError(f"there is no generator {path}") from None
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise TinyganError(f"{path} is damaged or no stored generator of tinygan ({error!r})") from error
