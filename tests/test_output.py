@@ -176,3 +176,16 @@ def test_a_path_that_cannot_be_written_is_refused_before_the_work(tmp_path):
     for name in ("new", "pipe", "link"):
         check_output(tmp_path / name, "--out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system has no names for descriptors")
+def test_a_pipe_of_the_shell_is_written_to(tmp_path):
+    """Standard output behind ``| less``, and what ``>(program)`` stands for."""
+    reading, writing = os.pipe()
+    try:
+        check_output(Path(f"/dev/fd/{writing}"), "--out")
+        write_output(Path(f"/dev/fd/{writing}"), b"new")
+        assert os.read(reading, 9) == b"new"
+    finally:
+        os.close(reading)
+        os.close(writing)

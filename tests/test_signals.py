@@ -104,6 +104,21 @@ def test_the_first_signal_is_a_request_and_the_second_acts_as_usual(handlers, nu
     assert seen == [number, number]
 
 
+def test_several_signals_at_once_are_one_request(handlers, monkeypatch):
+    """As when the system goes down; what Python could not deliver it would tell as a traceback."""
+    complaints = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    with StopRequest() as stop:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        for number in ENDING:
+            os.kill(os.getpid(), number)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        assert stop.number in ENDING
+    assert complaints == []
+
+
 def test_a_hangup_stays_ignored_where_it_was(handlers):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with StopRequest() as stop:

@@ -67,12 +67,12 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     prefix = "" if isinstance(caught, Stopped | KeyboardInterrupt) else "error: "
     with contextlib.suppress(OSError):  # whoever read it has gone, as head does
         say(f"{prefix}{' '.join(line.split())}", file=sys.stderr)
-    _drop_unwritten()
+    drop_unwritten()
     return exit_code
 
 
-def _drop_unwritten() -> None:
-    """Let go of output that cannot be written: Python would try once more at its end, and complain in its own way."""
+def drop_unwritten() -> None:
+    """Let go of output that cannot be written, and of all that follows: Python would try again, and complain."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -28,7 +28,7 @@ def check_output(path: Path, option: str) -> None:
         raise TinyganError(f"{option} {path} is a folder: name a file, such as {path / 'FILE'}")
     if not target.parent.is_dir():
         raise TinyganError(f"{option} {path}: there is no folder {target.parent}; make it first")
-    if not os.access(target if path.exists() else target.parent, os.W_OK):
+    if not os.access(path if path.exists() else target.parent, os.W_OK):
         raise TinyganError(f"{option} {path}: you may not write there; name another file")
 
 

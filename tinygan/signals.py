@@ -61,13 +61,15 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 class StopRequest:
-    """While this context is open, the first signal of ``ENDING`` only sets ``number``; a second one acts as usual.
+    """While this context is open, the first of each signal of ``ENDING`` is a request; a second one acts as usual.
+
+    Several come at once where a session or the system ends: SIGTERM and SIGHUP are one request then.
 
     SIGHUP stays ignored where it was, as under nohup. Otherwise it means that the terminal is gone: what would be
     written to it is dropped from then on.
 
     Attributes:
-        number: the signal's number, or None while nobody asked.
+        number: that of the first signal, or None while nobody asked.
     """
 
     def __enter__(self) -> "StopRequest":
@@ -78,24 +80,21 @@ class StopRequest:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._restore()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def asked(self) -> bool:
         """Whether such a signal has come."""
         return self.number is not None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.number = number
-        self._restore()
+        self.number = self.number or number
+        signal.signal(number, self._previous[number])
         if number == HANGUP:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for descriptor in self._terminals:
                 os.dup2(nowhere, descriptor)
             os.close(nowhere)
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

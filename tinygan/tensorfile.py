@@ -49,6 +49,7 @@ def load_tensors(path: Path, kind: object) -> tuple[dict, dict[str, np.ndarray],
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("it is no file")
+    open(path, "rb").close()  # the library calls every refusal of the system a missing file
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

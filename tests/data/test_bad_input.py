@@ -8,7 +8,6 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.data.conftest import encoded, picture, write_pictures
+from tests.permissions import as_somebody
 from tinygan.data import decode
 from tinygan.data.packed import open_packed
 from tinygan.dataprep.finish import PackOptions
@@ -187,19 +187,6 @@ def open_folder():
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         yield Path(folder)
-
-
-@contextmanager
-def as_somebody():
-    """As a user whom permissions bind; root may read everything and becomes nobody."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the system has no file permissions of this kind")

@@ -101,7 +101,7 @@ def changed_split(**fields):
         ("dataset.json", lambda old: b"[1, 2]"),
         ("dataset.json", lambda old: b"[" * 100_000),
         ("dataset.json", lambda old: b"\xff\xfe"),
-        ("dataset.json", changed(format="tinygan packed images 99")),
+        ("dataset.json", changed(format="tinygan packed images 9x")),
         ("dataset.json", changed(count=0)),
         ("dataset.json", changed(count="60")),
         ("dataset.json", changed(height=True)),
@@ -133,6 +133,13 @@ def changed_split(**fields):
 def test_damage_is_one_line(copy, file, content):
     damage(copy / file, content)
     with pytest.raises(TinyganError, match=rf"set/{file} is damaged \(.*; delete the folder and prepare it again"):
+        open_packed(copy)
+
+
+def test_a_set_of_a_newer_format_is_not_called_damaged(copy):
+    """Nobody is told to delete it."""
+    damage(copy / "dataset.json", changed(format="tinygan packed images 2"))
+    with pytest.raises(TinyganError, match=r"dataset.json was written by a newer tinygan \(.* 2\): update it"):
         open_packed(copy)
 
 

@@ -440,15 +440,25 @@ class Sleepy(FolderSource):
             yield lambda item: (time.sleep(4), read(item))[1]
 
 
-def test_no_process_for_a_worker_is_one_line(photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "limit"), [(errno.EAGAIN, "ulimit -u"), (errno.EMFILE, "ulimit -n")])
+def test_no_process_for_a_worker_is_one_line(photos, tmp_path, monkeypatch, number, limit):
     def refuse(*arguments, **keywords):
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    with pytest.raises(
-        TinyganError, match=r"refuses a process .*unavailable\): give fewer --processes, or raise the limit"
-    ):
+    said = rf"refuses a process .*{os.strerror(number)}\): give fewer --processes, or raise the limit \({limit}\)"
+    with pytest.raises(TinyganError, match=said):
         prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 2)
+
+
+def test_no_more_workers_than_blocks(photos, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "BLOCK_ITEMS", 11)
+    began = []
+    begin = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: began.append(args) or begin(*args, **options))
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 9)
+    assert len(began) == 2
+    assert_same(tmp_path / "out", whole)
 
 
 def test_workers_need_no_shared_memory_folder(photos, whole, tmp_path, monkeypatch):

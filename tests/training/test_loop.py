@@ -1,6 +1,7 @@
 """What the loop leaves behind, and what it watches for."""
 
 import dataclasses
+import errno
 import re
 import tracemalloc
 
@@ -9,7 +10,7 @@ import pytest
 
 from tinygan.data.split import split
 from tinygan.device import open_backend
-from tinygan.errors import NonFiniteError, UsageError
+from tinygan.errors import NonFiniteError, TinyganError, UsageError
 from tinygan.rng import rng_for
 from tinygan.runtime import threads
 from tinygan.runtime.scratch import release_scratch
@@ -229,3 +230,21 @@ def test_the_memory_is_measured_on_the_threads_of_one_process(tiny_options, monk
     step_memory(options, game)
     assert set(seen) == {3}
     assert threads.thread_count() == before
+
+
+def test_a_training_whose_reader_goes_away_is_saved(tiny_options, monkeypatch):
+    """As behind ``| head`` or a ``tee`` that was killed."""
+    said = []
+
+    def refuse(text):
+        said.append(text)
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("tinygan.training.status.say", refuse)
+    monkeypatch.setattr("tinygan.training.status.drop_unwritten", lambda: None)
+    run = session.start(tiny_options(iterations=100), ["test"])
+    with pytest.raises(TinyganError, match=r"takes no more \(Broken pipe\): stopped after iteration 4, .* --resume"):
+        Trainer(run).run()
+    assert len(said) == 1
+    assert checkpoint.load(run.folder.last).progress.iteration == 4
+    assert [line["iteration"] for line in run.folder.read_log()] == [4]

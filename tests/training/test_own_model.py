@@ -53,6 +53,8 @@ def test_networks_of_ones_own_train_resume_and_open(own, tmp_path):
         ("mine:nothing", "--model mine:nothing returned None: return two layers"),
         ("mine:too_small", r"G gives \(1, 8, 8, 3\) and D \(1,\); expected \(1, 32, 32, 3\) and \(1,\)"),
         ("mine:nothing_of_it", "missing a required argument: 'size'; it is called with image_size, code_size"),
+        ("os:sep", "--model os:sep: .*; it is called with image_size, code_size"),
+        ("builtins:type", "--model builtins:type: no signature found .*; it is called with"),
         ("mine", "unknown model 'mine'"),
         ("mine:a b", "unknown model"),
     ],

@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.permissions import as_somebody
 from tests.training.conftest import TINY_RESNET
 from tinygan.errors import Stopped, TinyganError, UsageError
 from tinygan.models.norms import NORMS
@@ -292,3 +295,32 @@ def test_options_that_cannot_be_gone_on_with_change_nothing(tiny_options, monkey
     with pytest.raises(UsageError):
         go_on(first.folder.last, iterations=13)
     assert everything(first.folder) == before
+
+
+@pytest.mark.parametrize("moved", ["checkpoints", "checkpoints/last.safetensors"])
+def test_checkpoints_that_lie_on_another_disk_belong_to_their_run(tiny_options, tmp_path, moved):
+    whole, first = run(tiny_options()), run(tiny_options(iterations=9))
+    place = first.folder.path / moved
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    resumed = go_on(first.folder.last, iterations=13)
+    assert resumed.folder.path == first.folder.path.absolute()
+    assert log_of(resumed) == log_of(whole)
+    assert_same_state(whole, resumed)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the system has no file permissions of this kind")
+def test_a_best_checkpoint_that_may_not_be_read_is_neither_damaged_nor_missing(tiny_options):
+    """The next running test would write another one in its place."""
+    with tempfile.TemporaryDirectory() as out:  # pytest's own folders are closed to others
+        first = run(tiny_options(iterations=6, out=out))
+        before = everything(first.folder)
+        for path in [Path(out), *Path(out).rglob("*")]:
+            path.chmod(0o777)
+        first.folder.best.chmod(0)
+        with as_somebody():
+            for _ in range(2):  # the lock is let go, too
+                with pytest.raises(PermissionError):
+                    go_on(first.folder.last, iterations=13, out=out)
+        first.folder.best.chmod(0o600)
+        assert everything(first.folder) == before

@@ -78,3 +78,19 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TinyganError, match=r"--out .*file: cannot create a run there"):
         RunFolder.create(tmp_path / "file", "shapes-wn")
+
+
+LINES = ['{"iteration": 5}', '{"iteration": 5, "reconstruction": {}}', '{"iteration": 10}']
+
+
+@pytest.mark.parametrize(
+    "lines", [LINES * 2, [*LINES, LINES[2]], [LINES[2], LINES[0]], [LINES[1], LINES[1]]],
+    ids=["two runs", "a line twice", "order", "a test twice"],
+)  # fmt: skip
+def test_a_log_in_which_iterations_go_back_is_not_that_of_one_run(tmp_path, lines):
+    run = RunFolder.create(tmp_path, "shapes-wn")
+    run.log.write_text("\n".join(LINES) + "\n")
+    assert [line["iteration"] for line in run.read_log()] == [5, 5, 10]
+    run.log.write_text("\n".join(lines) + "\n")
+    with pytest.raises(TinyganError, match=r"log.jsonl, line \d is damaged: .*iteration \d+ comes after \d+"):
+        run.read_log()

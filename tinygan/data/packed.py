@@ -13,6 +13,7 @@ What is still being made lies in the folder ``unfinished`` beside where these fi
 import hashlib
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,8 @@ def read_description(folder: Path) -> dict:
     try:
         content = read_bytes(path, LARGEST_DESCRIPTION)
         form = parse_json(content, {"format": str})["format"]
+        if form != FORMAT and re.fullmatch(f"{FORMAT[:-1]}[0-9]{{1,9}}", form):
+            raise TinyganError(f"{path} was written by a newer tinygan ({form}): update it")
         if form != FORMAT:
             raise ValueError(f"format {form[:40]!r}, not {FORMAT!r}")
         description = parse_json(content, FIELDS)

@@ -4,6 +4,7 @@ Each has one pipe and one request at a time: there are no threads, locks or sema
 behind or keep others waiting at.
 """
 
+import errno
 import os
 import subprocess
 import sys
@@ -43,9 +44,10 @@ class Pool:
         except BaseException as error:
             self.__exit__()
             if isinstance(error, OSError):
+                limit = "-n" if error.errno in (errno.EMFILE, errno.ENFILE) else "-u"
                 raise TinyganError(
                     f"the system refuses a process to decode images ({error.strerror}): "
-                    f"{'give fewer --processes, or ' if processes > 1 else ''}raise the limit (ulimit -u)"
+                    f"{'give fewer --processes, or ' if processes > 1 else ''}raise the limit (ulimit {limit})"
                 ) from error
             raise
 

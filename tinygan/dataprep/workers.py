@@ -90,7 +90,7 @@ def decoded_blocks(
                     return
                 yield decode_items(read, part, size, crop, stopped)
         return
-    with Pool(processes) as pool:
+    with Pool(min(processes, max(1, math.ceil((len(items) - start) / length)))) as pool:
         requests = ((source, part, size, crop) for part in parts)
         try:
             for block in pool.in_order(_decode_in_worker, requests, stopped):

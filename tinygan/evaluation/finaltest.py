@@ -117,6 +117,6 @@ def _read_unfinished(path: Path, identity: dict, code_size: int) -> tuple[np.nda
             return codes, losses, stored["seconds"]
     except FileNotFoundError:
         pass
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError) as error:
         raise TinyganError(f"{path} is damaged ({error}): delete it to start this test anew") from error
     return np.zeros((0, code_size), np.float32), np.zeros(0), 0.0

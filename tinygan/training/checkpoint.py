@@ -91,6 +91,7 @@ def load(path: Path) -> Checkpoint:
 
     Raises:
         TinyganError: no such file, not a checkpoint of tinygan, damaged, or of a newer format.
+        OSError: the system refuses to read it, which says nothing of what is in it.
     """
     path = Path(path)
     try:
@@ -104,7 +105,7 @@ def load(path: Path) -> Checkpoint:
         raise TinyganError(f"there is no checkpoint {path}") from None
     except ForeignFile:
         raise TinyganError(f"{path} is a safetensors file, but no checkpoint of tinygan") from None
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         raise TinyganError(f"{path} is damaged or no checkpoint ({error}): use another one of the run") from error
 
 

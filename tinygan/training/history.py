@@ -19,7 +19,10 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
     Raises:
         TinyganError: the log or ``config.json`` is damaged, or another process trains in the folder.
     """
-    own = RunFolder(stored.path.resolve().parent.parent)
+    # A run's checkpoints may lie on another disk, with a link in their place.
+    own = RunFolder(stored.path.absolute().parent.parent)
+    if not own.config.exists():
+        own = RunFolder(stored.path.resolve().parent.parent)
     goes_on = stored.path.name == LAST and own.config.exists()
     if goes_on:
         own.lock()
@@ -35,7 +38,7 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
             notes.append(f"{own.log}: its lines of iterations {last + 1} to {logged} are missing")
         if not _best_is_there(stored.progress, own, notes):
             stored.progress.best = None
-    except TinyganError:
+    except (TinyganError, OSError):
         own.unlock()
         raise
     folder = own

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.errors import NonFiniteError, Stopped
+from tinygan.errors import NonFiniteError, Stopped, TinyganError
 from tinygan.images import save_grid
 from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
@@ -72,22 +72,22 @@ class Trainer:
         ):
             try:
                 self.begin()
-                while self.progress.iteration < self.options.iterations and not stop.asked():
+                while self.progress.iteration < self.options.iterations and not (stop.asked() or self.status.refused):
                     self.iterate()
                     self.do_what_is_due()
-                if stop.asked():
+                if stop.asked() or self.status.refused:
                     self.save(self.session.folder.last)
             except NonFiniteError as error:
                 raise NonFiniteError(
                     f"{error}; the last good checkpoint is {self.session.folder.last} (iteration {self.saved_at}): "
                     "resume from it with a smaller --learning-rate, or start again with --warmup"
                 ) from error
+        iteration, folder = self.progress.iteration, self.session.folder.path
+        saved = f"after iteration {iteration}, everything is saved; go on with --resume {folder}"
         if stop.asked():
-            raise Stopped(
-                f"stopped by {signal.Signals(stop.number).name} after iteration {self.progress.iteration}, "
-                f"everything is saved; go on with --resume {self.session.folder.path}",
-                stop.number,
-            )
+            raise Stopped(f"stopped by {signal.Signals(stop.number).name} {saved}", stop.number)
+        if self.status.refused and iteration < self.options.iterations:
+            raise TinyganError(f"standard output takes no more ({self.status.refused.strerror}): stopped {saved}")
 
     def begin(self) -> None:
         """What a new folder gets before the first iteration, also to learn at once whether it can be written."""

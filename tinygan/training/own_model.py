@@ -35,7 +35,7 @@ def build_own(model: str, size: Size, code_size: int, features: int, norm: str) 
     except (ImportError, AttributeError) as error:
         line = f"--model {model}: {error}; name a function of a module in this folder or on PYTHONPATH"
         raise UsageError(line) from error
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # a few built-in functions have no signature
         raise UsageError(f"--model {model}: {error}; it is called with {', '.join(wanted)}") from error
     networks = build(**wanted)
     if not (isinstance(networks, tuple) and len(networks) == 2 and all(isinstance(one, Layer) for one in networks)):

@@ -110,10 +110,15 @@ class RunFolder:
             return []
         except ValueError as error:
             raise TinyganError(f"{self.log} is no log ({error}): restore it from a copy, or move it away") from error
-        entries = []
+        entries, reached = [], {}
         for number, line in enumerate(lines, start=1):
             try:
-                entries.append(parse_json(line, LOG_LINE))
+                entry = parse_json(line, LOG_LINE)
+                test, iteration = "reconstruction" in entry, entry["iteration"]
+                if iteration <= reached.get(test, -1):
+                    raise ValueError(f"iteration {iteration} comes after {reached[test]}: lines of two runs?")
+                reached[test] = iteration
+                entries.append(entry)
             except ValueError as error:
                 if number < len(lines):
                     raise self.damaged_line(number, error) from error

@@ -4,17 +4,23 @@ import sys
 import time
 
 from tinygan.bars import tqdm
+from tinygan.errors import drop_unwritten
 from tinygan.text import printable, say
 from tinygan.training.checkpoint import Best
 
 
 class Status:
-    """Shows iteration, losses, images per second, elapsed time and the time still to go."""
+    """Shows iteration, losses, images per second, elapsed time and the time still to go.
+
+    Attributes:
+        refused: why standard output took no more, a reader that has gone or a full disk; later lines are dropped.
+    """
 
     def __init__(self, iteration: int, iterations: int):
         self.iterations = iterations
         self.started = time.monotonic()
         self.first = iteration
+        self.refused: OSError | None = None
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm(initial=iteration, total=iterations, unit="it", dynamic_ncols=True)
@@ -35,7 +41,7 @@ class Status:
         done = entry["iteration"] - self.first
         to_go = elapsed / done * (self.iterations - entry["iteration"])
         times = f"elapsed {tqdm.format_interval(elapsed)}  to go {tqdm.format_interval(to_go)}"
-        say(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}")
+        self.note(f"iteration {entry['iteration']}/{self.iterations}  {losses}  {speed}  {times}")
 
     def report_test(self, iteration: int, figures: dict, best: Best) -> None:
         """Show a running test."""
@@ -46,8 +52,12 @@ class Status:
         """Show a line; above the bar on a terminal."""
         if self.bar is not None:
             self.bar.write(printable(text), file=sys.stderr)
-        else:
+            return
+        try:
             say(text)
+        except OSError as error:
+            self.refused = error
+            drop_unwritten()
 
     def close(self) -> None:
         """End the progress bar."""
