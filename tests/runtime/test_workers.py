@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tinygan.errors import TinyganError
-from tinygan.runtime import collectives, threads
-from tinygan.runtime.collectives import shared_zeros, split_evenly
+from tinygan.runtime import collectives, sharedmemory, threads
+from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.workers import FEWEST_IMAGES, WorkerGroup, worker_count
 from tinygan.signals import ENDING
 
@@ -78,7 +79,7 @@ def fail_in(_, where, how):
 
 
 def give_too_much(_):
-    collectives.all_gather(np.zeros(collectives.ROOM + 1))
+    collectives.all_gather(np.zeros(sharedmemory.ROOM + 1))
 
 
 def handlers(_):
@@ -123,13 +124,13 @@ def test_all_get_what_all_gave_in_the_order_of_ranks(make, size):
 
 
 def test_what_all_gave_is_there_until_the_slowest_has_read_it(make, size, monkeypatch):
-    wait = collectives.Collective.barrier
+    wait = sharedmemory.Collective.barrier
 
     def linger(self):
         wait(self)
         time.sleep(0.005 * self.rank)  # before it reads; the others are at the next round already
 
-    monkeypatch.setattr(collectives.Collective, "barrier", linger)
+    monkeypatch.setattr(sharedmemory.Collective, "barrier", linger)
     expected = [[(rank, number) for rank in range(size)] for number in range(10)]
     for seen in make().run(exchange, [(10,)] * size):
         np.testing.assert_array_equal(seen, expected)
