@@ -154,7 +154,7 @@ def test_shares_are_even_and_leave_nothing_out(count, parts):
 
 @pytest.mark.parametrize("where", [0, 1])
 def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, where, monkeypatch):
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     workers = make()
     pids = [helper.pid for helper in workers.helpers]
     with pytest.raises(ValueError if where == 0 else RuntimeError, match="no good"):
@@ -163,7 +163,7 @@ def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, wh
 
 
 def test_a_process_that_is_killed_is_one_clear_line(make, size, monkeypatch):
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     workers = make()
     pids = [helper.pid for helper in workers.helpers]
     with pytest.raises(TinyganError, match=r"ended \(by signal 9\).*memory.*--batch-size"):
@@ -252,7 +252,7 @@ def test_only_what_is_open_is_closed(make, size, monkeypatch):
 
 def test_exit_codes_that_nobody_keeps(size, monkeypatch):
     """Where SIGCHLD is ignored the system forgets a process as soon as it exits."""
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with WorkerGroup(None, size) as workers:
@@ -326,7 +326,7 @@ def run_out(_, where):
 
 
 def test_expected_failures_are_raised_as_they_are(make, size, monkeypatch):
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     with pytest.raises(MemoryError, match="8 TiB"):
         make().run(run_out, [(size - 1,)] * size)
 

@@ -131,8 +131,10 @@ def _answer(group: RankGroup, function: Callable, arguments: Sequence[tuple]) ->
 
 def _named(error: Exception) -> TinyganError:
     """What went wrong, and where."""
-    what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
-    return TinyganError(f"rank {collective.rank} on {socket.gethostname()}: {what or type(error).__name__}")
+    what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    if isinstance(error, MemoryError):
+        what = "not enough memory: start fewer ranks there, or give a smaller --batch-size"
+    return TinyganError(f"rank {collective.rank} on {socket.gethostname()}: {what}")
 
 
 def _receive(rank: int) -> Any:

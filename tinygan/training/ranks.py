@@ -74,7 +74,7 @@ def make_whole(group: Any) -> None:
 
 
 def _open(group: Any, options: Options, precision: str, fingerprint: str) -> None:
-    if group.own:  # the first rank
+    if group.rank == 0:  # it has opened all of this
         return
     ops.use(options.ops)
     backend = open_backend("cpu", precision)

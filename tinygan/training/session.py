@@ -19,6 +19,7 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.layers import Layer
 from tinygan.models import build_networks
 from tinygan.rng import rng_for
+from tinygan.runtime.launched import launched
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
@@ -90,6 +91,11 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     source = batch_source(images, options, backend)
     notes: list[str] = []
     folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
+    sessions = folder.read_config().get("sessions") if folder.config.exists() else None
+    before, now = sessions[-1].get("ranks", 1) if sessions else launched()[1], launched()[1]
+    if before != now:
+        goes_on = f"the run was trained by {before} ranks, and goes on with {now}"
+        notes.append(f"{goes_on}: the same to rounding, not to the bit")
     session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
     _describe(session, command, resumed_from=str(stored.path))
     return session
@@ -177,6 +183,7 @@ def _describe(session: Session, command: list[str], resumed_from: str | None = N
             "resumed_from": resumed_from,
             "command": " ".join(map(shlex.quote, command)),
             "device": session.backend.description,
+            "ranks": launched()[1],
             "versions": {
                 "tinygan": tinygan.__version__,
                 "python": platform.python_version(),
