@@ -91,11 +91,6 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     source = batch_source(images, options, backend)
     notes: list[str] = []
     folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
-    sessions = folder.read_config().get("sessions") if folder.config.exists() else None
-    before, now = sessions[-1].get("ranks", 1) if sessions else launched()[1], launched()[1]
-    if before != now:
-        goes_on = f"the run was trained by {before} ranks, and goes on with {now}"
-        notes.append(f"{goes_on}: the same to rounding, not to the bit")
     session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
     _describe(session, command, resumed_from=str(stored.path))
     return session
