@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests import mpiexec
-from tinygan.models.dcgan import NORMS
+from tinygan.models.norms import NORMS
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import find_checkpoint
 
