@@ -16,6 +16,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -101,9 +102,13 @@ def run(options: Options, ranks: int) -> dict[str, float]:
             stderr=subprocess.PIPE, text=True, process_group=0,
         )  # fmt: skip
         most = 0
-        while process.poll() is None:
-            most = max(most, _memory(out))
-            time.sleep(0.2)
+        try:
+            while process.poll() is None:
+                most = max(most, _memory(out))
+                time.sleep(0.2)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
         if process.returncode:
             raise TinyganError(f"{' '.join(command[:3])} failed: {process.stderr.read().strip()[-300:]}")
         log = next(Path(out).glob("*/log.jsonl")).read_text().splitlines()
