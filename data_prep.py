@@ -14,9 +14,10 @@ import sys
 
 from tinygan.cli import OneLineParser, number, path, size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
-from tinygan.errors import UsageError, run_script
+from tinygan.errors import UsageError
 from tinygan.ranges import flag
 from tinygan.runtime.cores import allowed_cores
+from tinygan.runtime.launched import run_script
 from tinygan.text import say
 
 SOURCES = {

@@ -19,10 +19,11 @@ import numpy as np
 
 from tinygan.cli import OneLineParser, filled, number, path
 from tinygan.device import DEVICES
-from tinygan.errors import TinyganError, UsageError, run_script
+from tinygan.errors import TinyganError, UsageError
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
 from tinygan.ranges import flag
+from tinygan.runtime.launched import run_script
 from tinygan.text import say
 from tinygan.training.runfolder import LATEST, RUNS, newest_run
 

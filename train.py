@@ -17,8 +17,9 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 from tinygan.cli import OneLineParser, filled, number, numbers, size
-from tinygan.errors import UsageError, run_script
+from tinygan.errors import UsageError
 from tinygan.ranges import flag
+from tinygan.runtime.launched import run_script
 from tinygan.text import say
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show

@@ -14,8 +14,8 @@ import numpy as np
 from tinygan.array import Array, array_module
 from tinygan.errors import TinyganError, UsageError
 from tinygan.runtime.allocator import reuse_freed_memory
-from tinygan.runtime.collectives import shared_zeros
 from tinygan.runtime.cores import allowed_cores
+from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.threads import use_all_cores
 
 DEVICES = ("auto", "cpu", "gpu")

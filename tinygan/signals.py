@@ -2,7 +2,7 @@
 
 A script answers them at once (:func:`begin_script`), a long job where it can stop, between two iterations or blocks
 (:class:`StopRequest`), and the processes that a job makes leave them to the job (:func:`held_back`,
-:func:`follow_parent`).
+:func:`follow_parent`, :func:`ignore_ends`).
 """
 
 import os
@@ -109,10 +109,15 @@ def held_back() -> Iterator[None]:
 
 def follow_parent() -> None:
     """In a process begun within :func:`held_back`: ignore what asks for an end, and end with the parent (on Linux)."""
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
+    ignore_ends()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def ignore_ends() -> None:
+    """Leave what asks for an end to another process, which will end this one."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)

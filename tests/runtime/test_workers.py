@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tinygan.errors import TinyganError
-from tinygan.runtime import collectives, threads
-from tinygan.runtime.collectives import shared_zeros, split_evenly
+from tinygan.runtime import collectives, sharedmemory, threads
+from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.workers import FEWEST_IMAGES, WorkerGroup, worker_count
 from tinygan.signals import ENDING
 
@@ -78,7 +79,7 @@ def fail_in(_, where, how):
 
 
 def give_too_much(_):
-    collectives.all_gather(np.zeros(collectives.ROOM + 1))
+    collectives.all_gather(np.zeros(sharedmemory.ROOM + 1))
 
 
 def handlers(_):
@@ -123,13 +124,13 @@ def test_all_get_what_all_gave_in_the_order_of_ranks(make, size):
 
 
 def test_what_all_gave_is_there_until_the_slowest_has_read_it(make, size, monkeypatch):
-    wait = collectives.Collective.barrier
+    wait = sharedmemory.Collective.barrier
 
     def linger(self):
         wait(self)
         time.sleep(0.005 * self.rank)  # before it reads; the others are at the next round already
 
-    monkeypatch.setattr(collectives.Collective, "barrier", linger)
+    monkeypatch.setattr(sharedmemory.Collective, "barrier", linger)
     expected = [[(rank, number) for rank in range(size)] for number in range(10)]
     for seen in make().run(exchange, [(10,)] * size):
         np.testing.assert_array_equal(seen, expected)
@@ -153,7 +154,7 @@ def test_shares_are_even_and_leave_nothing_out(count, parts):
 
 @pytest.mark.parametrize("where", [0, 1])
 def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, where, monkeypatch):
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     workers = make()
     pids = [helper.pid for helper in workers.helpers]
     with pytest.raises(ValueError if where == 0 else RuntimeError, match="no good"):
@@ -162,7 +163,7 @@ def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, wh
 
 
 def test_a_process_that_is_killed_is_one_clear_line(make, size, monkeypatch):
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     workers = make()
     pids = [helper.pid for helper in workers.helpers]
     with pytest.raises(TinyganError, match=r"ended \(by signal 9\).*memory.*--batch-size"):
@@ -251,7 +252,7 @@ def test_only_what_is_open_is_closed(make, size, monkeypatch):
 
 def test_exit_codes_that_nobody_keeps(size, monkeypatch):
     """Where SIGCHLD is ignored the system forgets a process as soon as it exits."""
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         with WorkerGroup(None, size) as workers:
@@ -325,7 +326,7 @@ def run_out(_, where):
 
 
 def test_expected_failures_are_raised_as_they_are(make, size, monkeypatch):
-    monkeypatch.setattr(collectives, "PATIENCE", 0.05)
+    monkeypatch.setattr(sharedmemory, "PATIENCE", 0.05)
     with pytest.raises(MemoryError, match="8 TiB"):
         make().run(run_out, [(size - 1,)] * size)
 

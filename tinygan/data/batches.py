@@ -39,6 +39,9 @@ class BatchSource:
         augment: of ``AUGMENTATIONS``: ``flip`` mirrors half of the images left to right; ``crop`` takes the window of
             ``size`` at a random place instead of the centre.
         size: (height, width) of the batches' images, at most theirs; None for theirs.
+
+    Attributes:
+        part: which images of each batch to gather: all, unless other ranks gather the rest.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class BatchSource:
         self.seed = seed
         self.augment = augment
         self.size = size or images.shape[1:3]
+        self.part = slice(None)
         self._order: tuple[int, np.ndarray] | None = None  # the epoch in progress, drawn once
         self._thread = ThreadPoolExecutor(1, "batches")
         self._next: tuple[int, Future] | None = None
@@ -94,9 +98,9 @@ class BatchSource:
 
     def gather(self, iteration: int, out: np.ndarray | None = None) -> np.ndarray:
         """Make a batch, in ``out`` (B, *size, 3) if given."""
-        plan, (height, width) = self.plan(iteration), self.size
+        plan, (height, width) = Plan(*(values[self.part] for values in self.plan(iteration))), self.size
         if out is None:
-            out = np.empty((self.batch_size, height, width, 3), np.uint8)
+            out = np.empty((len(plan.rows), height, width, 3), np.uint8)
         for target, row, top, left, flip in zip(out, *plan, strict=True):
             window = self.images[row, top : top + height, left : left + width]
             target[:] = window[:, ::-1] if flip else window

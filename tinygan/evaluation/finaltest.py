@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tinygan.reconstruction import Reconstruction, Search, join, summary
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.tensorfile import load_tensors, save_tensors
+from tinygan.training import ranks
 from tinygan.training.batched_search import reconstruct, usual_batch
 
 SHOWN = 50  # pairs of target and reconstruction in the picture
@@ -64,7 +66,7 @@ def reconstruction_test(
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 
     with (
-        WorkerGroup(run.game, worker_count(batch_size, run.backend.device)) as workers,
+        _workers(run, batch_size) as workers,
         tqdm(total=len(targets), initial=len(losses), unit="image", desc=f"{which_set} test", disable=None) as bar,
     ):
         while len(losses) < len(targets):
@@ -89,6 +91,13 @@ def reconstruction_test(
     write_atomically(file, json.dumps(report).encode())
     partial.unlink(missing_ok=True)
     return file
+
+
+def _workers(run: TrainedRun, batch_size: int) -> AbstractContextManager:
+    """The processes that a batch of searches is shared out among."""
+    if ranks.several():
+        return ranks.open_ranks(run.options, run.backend, run.game)
+    return WorkerGroup(run.game, worker_count(batch_size, run.backend.device))
 
 
 def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search, workers: WorkerGroup) -> Reconstruction:

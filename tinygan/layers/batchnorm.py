@@ -49,7 +49,7 @@ class BatchNorm(Layer):
             mean, var, M = collectives.moments(*ops.batch_statistics(x), M)
             if M == 1:
                 self.refuse(x, "more than one value per channel in training")
-            if not collectives.rank():  # of several processes only this one updates them; they are shared
+            if not collectives.place():  # of processes that share memory, only the first updates them
                 statistics = self.running_mean, self.running_var
                 ops.update_statistics(*statistics, mean, var, M / (M - 1), MOMENTUM)
         else:

@@ -5,7 +5,11 @@ cores.py         how many cores there are to compute on
 threads.py       tasks side by side within a process
 scratch.py       memory for what a task needs only while it runs
 workers.py       a process for each core
-collectives.py   where these processes wait for each other and exchange values
+collectives.py   where processes that work together wait for each other and exchange values
+sharedmemory.py  how forked ones do that
+mpi.py           how ranks do that which mpiexec or srun has started
+ranks.py         what the first of these asks of all
+launched.py      recognises ranks, and has all but the first serve it
 graph.py         device work captured once as a CUDA graph and replayed
 graph_inputs.py  what each replay is given
 """

@@ -2,7 +2,7 @@
 
 Threads would share one interpreter, which hands its lock over at every array operation: a training step on two threads
 takes 1.2 times as long as on two processes (docs/design.md). So this process forks copies of itself. What they should
-see of each other lies in shared memory (:func:`tinygan.runtime.collectives.shared_zeros`), everything else was copied.
+see of each other lies in shared memory (:func:`tinygan.runtime.sharedmemory.shared_zeros`), everything else was copied.
 """
 
 import gc
@@ -22,7 +22,8 @@ import numpy as np
 
 from tinygan.errors import TinyganError
 from tinygan.runtime import threads
-from tinygan.runtime.collectives import Collective, joined
+from tinygan.runtime.collectives import joined
+from tinygan.runtime.sharedmemory import Collective
 from tinygan.signals import follow_parent, held_back
 
 FEWEST_IMAGES = 4  # of a shard: with 4 each, two processes still took 0.9 of the time that one took on two threads

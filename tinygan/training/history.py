@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
+from tinygan.runtime.launched import launched
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
 from tinygan.training.runfolder import LAST, RunFolder
@@ -47,6 +48,11 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
         folder.lock()
         if stored.progress.best:
             write_atomically(folder.best, own.best.read_bytes())
+    elif sessions := own.read_config().get("sessions"):
+        before, now = sessions[-1].get("ranks", 1), launched()[1]
+        if before != now:
+            goes_on = f"the run was trained by {before} ranks, and goes on with {now}"
+            notes.append(f"{goes_on}: the same to rounding, not to the bit")
     folder.clean()
     folder.write_log(log)
     return folder

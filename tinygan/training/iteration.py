@@ -9,6 +9,7 @@ from tinygan import ops
 from tinygan.data.devicebatches import ResidentSource
 from tinygan.runtime.graph import Replay
 from tinygan.runtime.graph_inputs import Inputs
+from tinygan.training import ranks
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
@@ -33,6 +34,8 @@ def eager_iteration(session: Session, losses: LossLog) -> Iteration:
     """Operation by operation, by all of the session's workers: what the CPU does, and any device on the formulas."""
     options, backend = session.options, session.backend
     schedule = SCHEDULES[options.schedule]
+    if ranks.several():
+        return lambda number, learning_rate: losses.add(ranks.iterate(session.workers, number, learning_rate))
 
     def iterate(number: int, learning_rate: float) -> None:
         real = to_unit_range(session.source.batch(number), backend)

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from tinygan.errors import NonFiniteError, Stopped, TinyganError
 from tinygan.images import save_grid
 from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
-from tinygan.training import checkpoint
+from tinygan.training import checkpoint, ranks
 from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import preview_codes
@@ -50,15 +50,21 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
-        alone, batch_shape = self.session.workers, (self.options.batch_size, *self.options.image_size, 3)
+        alone = self.session.workers
         try:
-            with training_workers(self.session.game, batch_shape) as self.session.workers:
+            with self._workers() as self.session.workers:
                 self._run()
         finally:
             if isinstance(self.iteration, CapturedIteration):
                 self.iteration.close()
             self.session.workers = alone
             self.session.folder.unlock()
+
+    def _workers(self) -> AbstractContextManager:
+        session, options = self.session, self.options
+        if ranks.several():
+            return ranks.open_ranks(options, self.backend, session.game, session.source, session.fingerprint)
+        return training_workers(session.game, (options.batch_size, *options.image_size, 3))
 
     def _run(self) -> None:
         self.started = time.monotonic() - self.progress.seconds
@@ -171,6 +177,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint of this iteration."""
+        if ranks.several():
+            ranks.make_whole(self.session.workers)
         self.progress.pending_losses = self.losses.pending(self.progress.iteration)
         self.progress.seconds = time.monotonic() - self.started
         checkpoint.save(path, self.session.game, self.progress, self.options, self.session.fingerprint)

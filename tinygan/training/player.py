@@ -21,8 +21,9 @@ class Player:
         parameters, buffers: its arrays (buffers: batch norm's running statistics).
         optimiser: RMSProp with its running average.
 
-    Where several processes train together, each on its shard of the batch, all arrays are shared, and each process has
-    gradients of its own.
+    Where several processes train together, each on its shard of the batch, they share all arrays, and each has
+    gradients of its own. Ranks of MPI, which share no memory, have copies of all; of the optimiser's average each rank
+    holds its part only, until :meth:`make_whole`.
     """
 
     def __init__(self, network: Layer, rng: np.random.Generator, backend: Backend):
@@ -34,7 +35,7 @@ class Player:
     @property
     def gradients(self) -> Parameters:
         """Where this process's backward passes accumulate; :meth:`update` zeroes them."""
-        return self.all_gradients[collectives.rank()]
+        return self.all_gradients[collectives.place()]
 
     def make_room(self, members: int) -> None:
         """Have gradients for this many processes."""
@@ -56,12 +57,15 @@ class Player:
 
         Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
         """
-        collectives.barrier()
-        part = collectives.own_part(self.parameters.flat.size)
-        own, *others = (gradients.flat[part] for gradients in self.all_gradients[: collectives.size()])
+        own, *others = collectives.own_parts([gradients.flat for gradients in self.all_gradients])
         ops.add_up(own, others)
+        part = collectives.own_part(self.parameters.flat.size)
         self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
-        collectives.barrier()
+        collectives.share_parts(self.parameters.flat)
+
+    def make_whole(self) -> None:
+        """Give every process the whole of what each holds a part of."""
+        collectives.share_parts(self.optimiser.average.flat)
 
     def stores(self) -> dict[str, Parameters]:
         """Everything that a checkpoint must hold of this player, by the name it has there."""

@@ -19,6 +19,7 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.layers import Layer
 from tinygan.models import build_networks
 from tinygan.rng import rng_for
+from tinygan.runtime.launched import launched
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
@@ -177,6 +178,7 @@ def _describe(session: Session, command: list[str], resumed_from: str | None = N
             "resumed_from": resumed_from,
             "command": " ".join(map(shlex.quote, command)),
             "device": session.backend.description,
+            "ranks": launched()[1],
             "versions": {
                 "tinygan": tinygan.__version__,
                 "python": platform.python_version(),

@@ -1,0 +1,113 @@
+"""Ranks started by mpiexec or srun, on one machine or many: MPI carries what they exchange.
+
+Waiting is done by looking again and again,
+and letting other processes have the core in between: ranks may share cores, and MPI's own waiting does not yield. Sums
+are taken by each rank in the order of the ranks, not by MPI, so as many ranks give the same bits each time.
+
+Importing this module starts MPI.
+"""
+
+import os
+import threading
+import time
+from typing import NoReturn
+
+import mpi4py
+import numpy as np
+
+from tinygan.runtime import cores, threads
+from tinygan.runtime.collectives import split_evenly
+
+mpi4py.rc.thread_level = "funneled"  # only a program's first thread calls MPI
+
+from mpi4py import MPI  # noqa: E402
+
+LOOKS = 2000  # before a rank that has nothing to do sleeps between two looks
+WATCH = 1.0  # seconds between two looks at whether the launcher is still there
+
+world = MPI.COMM_WORLD
+
+
+def world_size() -> int:
+    """How many ranks MPI knows of."""
+    return world.size
+
+
+def library() -> str:
+    """The name and version of MPI."""
+    return MPI.Get_library_version().split("\n")[0].strip("\0").replace("\t", " ")
+
+
+def abort(exit_code: int) -> NoReturn:
+    """End all ranks."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI's own words about it: what there is to say has been said
+    world.Abort(exit_code)
+    os._exit(exit_code)
+
+
+class Collective:
+    """What :mod:`tinygan.runtime.collectives` asks of an engine, by MPI."""
+
+    size, rank, place = world.size, world.rank, 0
+
+    def barrier(self) -> None:
+        """Until all ranks are here."""
+        wait(world.Ibarrier())
+
+    def all_gather(self, values: np.ndarray) -> np.ndarray:
+        """What each gives, float64 (size, n)."""
+        given = np.empty((self.size, values.size))
+        wait(world.Iallgather(np.ascontiguousarray(values, np.float64), given))
+        return given
+
+    def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
+        """Each rank sends everybody their part of its vector, which becomes 0 except for what is to be added up."""
+        (vector,) = vectors
+        counts, starts = self._layout(vector)
+        own = counts[self.rank]
+        received = np.empty((self.size, own), vector.dtype)
+        here = [own] * self.size, [own * k for k in range(self.size)]
+        wait(world.Ialltoallv([vector, (counts, starts)], [received, here]))
+        vector[...] = 0
+        part = vector[starts[self.rank] :][:own]
+        part[...] = received[0]
+        return [part, *received[1:]]
+
+    def share_parts(self, vector: np.ndarray) -> None:
+        """Each rank sends its part to all others."""
+        wait(world.Iallgatherv(MPI.IN_PLACE, [vector, self._layout(vector)]))
+
+    def _layout(self, vector: np.ndarray) -> tuple[list[int], list[int]]:
+        parts = split_evenly(vector.size, self.size)
+        return [part.stop - part.start for part in parts], [part.start for part in parts]
+
+
+collective = Collective()
+
+
+def wait(request: MPI.Request, nap: float = 0.0) -> None:
+    """Until it is done; with ``nap``, soon sleeping so many seconds between two looks."""
+    looks = 0
+    while not request.Test():
+        looks += 1
+        if nap and looks > LOOKS:
+            time.sleep(nap)
+        else:
+            os.sched_yield()
+
+
+def begin() -> None:
+    """A rank's first act: to take its share of the cores, and to end with its launcher."""
+    node = world.Split_type(MPI.COMM_TYPE_SHARED)
+    own = os.sched_getaffinity(0)
+    cores.sharers = sum(bool(own & other) for other in node.allgather(own))
+    node.Free()
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(WATCH)
+        os._exit(1)
+
+    with threads.thread_started():
+        threading.Thread(target=watch, name="launcher", daemon=True).start()

@@ -1,0 +1,172 @@
+"""All ranks as one group: the first one leads, and what it has to ask of all goes out as one broadcast.
+
+What :mod:`tinygan.runtime.workers` is for forked processes, with :mod:`tinygan.runtime.mpi` instead of shared memory.
+"""
+
+import os
+import pickle
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygan.errors import TinyganError
+from tinygan.runtime.collectives import joined
+from tinygan.runtime.mpi import begin, collective, wait, world
+from tinygan.runtime.workers import outcome
+
+HEADER = 1024  # bytes of a request that travel at once; an iteration's is shorter
+NAP = 0.0005  # seconds between two looks for a request, where none has come for a while
+
+_awaited = False  # whether others wait for this rank in a collective
+
+
+def awaited() -> bool:
+    """Whether others wait for this rank, so that they have to be ended if it ends."""
+    return _awaited
+
+
+class RankGroup:
+    """All ranks, as the first sees them: what :class:`tinygan.runtime.workers.WorkerGroup` is for forked processes.
+
+    Attributes:
+        context: first argument of the functions of :meth:`run`, which each rank has made of its own.
+        own: whatever else a rank keeps for the functions that get the group itself.
+    """
+
+    size, rank = collective.size, collective.rank
+
+    def __init__(self) -> None:
+        self.context: Any = None
+        self.own: Any = None
+
+    def __enter__(self) -> "RankGroup":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def spread(self, vector: np.ndarray) -> None:
+        """Give all ranks the first one's values, within :meth:`together`."""
+        wait(world.Ibcast(vector))
+
+    def together(self, function: Callable, *arguments: Any) -> Any:
+        """``function(group, *arguments)`` in all ranks, which may call collectives; this rank's result."""
+        with _Awaited():
+            _broadcast((_together, function, arguments))
+            return _together(self, function, arguments)
+
+    def run(self, function: Callable, arguments: Sequence[tuple]) -> list:
+        """``function(context, *arguments[k])`` in rank k, as :meth:`ask`."""
+        return self.ask(_on_context, [(function, *given) for given in arguments])
+
+    def ask(self, function: Callable, arguments: Sequence[tuple]) -> list:
+        """``function(group, *arguments[k])`` in rank k, without collectives; the results in order.
+
+        There may be fewer tuples of arguments than ranks.
+
+        Raises:
+            TinyganError: it failed in another rank, which is named.
+            Exception: what ``function`` raised here.
+        """
+        with _Awaited():
+            _broadcast((_answer, function, arguments))
+            answers = [outcome(function, self, *arguments[0])]
+            answers += [_receive(rank) for rank in range(1, len(arguments))]
+        for _, error in answers:
+            if error:
+                raise error
+        return [result for result, _ in answers]
+
+
+def lead(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+    """``main`` for the first rank; when it is done, or has failed while nobody waits for it, the others end too."""
+
+    def run(arguments: list[str]) -> None:
+        with _Awaited():
+            begin()
+        try:
+            main(arguments)
+        finally:
+            if not _awaited:
+                _broadcast(None)
+
+    return run
+
+
+def serve(_: list[str]) -> None:
+    """What all ranks but the first do: whatever that one asks for, until it has no more."""
+    with _Awaited():
+        begin()
+    group = RankGroup()
+    with np.errstate(all="ignore"):
+        while True:
+            request = _broadcast()
+            if request is None:
+                return
+            work, *what = request
+            try:
+                with _Awaited():
+                    work(group, *what)
+            except (TinyganError, OSError, MemoryError) as error:
+                raise _named(error) from error
+
+
+def _together(group: RankGroup, function: Callable, arguments: tuple) -> Any:
+    with joined(collective):
+        return function(group, *arguments)
+
+
+def _on_context(group: RankGroup, function: Callable, *arguments: Any) -> Any:
+    return function(group.context, *arguments)
+
+
+def _answer(group: RankGroup, function: Callable, arguments: Sequence[tuple]) -> None:
+    """Another rank's part of :meth:`RankGroup.ask`."""
+    if collective.rank < len(arguments):
+        result, error = outcome(function, group, *arguments[collective.rank])
+        wait(world.isend((result, error and _named(error)), 0))
+
+
+def _named(error: Exception) -> TinyganError:
+    """What went wrong, and where."""
+    what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    if isinstance(error, MemoryError):
+        what = "not enough memory: start fewer ranks there, or give a smaller --batch-size"
+    return TinyganError(f"rank {collective.rank} on {socket.gethostname()}: {what}")
+
+
+def _receive(rank: int) -> Any:
+    while not world.Iprobe(rank):
+        os.sched_yield()
+    return world.recv(source=rank)
+
+
+class _Awaited:
+    """While this context is open, others wait for this rank; an exception leaves it so."""
+
+    def __enter__(self) -> None:
+        global _awaited
+        _awaited = True
+
+    def __exit__(self, kind: type | None, *exception: object) -> None:
+        global _awaited
+        _awaited = kind is not None
+
+
+def _broadcast(request: Any = None) -> Any:
+    """From the first rank to all: a short head, and the rest where there is more."""
+    head = np.zeros(HEADER, np.uint8)
+    content = b""
+    if collective.rank == 0:
+        content = pickle.dumps(request)
+        head[:8] = np.frombuffer(len(content).to_bytes(8, "little"), np.uint8)
+        head[8 : 8 + len(content)] = np.frombuffer(content[: HEADER - 8], np.uint8)
+    wait(world.Ibcast(head), NAP)
+    length = int.from_bytes(head[:8].tobytes(), "little")
+    if length <= HEADER - 8:
+        return pickle.loads(head[8 : 8 + length])
+    body = np.frombuffer(content, np.uint8) if content else np.empty(length, np.uint8)
+    wait(world.Ibcast(body))
+    return pickle.loads(body)

@@ -1,0 +1,116 @@
+"""Collectives of forked processes: semaphores and buffers in memory that all of them share.
+
+What each rank has to give lies where the others see it, so mostly they only wait for each other.
+"""
+
+import ctypes
+import mmap
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygan.runtime.collectives import split_evenly
+
+ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
+SPINS = 200  # looks at a semaphore before going to sleep: being woken takes longer than most waits last
+PATIENCE = 1.0  # seconds of sleep after which to check whether the others are still running
+CACHE_LINE = 64  # bytes; also room enough for any system's semaphore
+
+
+class Collective:
+    """For ``size`` ranks, made before they are forked.
+
+    Attributes:
+        place: which of the arrays that lie side by side in memory for all ranks is this rank's own.
+        look_around: called now and then while waiting; raises if another rank has exited.
+
+    Raises:
+        OSError: no memory or no semaphores.
+    """
+
+    def __init__(self, size: int):
+        self.size, self.rank, self.turn = size, 0, 0
+        shared = shared_zeros(size * CACHE_LINE, np.uint8)
+        self._arrived, *self._doors = (_Semaphore(shared[k * CACHE_LINE :]) for k in range(size))
+        self._buffers = shared_zeros(2 * size * ROOM, np.float64).reshape(2, size, ROOM)
+        self.look_around: Callable[[], None] = lambda: None
+
+    @property
+    def place(self) -> int:
+        return self.rank
+
+    def barrier(self) -> None:
+        """Until all ranks are here. Rank 0 counts them and opens a door for each of the others."""
+        if self.rank:
+            self._arrived.release()
+            self._take(self._doors[self.rank - 1])
+        else:
+            for _ in self._doors:
+                self._take(self._arrived)
+            for door in self._doors:
+                door.release()
+
+    def all_gather(self, values: np.ndarray) -> np.ndarray:
+        """See :func:`all_gather`. Double-buffered: a buffer that a rank still reads is never overwritten."""
+        buffer, self.turn = self._buffers[self.turn], 1 - self.turn
+        if values.size > ROOM:
+            raise ValueError(f"{values.size} values are too many for the buffer: it has room for {ROOM}")
+        buffer[self.rank, : values.size] = values
+        self.barrier()
+        return buffer[:, : values.size].copy()
+
+    def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
+        """See :func:`own_parts`: all vectors are in sight."""
+        self.barrier()
+        part = split_evenly(vectors[0].size, self.size)[self.rank]
+        return [vector[part] for vector in vectors[: self.size]]
+
+    def share_parts(self, vector: np.ndarray) -> None:
+        """See :func:`share_parts`: the parts are where they belong."""
+        self.barrier()
+
+    def _take(self, semaphore: "_Semaphore") -> None:
+        for _ in range(SPINS):
+            if semaphore.acquire():
+                return
+        while not semaphore.acquire(PATIENCE):
+            self.look_around()
+
+
+class _Semaphore:
+    """POSIX's, at 0, in memory that processes share.
+
+    It has no name: the named ones of :mod:`multiprocessing` need /dev/shm, and stay there when a process is killed.
+    """
+
+    def __init__(self, memory: np.ndarray):
+        self._memory, self._address = memory, ctypes.c_void_p(memory.ctypes.data)
+        self._library = ctypes.CDLL(None, use_errno=True)
+        if self._library.sem_init(self._address, 1, 0):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+    def release(self) -> None:
+        """Add 1."""
+        self._library.sem_post(self._address)
+
+    def acquire(self, seconds: float | None = None) -> bool:
+        """Take 1; False if there is none, at once or after so many seconds (or after a signal)."""
+        if seconds is None:
+            return self._library.sem_trywait(self._address) == 0
+        until = time.time() + seconds
+        limit = _Time(int(until), int(until % 1 * 1e9))
+        return self._library.sem_timedwait(self._address, ctypes.byref(limit)) == 0
+
+
+class _Time(ctypes.Structure):
+    """C's struct timespec."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+def shared_zeros(count: int, dtype: np.dtype) -> np.ndarray:
+    """0s, (count,), in memory that stays one and the same for this process and those that will be forked from it."""
+    dtype = np.dtype(dtype)
+    return np.frombuffer(mmap.mmap(-1, max(1, count * dtype.itemsize)), dtype, count)
