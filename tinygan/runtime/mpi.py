@@ -40,7 +40,7 @@ def library() -> str:
 
 
 def abort(exit_code: int) -> NoReturn:
-    """End all ranks, once the launcher has had time to pass on what this one has said: it drops what it has not read."""
+    """End all ranks, once the launcher has had time to pass on what this one has said: it drops what is not read."""
     time.sleep(LAST_WORDS)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI's own words about it: what there is to say has been said
     world.Abort(exit_code)
