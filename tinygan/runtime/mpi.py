@@ -1,8 +1,8 @@
 """Ranks started by mpiexec or srun, on one machine or many: MPI carries what they exchange.
 
-Waiting is done by looking again and again,
-and letting other processes have the core in between: ranks may share cores, and MPI's own waiting does not yield. Sums
-are taken by each rank in the order of the ranks, not by MPI, so as many ranks give the same bits each time.
+Waiting is done by looking again and again, and letting other processes have the core in between: ranks may share
+cores, and MPI's own waiting does not yield. Sums are taken by each rank in the order of the ranks, not by MPI, so as
+many ranks give the same bits each time.
 
 Importing this module starts MPI.
 """
@@ -23,6 +23,7 @@ mpi4py.rc.thread_level = "funneled"  # only a program's first thread calls MPI
 from mpi4py import MPI  # noqa: E402
 
 LOOKS = 2000  # before a rank that has nothing to do sleeps between two looks
+LAST_WORDS = 1.0  # seconds
 WATCH = 1.0  # seconds between two looks at whether the launcher is still there
 
 world = MPI.COMM_WORLD
@@ -39,7 +40,8 @@ def library() -> str:
 
 
 def abort(exit_code: int) -> NoReturn:
-    """End all ranks."""
+    """End all ranks, once the launcher has had time to pass on what this one has said: it drops what is not read."""
+    time.sleep(LAST_WORDS)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI's own words about it: what there is to say has been said
     world.Abort(exit_code)
     os._exit(exit_code)
