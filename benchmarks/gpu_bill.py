@@ -8,6 +8,11 @@ options), bytes read and written, and the products' operations. ``--nodes`` list
 sets beside the model what benchmarks.profile measured on a device.
 """
 
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
 import json
 import sys
 from pathlib import Path
@@ -27,6 +32,7 @@ from tinygan.device import open_backend
 from tinygan.errors import run_script
 from tinygan.ops.cuda import cublas
 from tinygan.rng import rng_for
+from tinygan.text import say
 from tinygan.training.player import Player
 from tinygan.training.step import SCHEDULES, Game
 
@@ -56,11 +62,11 @@ def main(arguments: list[str]) -> None:
     device = Assumptions(**{field.name: getattr(options, field.name) for field in ASSUMPTIONS})
     nodes = operations(work)
     if options.nodes:
-        print("\n".join(_line(node, cost(node, device)) for node in nodes), end="\n\n")
-    print(table(work, bill(nodes, device)))
+        say(*(_line(node, cost(node, device)) for node in nodes), "")
+    say(*table(work, bill(nodes, device)).split("\n"))
     if options.profile:
         measured = json.loads(options.profile.read_text())["ms"]
-        print(f"measured ({options.profile}): {1e3 * measured:.0f} µs")
+        say(f"measured ({options.profile}): {1e3 * measured:.0f} µs")
 
 
 def operations(work: Workload) -> list[Node]:

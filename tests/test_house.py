@@ -38,6 +38,7 @@ READING_CORE += ["reconstruction.py", "training/step.py", "layers", "models"]
 LONG = {"ops/reference.py", "training/options.py", "runtime/workers.py"}
 # Modules for other tools, with the package that they cannot be imported without.
 NEEDS = {"export.torch_network": "torch", "export.onnx_files": "onnx", "export.eventfile": "tensorboard"}
+NEEDS |= {"runtime.mpi": "mpi4py", "runtime.ranks": "mpi4py"}
 NEEDS = {f"tinygan.{name}": package for name, package in NEEDS.items()}
 
 

@@ -24,7 +24,10 @@ SCRIPTS = [
     ["evaluate.py", "compare", "nowhere"],
     ["data_prep.py", "info", "nowhere"],
     *(["-m", f"experiments.{name}"] for name in EXPERIMENTS),
-    *(["-m", f"benchmarks.{name}"] for name in ("step", "source", "profile", "machine", "gpu_session")),
+    *(
+        ["-m", f"benchmarks.{name}"]
+        for name in ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
+    ),
 ]
 # Stands in for a person's Ctrl-C: whoever imports this module first gets the signal in the middle of it.
 INTERRUPTED_IMPORT = """
