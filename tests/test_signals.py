@@ -19,6 +19,7 @@ from tinygan.training import checkpoint
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ("three_models", "agreement", "learning_rates", "collect", "affine", "resnet")
+BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
 SCRIPTS = [
     ["train.py", "--iterations", "1", "--device", "cpu"],
     ["evaluate.py", "compare", "nowhere"],
