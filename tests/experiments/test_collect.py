@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-import evaluate
 from experiments import collect
 from tests.evaluation.test_comparison import make_run
 from tests.experiments.conftest import OPTIONS
+from tinygan.cli import evaluate
 from tinygan.errors import UsageError
 from tinygan.evaluation.trained import open_run
 

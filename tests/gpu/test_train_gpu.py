@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-import train
+from tinygan.cli import train
 from tinygan.errors import run_script
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder

@@ -35,11 +35,11 @@ class TranslatedRectifier(Layer):
         self.channels = channels
         self.learned = tuple(name for name, value in (("slope", slope), ("shift", shift)) if value is None)
         if slope is None:
-            self.parameter("slope", (channels,), constant(INITIAL_SLOPE))
+            self.parameter("slope", (channels or 0,), constant(INITIAL_SLOPE))
         else:
             self.slope = slope
         if shift is None:
-            self.parameter("shift", (channels,), constant(0.0))
+            self.parameter("shift", (channels or 0,), constant(0.0))
         else:
             self.shift = shift
 
@@ -48,12 +48,13 @@ class TranslatedRectifier(Layer):
         y = ops.rectify(x, self.slope, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            need = (need_dx, *(grads is not None and name in self.learned for name in ("slope", "shift")))
+            learned = () if grads is None else self.learned
+            need = need_dx, "slope" in learned, "shift" in learned
             dx, dslope, dshift = ops.rectify_backward(x, dy, self.slope, self.shift, need)
-            if dslope is not None:
-                grads[self.path("slope")] += dslope
-            if dshift is not None:
-                grads[self.path("shift")] += dshift
+            if grads is not None:
+                for name, gradient in (("slope", dslope), ("shift", dshift)):
+                    if name in learned:
+                        grads[self.path(name)] += gradient
             return dx
 
         return y, backward

@@ -39,7 +39,7 @@ class BilinearLayer(Layer):
             self.b = None
 
     def apply_weight(
-        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
+        self, x: Array, w: Array, b: Array | None = None, frozen: dict[int, Array] | None = None
     ) -> tuple[Array, BilinearBackward]:
         """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True) -> (dx or None, dw or None)``.
 

@@ -35,7 +35,7 @@ class Conv2d(BilinearLayer):
         super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
 
     def apply_weight(
-        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
+        self, x: Array, w: Array, b: Array | None = None, frozen: dict[int, Array] | None = None
     ) -> tuple[Array, BilinearBackward]:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy."""
         self.expect(x, "NHWC", w.shape[2])
@@ -69,7 +69,7 @@ class ConvTranspose2d(BilinearLayer):
         self.tap_share = 1.0 / (self.window.stride[0] * self.window.stride[1])
 
     def apply_weight(
-        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
+        self, x: Array, w: Array, b: Array | None = None, frozen: dict[int, Array] | None = None
     ) -> tuple[Array, BilinearBackward]:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         self.expect(x, "NHWC", w.shape[3])

@@ -19,7 +19,7 @@ class Linear(BilinearLayer):
         super().__init__((c_in, c_out), output_axis=1, fan_in=c_in, bias=bias, init_factor=init_factor)
 
     def apply_weight(
-        self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None
+        self, x: Array, w: Array, b: Array | None = None, frozen: dict[int, Array] | None = None
     ) -> tuple[Array, BilinearBackward]:
         """x·w + b; backward: dx = dy·wᵀ, dw = xᵀ·dy."""
         self.expect(x, "NC", w.shape[0])

@@ -37,7 +37,7 @@ def matmul(a: Array, b: Array) -> Array:
 
 @operation
 def correlate(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict[int, Array] | None = None
 ) -> tuple[Array, BilinearBackward]:
     """Convolution as deep-learning libraries define it: y = U(x)·w + b, U(x) being the patches of x as rows.
 
@@ -55,7 +55,7 @@ def correlate(
 
 @operation
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict[int, Array] | None = None
 ) -> tuple[Array, BilinearBackward]:
     """Transposed convolution, the adjoint of :func:`correlate` in x with the same kernel array: y = Uᵀ(x·wᵀ) + b.
 

@@ -22,7 +22,7 @@ def matmul(a: Array, b: Array) -> Array:
 
 
 def correlate(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict[int, Array] | None = None
 ) -> tuple[Array, BilinearBackward]:
     K = w.shape[3]
     patches, matrix = unfold(x, window), w.reshape(-1, K)
@@ -40,7 +40,7 @@ def correlate(
 
 
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict[int, Array] | None = None
 ) -> tuple[Array, BilinearBackward]:
     C, K = w.shape[2:]
     rows, matrix = x.reshape(-1, K), w.reshape(-1, K)

@@ -14,8 +14,9 @@ SINGLE_THREAD = 2**19  # Elements. For fewer, waking the other threads takes lon
 WIDE = 128  # Columns. Rows this long are not joined to longer ones.
 
 
-def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> None:
+def for_each_block(shape: tuple[int, ...], work: Callable[[int, slice], None]) -> None:
     """``work(k, block)`` for the :func:`block_count` blocks k = 0, 1, … of the rows of a (rows, columns) matrix."""
+    rows, columns = shape
     height = max(1, BLOCK // columns)
     tasks = [
         partial(work, k, slice(start, min(rows, start + height))) for k, start in enumerate(range(0, rows, height))

@@ -26,7 +26,7 @@ def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.nda
         except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
             out[block] = reference.rectify(rows[block], tile_channels(slope, rows), shifts)
 
-    for_each_block(*rows.shape, work)
+    for_each_block(rows.shape, work)
     return y
 
 
@@ -35,7 +35,7 @@ def rectify_backward(
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     need_dx, need_slope, need_shift = need
     rows, dy_rows = as_rows(x), as_rows(dy)
-    dx = np.empty(x.shape, x.dtype) if need_dx else None
+    dx = np.empty(x.shape if need_dx else 0, x.dtype)
     parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, added in this order
     weight = np.asarray(1 - slope, x.dtype)
     weights, shifts = tile_channels(weight, rows), tile_channels(shift, rows)
@@ -51,9 +51,9 @@ def rectify_backward(
             np.multiply(dy_below, weights, out=dy_below)
             np.subtract(dy_rows[block], dy_below, out=as_rows(dx)[block])
 
-    for_each_block(*rows.shape, work)
+    for_each_block(rows.shape, work)
     dslope, dshift = (total_by_channel(part, x.shape[-1]) for part in parts)
-    return dx, dslope if need_slope else None, weight * dshift if need_shift else None
+    return dx if need_dx else None, dslope if need_slope else None, weight * dshift if need_shift else None
 
 
 def _height_and_mask(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, np.ndarray]:

@@ -20,4 +20,4 @@ def rmsprop(w: np.ndarray, g: np.ndarray, a: np.ndarray, learning_rate: float, d
         w[block] -= part
         g[block] = 0
 
-    for_each_block(len(w), 1, work)
+    for_each_block((len(w), 1), work)

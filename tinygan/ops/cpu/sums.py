@@ -14,7 +14,7 @@ def channel_sum(x: np.ndarray) -> np.ndarray:
     def work(k: int, block: slice) -> None:
         parts[k] = column_sums(rows[block])
 
-    for_each_block(*rows.shape, work)
+    for_each_block(rows.shape, work)
     return total_by_channel(parts, x.shape[-1])
 
 
@@ -30,4 +30,4 @@ def add_up(total: np.ndarray, others: list[np.ndarray]) -> None:
             other[block] = 0
 
     if others:
-        for_each_block(len(total), 1, work)
+        for_each_block((len(total), 1), work)

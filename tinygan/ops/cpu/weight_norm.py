@@ -21,7 +21,7 @@ def weight_norm(
     def scale(_: int, block: slice) -> None:
         np.multiply(w3[block], r, out=v.reshape(shape)[block])
 
-    for_each_block(before, channels * behind, scale)
+    for_each_block((before, channels * behind), scale)
 
     def add_gradient(dv: np.ndarray, dw: np.ndarray) -> None:
         # v is not kept for this, it is w·r: a convolution that transforms its kernel can let it go.
@@ -34,7 +34,7 @@ def weight_norm(
             np.multiply(part, r, out=part)
             dw3[block] += part
 
-        for_each_block(before, channels * behind, work)
+        for_each_block((before, channels * behind), work)
 
     return v, add_gradient
 
@@ -51,5 +51,5 @@ def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         else:
             np.vecdot(a[block], b[block]).sum(axis=0, out=parts[k])
 
-    for_each_block(before, channels * behind, work)
+    for_each_block((before, channels * behind), work)
     return parts.sum(axis=0)

@@ -7,7 +7,7 @@ from tinygan.ops.window import BilinearBackward, Window
 
 
 def correlate(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict[int, Array] | None = None
 ) -> tuple[Array, BilinearBackward]:
     matrix, patches = w.reshape(-1, w.shape[-1]), _unfold(x, window)
     y = _plus(gemm(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
@@ -22,7 +22,7 @@ def correlate(
 
 
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict[int, Array] | None = None
 ) -> tuple[Array, BilinearBackward]:
     rows, matrix = x.reshape(-1, w.shape[-1]), w.reshape(-1, w.shape[-1])
     shape = (len(x), *window.image_size(x.shape[1:3]), w.shape[2])

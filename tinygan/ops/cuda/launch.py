@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from importlib import resources
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Kernels:
     def __init__(self, name: str):
         self.name = name
 
-    def __call__(self, kernel: str, threads: int, *arguments: Array | float | int) -> None:
+    def __call__(self, kernel: str, threads: int, *arguments: Array) -> None:
         """Run ``kernel`` with at least ``threads`` threads, on the current stream.
 
         An int arrives as ``index_t``, a float as REAL, an array as a pointer. The last argument is an array that is
@@ -66,12 +67,12 @@ def countable(elements: int) -> int:
 
 
 @functools.cache
-def _module(xp: ModuleType, name: str, dtype: np.dtype):
+def _module(xp: ModuleType, name: str, dtype: np.dtype) -> Any:
     return xp.RawModule(code=source(name), options=definitions(dtype))
 
 
 @functools.cache
-def _function(xp: ModuleType, name: str, kernel: str, dtype: np.dtype) -> Callable:
+def _function(xp: ModuleType, name: str, kernel: str, dtype: np.dtype) -> Callable[..., None]:
     return _module(xp, name, dtype).get_function(kernel)
 
 
