@@ -64,7 +64,7 @@ class StopRequest:
     """While this context is open, the first signal of ``ENDING`` only sets ``number``; a second one acts as usual.
 
     SIGHUP stays ignored where it was, as under nohup. Otherwise it means that the terminal is gone: what would be
-    written to it is dropped from then on.
+    written to it is dropped from then on. In another thread than the main one nothing is heard.
 
     Attributes:
         number: the signal's number, or None while nobody asked.
@@ -74,6 +74,8 @@ class StopRequest:
         self.number: int | None = None
         self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
         heard = [n for n in ENDING if n != HANGUP or signal.getsignal(n) is not signal.SIG_IGN]
+        if threading.current_thread() is not threading.main_thread():  # only that one may, and gets them
+            heard = []
         self._previous = {number: signal.signal(number, self._note) for number in heard}
         return self
 

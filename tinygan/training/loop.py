@@ -31,6 +31,9 @@ class Trainer:
 
     Attributes:
         after_log: called whenever a line of mean losses was added to the log.
+        after_iteration: called after every iteration; ``progress.iteration`` is its number.
+
+    In a thread or a notebook :meth:`stop` ends the run, from another thread or from what is called.
     """
 
     def __init__(self, session: Session):
@@ -41,9 +44,15 @@ class Trainer:
         self.preview = self.backend.to_device(preview_codes(self.options))
         self.test_images = session.images.take(session.images.split.running)
         self.after_log: Callable[[], None] = lambda: None
+        self.after_iteration: Callable[[], None] = lambda: None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Make :meth:`run` save and return after this iteration; from any thread."""
+        self._stopping = True
 
     def run(self) -> None:
-        """Train until the last iteration or a signal.
+        """Train until the last iteration, a signal or :meth:`stop`. Signals are heard in the main thread only.
 
         Raises:
             Stopped: a signal came; everything is saved.
@@ -70,10 +79,11 @@ class Trainer:
         ):
             try:
                 self.begin()
-                while self.progress.iteration < self.options.iterations and not stop.asked():
+                while self.progress.iteration < self.options.iterations and not (stop.asked() or self._stopping):
                     self.iterate()
                     self.do_what_is_due()
-                if stop.asked():
+                    self.after_iteration()
+                if stop.asked() or self._stopping:
                     self.save(self.session.folder.last)
             except NonFiniteError as error:
                 raise NonFiniteError(

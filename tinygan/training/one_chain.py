@@ -34,7 +34,9 @@ def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Arr
     return d_real, d_fake
 
 
-def learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array, Array, Array]:
+def learn_and_pass_on(
+    D: Player, real: Array, fake: Array, loss: Callable, g_loss: Callable
+) -> tuple[Array, Array, Array, Array]:
     """D's gradients into its store, and the gradient of G's loss with respect to ``fake``, from one backward pass.
 
     Where D treats each image by itself, image n's gradient is dL/dlₙ·(dlₙ/dxₙ): the losses of D and of G on it differ
@@ -48,7 +50,7 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, loss: Callable) -> tu
     """
     xp, N, one_batch = array_module(fake), len(fake), as_one_batch(D, fake)
     logits, backward = D.network(xp.concatenate([fake, real]) if one_batch else fake, training=True)
-    g, g_dlogits = loss(logits[:N], 1)
+    g, g_dlogits = g_loss(logits[:N])
     d_fake, d_dlogits = loss(logits[:N], 0)  # its gradient is never negative
     seed = xp.maximum(d_dlogits, SEED_FLOOR)
     if one_batch:
