@@ -10,9 +10,9 @@ PY := $(VENV)/bin/python
 train: $(VENV)/ready
 	$(PY) train.py --norm wn --dataset shapes --features 32 --code-size 64 --schedule shared --learning-rate 1e-3 \
 	  --warmup 200 --iterations 3000 --test-every 1000 --sample-every 500 --log-every 100
-	$(PY) evaluate.py report latest --out runs/report.html
-	$(PY) evaluate.py explore latest --checkpoint last --out runs/explore.html
-	@echo 'Open runs/report.html and runs/explore.html in a browser. What to do next:'
+	$(PY) evaluate.py report latest --out report.html
+	$(PY) evaluate.py explore latest --checkpoint last --out explore.html
+	@echo 'Open report.html and explore.html in a browser. What to do next:'
 	@echo '  $(PY) evaluate.py modes latest --checkpoint last        # how many of the 1,024 modes it draws'
 	@echo '  $(PY) evaluate.py reconstruct latest --count 200        # how well it draws images that it never saw'
 	@echo '  $(PY) train.py --norm wn --dataset cifar10              # the main job; downloads CIFAR-10 once'

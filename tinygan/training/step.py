@@ -41,12 +41,9 @@ class Game(NamedTuple):
     share: float = 1.0
 
     def loss_functions(self) -> tuple[Loss, Loss]:
-        """D's and G's: of this process's logits, its part of the mean over the batch, and the gradient of that.
-
-        G's non-saturating loss is D's, with the target "real" for what G drew.
-        """
+        """D's and G's: of this process's logits, its part of the mean over the batch, and the gradient of that."""
         one, share = ADVERSARIAL_LOSSES.get(self.loss), self.share
-        D, G = (one, lambda logits: one(logits, 1)) if one else self.loss
+        D, G = (one, lambda logits: one(logits, 1)) if one else self.loss  # non-saturating: what G drew "is real"
         if share == 1:
             return D, G
         return (lambda *at: tuple(share * part for part in D(*at))), lambda at: tuple(share * part for part in G(at))
