@@ -8,8 +8,15 @@ PY := $(VENV)/bin/python
 .PHONY: train test lint book clean
 
 train: $(VENV)/ready
-	$(PY) train.py --norm wn --dataset shapes --features 32 --code-size 64 --learning-rate 2e-4 \
-	  --iterations 1500 --sample-every 500 --log-every 100
+	$(PY) train.py --norm wn --dataset shapes --features 32 --code-size 64 --schedule shared --learning-rate 1e-3 \
+	  --warmup 200 --iterations 3000 --test-every 1000 --sample-every 500 --log-every 100
+	@mkdir -p build
+	$(PY) evaluate.py report latest --out build/report.html
+	$(PY) evaluate.py explore latest --checkpoint last --out build/explore.html
+	@echo 'Open build/report.html and build/explore.html in a browser. What to do next:'
+	@echo '  $(PY) evaluate.py modes latest --checkpoint last        # how many of the 1,024 modes it draws'
+	@echo '  $(PY) evaluate.py reconstruct latest --count 200        # how well it draws images that it never saw'
+	@echo '  $(PY) train.py --norm wn --dataset cifar10              # the main job; downloads CIFAR-10 once'
 
 # One thread for matrix products: the tests' are small, and threads that wait for each other only cost time.
 test: lint

@@ -210,7 +210,7 @@ def test_a_last_line_that_is_being_written_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ['{"iteration": 4, "d_re', '{"iteration": 5}', "[]", '{"iteration": NaN, "d_real": 1}']
+    "line", ['{"iteration": 4, "d_re', '{"iteration": 4}', "[]", '{"iteration": NaN, "d_real": 1}']
 )
 def test_a_damaged_line_in_the_log_is_named(tmp_path, line):
     path = make_run(tmp_path / "run")

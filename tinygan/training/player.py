@@ -57,8 +57,8 @@ class Player:
 
         Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
         """
-        own, *others = collectives.own_parts([gradients.flat for gradients in self.all_gradients])
-        ops.add_up(own, others)
+        first, *others = collectives.own_parts([gradients.flat for gradients in self.all_gradients])
+        ops.add_up(first, others)
         part = collectives.own_part(self.parameters.flat.size)
         self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
         collectives.share_parts(self.parameters.flat)
