@@ -263,6 +263,7 @@ def test_bad_input_and_help_are_told_once(training, tmp_path):
     process = training(options=["--help"], wait=False)
     output, error = process.communicate(timeout=60)
     assert output.count("usage") == 1, output
+    assert (process.returncode, error) == (0, "")
     process = training(options=[*OPTIONS, "--norm", "wn", "--batch-size", "1"], wait=False)
     code, said, error = finish(process)
     assert (code, said) == (2, ["error: --batch-size 1 gives the 2 ranks less than an image each"]), error

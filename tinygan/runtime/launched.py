@@ -54,6 +54,8 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         )  # fmt: skip
     try:
         exit_code = errors.run_script(ranks.lead(main) if rank == 0 else ranks.serve, arguments)
+    except SystemExit:  # of --help, which has told the others
+        raise
     except BaseException:  # a defect: shown whole, and nobody waits for this rank any more
         traceback.print_exc()
         mpi.abort(1)
