@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-import evaluate
-import train
+from tinygan.cli import evaluate, train
 from tinygan.data import shapes
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures

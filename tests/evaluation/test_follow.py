@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import evaluate
 from tests.evaluation.test_comparison import make_run
+from tinygan.cli import evaluate
 from tinygan.errors import TinyganError
 from tinygan.report import follow
 
