@@ -15,20 +15,7 @@ import pytest
 import tinygan
 
 ROOT = Path(tinygan.__file__).parents[1]
-TINY = [
-    "--features",
-    "4",
-    "--code-size",
-    "4",
-    "--batch-size",
-    "4",
-    "--iterations",
-    "2",
-    "--device",
-    "cpu",
-    "--test-every",
-    "0",
-]
+TINY = ["--features", "4", "--code-size", "4", "--batch-size", "4", "--iterations", "2", "--test-every", "2"]
 
 
 def command(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess:

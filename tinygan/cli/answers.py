@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinygan.errors import TinyganError, UsageError
+from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
 from tinygan.text import say
@@ -83,7 +84,7 @@ def interpolate(options: argparse.Namespace) -> None:
     from tinygan.training.batched_search import reconstruct
 
     run = open_run(options.run, options.checkpoint, options.device)
-    say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif))
+    say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif, options.seed))
     images = run.load_images(options.data_dir)
     targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
     if len(targets) < 2:
@@ -108,7 +109,7 @@ def modes(options: argparse.Namespace) -> None:
     say(f"{found['covered']} of {MODES} modes covered; as many clear samples should: {found['covered_if_uniform']:.0f}")
     say(f"{100 * found['share_good']:.1f} % good samples")
     say(f"KL to uniform {show(found['kl'])} nats; of as many true samples: {show(found['kl_if_uniform'])}")
-    keep(run, f"modes-{run.checkpoint}", found)
+    keep(run, "modes", found, options)
 
 
 def measures(options: argparse.Namespace) -> None:
@@ -126,9 +127,9 @@ def measures(options: argparse.Namespace) -> None:
         )
     real, other = (images.take(part[: options.count]) for part in (parts.final, parts.train))
     fake = np.concatenate(list(run.samples(options.count, options.seed)))
-    found = {"iteration": run.iteration, **measure(real, other, fake, options.seed)}
+    found = {"iteration": run.iteration, "seed": options.seed, **measure(real, other, fake, options.seed)}
     say(*measure_table(found).split("\n"))
-    keep(run, f"measures-{run.checkpoint}", found)
+    keep(run, "measures", found, options)
 
 
 def explore(options: argparse.Namespace) -> None:
@@ -184,10 +185,10 @@ def report(options: argparse.Namespace) -> None:
     say(options.out)
 
 
-def keep(run: "TrainedRun", name: str, figures: dict) -> None:
+def keep(run: "TrainedRun", name: str, figures: dict, options: argparse.Namespace) -> None:
     """Write ``figures`` into the run's evaluation folder and say where."""
-    run.folder.evaluation.mkdir(exist_ok=True)
-    file = run.folder.evaluation / f"{name}.json"
+    given, usual = {"count": options.count, "seed": options.seed}, {"count": USUAL_COUNTS[name], "seed": 0}
+    file = result_file(run, f"{name}-{run.checkpoint}", given, usual)
     write_atomically(file, json.dumps(figures, indent=2).encode())
     say(file)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tinygan.cli import answers
 from tinygan.cli.parser import OneLineParser, filled, number, path
 from tinygan.device import DEVICES
+from tinygan.evaluation.resultfile import USUAL_COUNTS
 from tinygan.ranges import flag
 from tinygan.training.runfolder import LATEST, RUNS, newest_run
 
@@ -85,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     command = add(
         "samples", answers.samples, text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz"
     )
-    add_number(command, "count", 64, "images")
+    add_number(command, "count", USUAL_COUNTS["samples"], "images")
     add_number(command, "seed", 0, "of the codes")
     folder = filled("--png-folder")
     command.add_argument(
@@ -102,12 +103,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     text = "Which of the 1024 modes of the embedded data set the generator covers"
     command = add("modes", answers.modes, text, "runs/00000-shapes-wn")
-    add_number(command, "count", 16384, "samples")
+    add_number(command, "count", USUAL_COUNTS["modes"], "samples")
     add_number(command, "seed", 0, "of the codes")
 
     text = "Measures without pretrained networks, each beside real against real"
     command = add("measures", answers.measures, text, "latest --count 500")
-    add_number(command, "count", 2000, "images")
+    add_number(command, "count", USUAL_COUNTS["measures"], "images")
     add_number(command, "seed", 0, "of codes and projections")
 
     text = "The generator in one page: sliders, walks, and the search for images dropped in"
