@@ -24,7 +24,7 @@ dx = 2 * backward(gradient, parameters)
 player = Player(network, rng_for(0, "typing"), open_backend("cpu"))
 reveal_type(check_gradients(Linear(5, 3), np.ones((4, 5))))
 reveal_type(load_generator("runs/0").code_size)
-reveal_type(Game(player, player).loss)
+reveal_type(Game(player, player).share)
 check_gradients("no layer", np.ones(3))
 losses.binary_cross_entropy(y, "real")
 """
@@ -47,7 +47,7 @@ def test_users_see_the_types(tmp_path):
     assert [re.sub("^use.py:", "", line) for line in found] == [
         '11: note: Revealed type is "float"',
         '12: note: Revealed type is "int"',
-        '13: note: Revealed type is "str"',
+        '13: note: Revealed type is "float"',
         '14: error: Argument 1 to "check_gradients" has incompatible type "str"; expected "Layer"  [arg-type]',
         '15: error: Argument 2 to "binary_cross_entropy" has incompatible type "str"; expected "int"  [arg-type]',
     ]
