@@ -1,6 +1,7 @@
 """The wheel, built and installed outside the checkout: every file that is read at run time is in it, and it runs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -115,3 +116,14 @@ def test_names_of_the_command():
     done = command(sys.executable, "-c", code, cwd=ROOT)
     assert done.stdout == "tinygan train x/train.py my-train.py\n"
     assert "tinygan" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+
+
+def test_examples_of_the_readme_leave_nothing_untracked():
+    """Whatever they write is ignored by git."""
+    text = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^    .*(?:train|evaluate|data_prep)\.py .*", text, re.M)
+    written = {path for line in commands for path in re.findall(r"--(?:out|npz|png-folder) ([\w./]+)", line)}
+    assert len(written) >= 8
+    ignored = {line.strip("/") for line in (ROOT / ".gitignore").read_text().split("\n") if line[:1] == "/"}
+    left = [path for path in written if not any(Path(path.split("/")[0]).match(name) for name in ignored)]
+    assert not left

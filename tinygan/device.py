@@ -111,8 +111,8 @@ def why_no_gpu() -> str | None:
     """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
     if importlib.util.find_spec("cupy") is None:
         return (
-            f"CuPy is not installed: in tinygan's folder run {sys.executable} -m pip install -e '.[cuda13]', with an old "
-            "driver '.[cuda12]'"
+            f"CuPy is not installed: in tinygan's folder run {sys.executable} -m pip install -e '.[cuda13]', with an "
+            "old driver '.[cuda12]'"
         )
     try:
         import cupy

@@ -124,7 +124,7 @@ def _promised(forward: Forward, values: Arrays, state: Arrays, dy: Array, other_
     _require_same(mixed, {name: one[name] - 1024 * once[name] for name in once}, "backward is not linear in dy:")
     _require_same(arrays, before, "written to:", rounding=0)
     arrays["y"], backward = forward()
-    others()
+    other_passes()
     _require_same(run(dy), once, "a pass in between (is something kept on the layer?) changes the gradient of")
     _require_same({"y": arrays["y"]}, before, "written to by a later pass:", rounding=0)
     return once
