@@ -7,6 +7,7 @@ from tinygan.array import Array
 
 TwoGradients = tuple[Array | None, Array | None]  # (dx, dw), or two to be added to; None where not wanted
 BilinearBackward = Callable[..., tuple[Array | None, Array | None]]  # (dy, need_dx=True, need_dw=True) -> (dx, dw)
+Frozen = dict[int, Array]  # what is made of a weight that never changes, by the algorithm's number of points
 Bilinear = tuple[Array, BilinearBackward]  # y and the way back
 
 

@@ -13,8 +13,6 @@ from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.training import one_chain
 from tinygan.training.player import Player
 
-Loss = Callable[..., tuple[Array, Array]]
-
 
 class Losses(NamedTuple):
     """Of one iteration: D's on real images, D's on generated images, G's; in nats for cross-entropy."""
@@ -28,18 +26,17 @@ class Game(NamedTuple):
     """The two players and the loss they play for.
 
     Attributes:
-        loss: a name in ``ADVERSARIAL_LOSSES``, or a pair of your own (docs/own-layer.md): D's, (logits, target) ->
-            (value, gradient), and G's, logits -> (value, gradient).
+        loss: a name in ``ADVERSARIAL_LOSSES``, or a pair: D's (logits, target), G's (logits); see docs/own-layer.md.
         share: of the batch that this process has, where several train together: then it sees its shard of real images
             and codes, and gets its part of the losses, which are means over the whole batch.
     """
 
     generator: Player
     discriminator: Player
-    loss: str | tuple[Loss, Loss] = "bce"
+    loss: str | tuple[Callable, Callable] = "bce"
     share: float = 1.0
 
-    def loss_functions(self) -> tuple[Loss, Loss]:
+    def loss_functions(self) -> tuple[Callable, Callable]:
         """D's and G's: of this process's logits, its part of the mean over the batch, and the gradient of that."""
         one = ADVERSARIAL_LOSSES[self.loss] if isinstance(self.loss, str) else None
         D, G = (one, lambda logits: one(logits, 1)) if one else self.loss  # non-saturating: what G drew "is real"

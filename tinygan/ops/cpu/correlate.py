@@ -20,11 +20,7 @@ _batch_scale = 1.0  # see batches_as_if_larger
 
 
 def correlate(
-    x: np.ndarray,
-    w: np.ndarray,
-    window: Window,
-    b: np.ndarray | None = None,
-    frozen: dict[int, np.ndarray] | None = None,
+    x: np.ndarray, w: np.ndarray, window: Window, b: np.ndarray | None = None, frozen: dict | None = None
 ) -> tuple[np.ndarray, BilinearBackward]:
     algorithm = choose(window, x.shape, w.shape[3])
     if frozen is not None:
@@ -47,11 +43,7 @@ def correlate(
 
 
 def correlate_transpose(
-    x: np.ndarray,
-    w: np.ndarray,
-    window: Window,
-    b: np.ndarray | None = None,
-    frozen: dict[int, np.ndarray] | None = None,
+    x: np.ndarray, w: np.ndarray, window: Window, b: np.ndarray | None = None, frozen: dict | None = None
 ) -> tuple[np.ndarray, BilinearBackward]:
     algorithm = choose(window, (len(x), *window.image_size(x.shape[1:3]), w.shape[2]), w.shape[3])
     if frozen is not None:
@@ -100,7 +92,7 @@ def batches_as_if_larger(scale: float) -> Iterator[None]:
         _batch_scale = 1.0
 
 
-def _frozen_kernel(algorithm: Correlation, w: np.ndarray, frozen: dict[int, np.ndarray]) -> np.ndarray:
+def _frozen_kernel(algorithm: Correlation, w: np.ndarray, frozen: dict) -> np.ndarray:
     """The transformed kernel, kept by number of evaluation points: batches of other sizes may take other tiles."""
     if algorithm.points not in frozen:
         frozen[algorithm.points] = algorithm.transform_kernel(w)

@@ -45,15 +45,6 @@ class Correlation:
 
     points = 1
     rows_per_image: int
-    # What an algorithm gives: a, d and u; a and d of a shard; and the products, each transformed back into ``out``.
-    transform_input: Callable[[np.ndarray], np.ndarray]
-    transform_output: Callable[[np.ndarray], np.ndarray]
-    transform_kernel: Callable[[np.ndarray], np.ndarray]
-    shard_of_input: Callable[[np.ndarray], np.ndarray]
-    shard_of_output: Callable[[np.ndarray], np.ndarray]
-    multiply_forward: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-    multiply_backward: Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-    weight_grad: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
     def __init__(self, window: Window, input_shape: tuple[int, int, int, int], K: int):
         self.window, self.input_shape = window, tuple(input_shape)
@@ -89,7 +80,7 @@ class Correlation:
         y = np.empty(self.output_shape, u.dtype)
 
         def work(images: slice, rows: slice) -> None:
-            self.multiply_forward(operand(images, rows), u, y[images])
+            self.multiply_forward(operand(images, rows), u, out=y[images])
             if b is not None:
                 _add_to_channels(y[images], b)
 
@@ -100,7 +91,7 @@ class Correlation:
         x = np.empty(self.input_shape, u.dtype)
 
         def work(images: slice, rows: slice) -> None:
-            self.multiply_backward(operand(images, rows), u, x[images])
+            self.multiply_backward(operand(images, rows), u, out=x[images])
             if b is not None:
                 _add_to_channels(x[images], b)
 

@@ -17,7 +17,7 @@ class TiledCorrelation(Correlation):
 
     def __init__(self, window: Window, input_shape: tuple[int, int, int, int], K: int, m: int):
         super().__init__(window, input_shape, K)
-        self.tiles = Tiles(window, input_shape[1:3], m)
+        self.tiles = Tiles(window, self.input_shape[1:3], m)
         self.points = self.tiles.points
         self.inner = math.prod(window.stride) * input_shape[3]  # s²·C, the inner axis of the products
         self.rows_per_image = math.prod(self.tiles.grid)

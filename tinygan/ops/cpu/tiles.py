@@ -59,8 +59,7 @@ class Tiles(NamedTuple):
     @property
     def grid(self) -> tuple[int, int]:
         """(t, u)."""
-        rows, columns = self.window.positions(self.image_size)
-        return ceil_div(rows, self.m), ceil_div(columns, self.m)
+        return tuple(ceil_div(count, self.m) for count in self.window.positions(self.image_size))
 
     def input_to_points(self, x: np.ndarray, out: np.ndarray) -> None:
         """V⁻ᵀ of the zero-padded image's stride blocks: (N, H, W, C) -> (P, T, s²·C)."""

@@ -34,7 +34,7 @@ def rectify_backward(
     return dx
 
 
-def _bend(x: Array, slope: Array | float, shift: Array | float) -> tuple[Array | int | float, ...]:
+def _bend(x: Array, slope: Array | float, shift: Array | float) -> tuple:
     """(pointer, whether it is learned, number) of slope and shift; where it is a number, x stands in as pointer."""
     return tuple(
         part
