@@ -3,29 +3,38 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinygan.data.imageset import ImageSet
+from tinygan.data.shapes import MODES
 from tinygan.errors import TinyganError, UsageError
+from tinygan.evaluation import pictures
+from tinygan.evaluation.comparison import show_loss, table, to_json
+from tinygan.evaluation.finaltest import reconstruction_test
+from tinygan.evaluation.measures import measure
+from tinygan.evaluation.measures.modes import modes as count_modes
+from tinygan.evaluation.measuretable import measure_table
+from tinygan.evaluation.ownimages import read_own, reconstruct_own
 from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
+from tinygan.evaluation.runsummary import read_run
+from tinygan.evaluation.statistics import standard_error
+from tinygan.evaluation.trained import TrainedRun, open_run
+from tinygan.export.explorepage import write_page
+from tinygan.export.writing import export as export_run
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
+from tinygan.reconstruction import Search, join
+from tinygan.report import write_report
+from tinygan.report.film import make_film
+from tinygan.report.follow import follow
 from tinygan.text import say
-
-if TYPE_CHECKING:
-    from tinygan.evaluation.trained import TrainedRun
-    from tinygan.reconstruction import Search
+from tinygan.training import batched_search
+from tinygan.training.runfolder import RunFolder
 
 
 def reconstruct(options: argparse.Namespace) -> None:
     """Run the reconstruction test and print its figures."""
-    from tinygan.evaluation.comparison import show_loss
-    from tinygan.evaluation.finaltest import reconstruction_test
-    from tinygan.evaluation.statistics import standard_error
-    from tinygan.evaluation.trained import open_run
-    from tinygan.reconstruction import Search
-
     run = open_run(options.run, options.checkpoint, options.device)
     search = Search(options.steps, options.learning_rate, options.optimiser, options.restarts)
     if options.image:
@@ -42,10 +51,8 @@ def reconstruct(options: argparse.Namespace) -> None:
     )
 
 
-def reconstruct_images(run: "TrainedRun", search: "Search", options: argparse.Namespace) -> None:
+def reconstruct_images(run: TrainedRun, search: Search, options: argparse.Namespace) -> None:
     """Reconstruct the images that are named, say how they were fitted, and print their figures."""
-    from tinygan.evaluation.ownimages import read_own, reconstruct_own
-
     if options.count:
         raise UsageError("--count is of a held-out set: leave it out with --image")
     images = [read_own(file, run, options.data_dir) for file in options.image]
@@ -59,48 +66,31 @@ def reconstruct_images(run: "TrainedRun", search: "Search", options: argparse.Na
 
 def film(options: argparse.Namespace) -> None:
     """Write the films and say where."""
-    from tinygan.report.film import make_film
-
     for run in options.run:
         say(*make_film(run))
 
 
 def samples(options: argparse.Namespace) -> None:
     """Write samples and say where."""
-    from tinygan.evaluation.pictures import save_samples
-    from tinygan.evaluation.trained import open_run
-
     if options.npz:
         check_output(Path(options.npz), "--npz")
     run = open_run(options.run, options.checkpoint, options.device)
-    say(save_samples(run, options.count, options.seed, options.png_folder, options.npz))
+    say(pictures.save_samples(run, options.count, options.seed, options.png_folder, options.npz))
 
 
 def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
-    from tinygan.evaluation import pictures
-    from tinygan.evaluation.trained import open_run
-    from tinygan.reconstruction import Search, join
-    from tinygan.training.batched_search import reconstruct
-
     run = open_run(options.run, options.checkpoint, options.device)
     say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif, options.seed))
-    images = run.load_images(options.data_dir)
+    images = load_images(run, options, "running")
     targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
-    if len(targets) < 2:
-        raise TinyganError(
-            f"{options.run}: its data set of {len(images.images)} images is too small to hold test images out"
-        )
-    batches = reconstruct(run.generator, targets, run.options.code_size, Search(500), run.backend, len(targets))
+    code_size = run.options.code_size
+    batches = batched_search.reconstruct(run.generator, targets, code_size, Search(500), run.backend, len(targets))
     say(*pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
 
 
 def modes(options: argparse.Namespace) -> None:
     """Count modes, print and keep the figures."""
-    from tinygan.data.shapes import MODES
-    from tinygan.evaluation.measures.modes import modes as count_modes
-    from tinygan.evaluation.trained import open_run
-
     run = open_run(options.run, options.checkpoint, options.device)
     if run.options.dataset != "shapes" or run.options.image_size != (32, 32):
         raise TinyganError(f"{options.run}: modes are known for --dataset shapes at 32x32 only")
@@ -114,18 +104,9 @@ def modes(options: argparse.Namespace) -> None:
 
 def measures(options: argparse.Namespace) -> None:
     """Measure samples against the final test's images, and training images against the same; print and keep."""
-    from tinygan.evaluation.measures import measure
-    from tinygan.evaluation.measuretable import measure_table
-    from tinygan.evaluation.trained import open_run
-
     run = open_run(options.run, options.checkpoint, options.device)
-    images = run.load_images(options.data_dir)
-    parts = images.split
-    if len(parts.final) < 2:
-        raise TinyganError(
-            f"{options.run}: its data set of {len(images.images)} images is too small to hold test images out"
-        )
-    real, other = (images.take(part[: options.count]) for part in (parts.final, parts.train))
+    images = load_images(run, options, "final")
+    real, other = (images.take(part[: options.count]) for part in (images.split.final, images.split.train))
     fake = np.concatenate(list(run.samples(options.count, options.seed)))
     found = {"iteration": run.iteration, "seed": options.seed, **measure(real, other, fake, options.seed)}
     say(*measure_table(found).split("\n"))
@@ -134,25 +115,18 @@ def measures(options: argparse.Namespace) -> None:
 
 def explore(options: argparse.Namespace) -> None:
     """Write the page and say where."""
-    from tinygan.evaluation.trained import open_run
-    from tinygan.export.explorepage import write_page
-
     write_page(open_run(options.run, options.checkpoint, "cpu"), options.out)
     say(options.out)
 
 
 def export(options: argparse.Namespace) -> None:
     """Write both networks and say where."""
-    from tinygan.evaluation.trained import open_run
-    from tinygan.export.writing import export as export_run
-
     say(*export_run(open_run(options.run, options.checkpoint, "cpu"), options.to, options.out))
 
 
 def tensorboard(options: argparse.Namespace) -> None:
     """Write the event file and say how to look at it."""
     from tinygan.export.eventfile import EventFile
-    from tinygan.training.runfolder import RunFolder
 
     events = EventFile(RunFolder(options.run))
     events.close()
@@ -161,9 +135,6 @@ def tensorboard(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Print the table."""
-    from tinygan.evaluation.comparison import table, to_json
-    from tinygan.evaluation.runsummary import read_run
-
     if options.json:
         check_output(options.json, "--json")
     runs = [read_run(path) for path in options.run]
@@ -174,10 +145,6 @@ def compare(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> None:
     """Write the page, once or as long as the runs go on."""
-    from tinygan.evaluation.runsummary import read_run
-    from tinygan.report import write_report
-    from tinygan.report.follow import follow
-
     check_output(options.out, "--out")
     if options.follow:
         follow(options.run, options.out)
@@ -185,7 +152,16 @@ def report(options: argparse.Namespace) -> None:
     say(options.out)
 
 
-def keep(run: "TrainedRun", name: str, figures: dict, options: argparse.Namespace) -> None:
+def load_images(run: TrainedRun, options: argparse.Namespace, part: str) -> ImageSet:
+    """The run's data set, of which images must have been held out for this test."""
+    images = run.load_images(options.data_dir)
+    if len(getattr(images.split, part)) < 2:
+        count = len(images.images)
+        raise TinyganError(f"{options.run}: its data set of {count} images is too small to hold test images out")
+    return images
+
+
+def keep(run: TrainedRun, name: str, figures: dict, options: argparse.Namespace) -> None:
     """Write ``figures`` into the run's evaluation folder and say where."""
     given, usual = {"count": options.count, "seed": options.seed}, {"count": USUAL_COUNTS[name], "seed": 0}
     file = result_file(run, f"{name}-{run.checkpoint}", given, usual)

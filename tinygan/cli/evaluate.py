@@ -4,9 +4,9 @@ Every command takes --help. Results go into the run's folder, under evaluation/.
 """
 
 import argparse
+import importlib
 from pathlib import Path
 
-from tinygan.cli import answers
 from tinygan.cli.parser import OneLineParser, filled, number, path
 from tinygan.device import DEVICES
 from tinygan.evaluation.resultfile import USUAL_COUNTS
@@ -23,10 +23,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
 
-    def add(name: str, function, text: str, *examples: str, several: bool = False) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *examples: str, several: bool = False) -> argparse.ArgumentParser:
         examples = [f"evaluate.py {name} {example}" for example in examples]
         command = commands.add_parser(name, help=text, description=text, examples=examples)
-        command.set_defaults(function=function)
         command.add_argument(
             "run",
             metavar="RUN",
@@ -62,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument(flag(name), type=number(name), default=default, metavar=metavar, help=text + shown)
 
     text = "The paper's measure: squared error after searching each held-out image"
-    command = add("reconstruct", answers.reconstruct, text, "latest", "runs/00000-cifar10-wn --count 500 --steps 200")
+    command = add("reconstruct", text, "latest", "runs/00000-cifar10-wn --count 500 --steps 200")
     command.add_argument(
         "--set",
         default="final",
@@ -83,9 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_number(command, "batch_size", None, text)
 
     text = "Images of random codes: a grid, a folder of PNG files or one .npz"
-    command = add(
-        "samples", answers.samples, text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz"
-    )
+    command = add("samples", text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz")
     add_number(command, "count", USUAL_COUNTS["samples"], "images")
     add_number(command, "seed", 0, "of the codes")
     folder = filled("--png-folder")
@@ -97,47 +94,45 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     text = "Walk between random codes, and between reconstructed test images"
-    command = add("interpolate", answers.interpolate, text, "latest --gif")
+    command = add("interpolate", text, "latest --gif")
     add_number(command, "seed", 0, "of the codes")
     command.add_argument("--gif", action="store_true", help="also as animations")
 
     text = "Which of the 1024 modes of the embedded data set the generator covers"
-    command = add("modes", answers.modes, text, "runs/00000-shapes-wn")
+    command = add("modes", text, "runs/00000-shapes-wn")
     add_number(command, "count", USUAL_COUNTS["modes"], "samples")
     add_number(command, "seed", 0, "of the codes")
 
     text = "Measures without pretrained networks, each beside real against real"
-    command = add("measures", answers.measures, text, "latest --count 500")
+    command = add("measures", text, "latest --count 500")
     add_number(command, "count", USUAL_COUNTS["measures"], "images")
     add_number(command, "seed", 0, "of codes and projections")
 
     text = "The generator in one page: sliders, walks, and the search for images dropped in"
-    command = add("explore", answers.explore, text, "latest --out explore.html")
+    command = add("explore", text, "latest --out explore.html")
     command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, explore.html say")
 
     text = "G and D for other tools, normalisation folded into the weights; see docs/export.md"
-    command = add("export", answers.export, text, "latest --to torch --out exported")
+    command = add("export", text, "latest --to torch --out exported")
     command.add_argument("--to", required=True, choices=("torch", "onnx", "numpy"), help="what is to run them")
     command.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help="a new folder")
 
     text = "The log and the pictures as TensorBoard's event file, in the run's folder"
-    add("tensorboard", answers.tensorboard, text, "latest")
+    add("tensorboard", text, "latest")
 
     text = "The paper's table of several runs"
     examples = ("runs/*", "runs/00000-cifar10-none runs/00001-cifar10-wn --json table.json")
-    command = add("compare", answers.compare, text, *examples, several=True)
+    command = add("compare", text, *examples, several=True)
     command.add_argument("--json", type=path("--json"), metavar="FILE", help="also write it as JSON")
 
-    command = add(
-        "report", answers.report, "One self-contained page about several runs", "runs/* --out r.html", several=True
-    )
+    command = add("report", "One self-contained page about several runs", "runs/* --out r.html", several=True)
     command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, report.html say")
     command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
 
     text = "of your own instead of the set: any size, fitted as the data was"
     commands.choices["reconstruct"].add_argument("--image", type=path("--image"), nargs="+", metavar="FILE", help=text)
     text = "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM"
-    add("film", answers.film, text, "latest", several=True)
+    add("film", text, "latest", several=True)
     return parser
 
 
@@ -154,4 +149,7 @@ def checkpoint_name(text: str) -> str:
 def main(arguments: list[str]) -> None:
     """Parse ``arguments`` and run the command."""
     options = build_parser().parse_args(arguments)
-    options.function(options)
+    answers = importlib.import_module(
+        "tinygan.cli.answers"
+    )  # only now, so that --help and a typing error answer at once
+    getattr(answers, options.command)(options)
