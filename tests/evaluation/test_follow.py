@@ -15,7 +15,7 @@ from tinygan.cli import evaluate
 from tinygan.errors import TinyganError
 from tinygan.report import follow
 
-ROOT = Path(evaluate.__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
