@@ -25,6 +25,7 @@ test: lint
 lint: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 # The book, executed: build/book/index.html. One chapter of it: make book CHAPTER=06-weight-norm
 book: $(VENV)/book-ready
@@ -42,4 +43,4 @@ $(VENV)/ready: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache

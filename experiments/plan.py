@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tinygan
-import train
+from tinygan.cli import train
 from tinygan.errors import UsageError
 from tinygan.training import options as training_options
 from tinygan.training import session

@@ -3,12 +3,11 @@
 import argparse
 from collections.abc import Callable
 
-import evaluate
-import train
 from experiments.collect import collect
 from experiments.deadline import Deadline
 from experiments.options import parse
 from experiments.plan import Member, find_run, refuse_another
+from tinygan.cli import evaluate, train
 from tinygan.errors import NonFiniteError, Stopped, UsageError
 from tinygan.evaluation.comparison import table
 from tinygan.evaluation.runsummary import NoTestsError, RunSummary, read_run

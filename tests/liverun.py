@@ -15,7 +15,7 @@ from tinygan.signals import begin_script
 begin_script()
 from tinygan.runtime import threads
 threads.core_count = lambda: {cores}
-import train
+from tinygan.cli import train
 from tinygan.errors import run_script
 sys.exit(run_script(train.main, sys.argv[1:]))
 """

@@ -18,7 +18,7 @@ FILES = sorted((ROOT / "tinygan").rglob("*.py"))
 # From the bottom up; a module may import what stands in its own line or above it.
 ORDER = [
     ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars"],
-    ["files", "jsonfile", "tensorfile", "output", "images", "cli"],
+    ["files", "jsonfile", "tensorfile", "output", "images"],
     ["runtime"],
     ["ops"],
     ["device"],
@@ -30,6 +30,8 @@ ORDER = [
     ["dataprep", "training"],
     ["evaluation"],
     ["report", "export"],
+    ["cli"],
+    ["__main__"],
 ]
 LEVELS = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 READING_CORE = ["ops/__init__.py", "ops/reference.py", "losses.py", "optim.py", "gradcheck.py", "differences.py"]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import train
 from tinygan import errors
+from tinygan.cli import train
 from tinygan.data import shapes
 from tinygan.ops import dispatch
 from tinygan.ranges import RANGES, Range

@@ -11,6 +11,23 @@ and the allocator are set when a device is opened (:func:`tinygan.device.open_ba
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what _HOME and _MODULES say, for type checkers
+    from tinygan import layers as layers
+    from tinygan import losses as losses
+    from tinygan import models as models
+    from tinygan import ops as ops
+    from tinygan import optim as optim
+    from tinygan.device import open_backend as open_backend
+    from tinygan.evaluation.generator import load_generator as load_generator
+    from tinygan.gradcheck import check_gradients as check_gradients
+    from tinygan.layers import Layer as Layer
+    from tinygan.layers import initialise as initialise
+    from tinygan.rng import rng_for as rng_for
+    from tinygan.training.player import Player as Player
+    from tinygan.training.step import SCHEDULES as SCHEDULES
+    from tinygan.training.step import Game as Game
 
 __version__ = "0.1.0"
 

@@ -5,6 +5,7 @@ CuPy is imported only when a GPU is asked for or looked for, so a machine withou
 
 import functools
 import importlib.util
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -110,7 +111,8 @@ def why_no_gpu() -> str | None:
     """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
     if importlib.util.find_spec("cupy") is None:
         return (
-            "CuPy is not installed: in tinygan's folder run pip install -e '.[cuda13]', with an old driver '.[cuda12]'"
+            f"CuPy is not installed: in tinygan's folder run {sys.executable} -m pip install -e '.[cuda13]', with an "
+            "old driver '.[cuda12]'"
         )
     try:
         import cupy

@@ -20,7 +20,7 @@ from tinygan.array import Array
 from tinygan.device import open_backend
 from tinygan.differences import STEPS, directional_derivative
 from tinygan.errors import TinyganError, UsageError
-from tinygan.layers.base import Layer, initialise
+from tinygan.layers.base import Backward, Layer, initialise
 from tinygan.layers.sequential import Sequential
 from tinygan.parameters import Parameters
 from tinygan.rng import rng_for
@@ -28,6 +28,8 @@ from tinygan.rng import rng_for
 TOLERANCE, EPSILON = 1e-7, np.finfo(np.float64).eps
 SAME = 1e-12  # relative to the largest value: for results that may differ by the order of a sum
 Arrays = dict[str, Array]
+Forward = Callable[[], tuple[Array, Backward]]
+Draw = Callable[..., Array]
 
 
 class GradientError(AssertionError):
@@ -56,9 +58,9 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
         for batch in (x[:1], x):
             buffers.flat[:] = running
             first.append({"y": layer(batch.copy(), True)[0][:1]})
-        _require_same(*first, "an image's output depends on the others, and mixes_images is not set:")
+        _require_same(first[0], first[1], "an image's output depends on the others, and mixes_images is not set:")
 
-    def forward() -> tuple[Array, Callable]:
+    def forward() -> tuple[Array, Backward]:
         buffers.flat[:] = running  # each evaluation starts from the same running statistics
         return layer(batch, training)
 
@@ -95,7 +97,7 @@ def _upstream(layer: Layer, x: Array, training: bool, rng: np.random.Generator) 
     return rng.standard_normal(y.shape)
 
 
-def _promised(forward: Callable, values: Arrays, state: Arrays, dy: Array, other_passes: Callable) -> Arrays:
+def _promised(forward: Forward, values: Arrays, state: Arrays, dy: Array, other_passes: Callable[[], None]) -> Arrays:
     """``backward``'s gradients by the names of ``values``; neither these nor ``state`` may be written to."""
     x, arrays = values["x"], {"dy": dy, **values, **state}
     before = deepcopy(arrays)
@@ -129,7 +131,7 @@ def _promised(forward: Callable, values: Arrays, state: Arrays, dy: Array, other
     return once
 
 
-def _worst(forward: Callable, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Callable) -> float:
+def _worst(forward: Forward, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Draw) -> float:
     """The largest relative error of the derivatives by ``values``, each along a direction of its own."""
     y, x, largest = forward()[0].copy(), values["x"].copy(), 0.0
     # What rounding within the layer may do to L: as much as rounding y, and every x, would.
@@ -152,7 +154,7 @@ def _worst(forward: Callable, values: Arrays, gradients: Arrays, dy: Array, tole
     return largest
 
 
-class _Gradients(dict):
+class _Gradients(Arrays):
     def __missing__(self, name: str) -> None:
         raise GradientError(f"grads[{name!r}] is no parameter's full name: use grads[self.path({name!r})]")
 

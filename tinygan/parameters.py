@@ -13,7 +13,7 @@ from tinygan.array import Array
 from tinygan.device import Backend
 
 
-class Parameters(dict):
+class Parameters(dict[str, Array]):
     """A dict from name to array in which every array is a view of ``flat``.
 
     ``grads[name] += dw`` therefore accumulates into the flat vector.

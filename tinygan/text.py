@@ -1,8 +1,11 @@
 """Text for people: what a terminal cannot show, or should not obey, is written in characters that it can."""
 
 import codecs
+import difflib
 import os
+import re
 import sys
+from collections.abc import Iterable
 from typing import TextIO
 
 # What stands for the characters of our own messages where an encoding lacks them.
@@ -10,6 +13,9 @@ PLAIN = str.maketrans({
     "×": "x", "÷": "/", "−": "-", "–": "-", "…": "...", "±": "+-", "²": "^2", "³": "^3", "‖": "||", "·": "*",
 })  # fmt: skip
 NAME = "tinygan"  # of the error handler
+COMMANDS = {"train.py": "train", "evaluate.py": "evaluate", "data_prep.py": "data"}  # the scripts' names in the package
+
+_command: list[str] = []  # as what the program was started, where that was not a script
 
 
 def printable(text: object) -> str:
@@ -21,9 +27,32 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def started_as(*words: str) -> list[str]:
+    """The words that this program was started with: the script's path, or ``tinygan train`` after that was set."""
+    _command[:] = words or _command
+    return _command or sys.argv[:1]
+
+
+def as_called(text: str) -> str:
+    """``text`` with the scripts under the names that the command ``tinygan`` has for them, where that was started."""
+    if not _command:
+        return text
+    return re.sub(rf"(?<![\w/.-])({'|'.join(COMMANDS)})\b", lambda found: f"{_command[0]} {COMMANDS[found[0]]}", text)
+
+
+def did_you_mean(typed: str, known: Iterable[str]) -> str:
+    """The most similar of ``known`` as a question in parentheses, or nothing.
+
+    >>> did_you_mean("--lerning-rate", ["--learning-rate", "--seed"])
+    ' (did you mean --learning-rate?)'
+    """
+    close = difflib.get_close_matches(typed, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
 def say(*lines: object, file: TextIO | None = None) -> None:
     """Print each of ``lines`` as a line, on standard output or ``file``, at once."""
-    print(*map(printable, lines), sep="\n", file=file, flush=True)
+    print(*(as_called(printable(line)) for line in lines), sep="\n", file=file, flush=True)
 
 
 def prepare_streams() -> None:

@@ -6,10 +6,9 @@ import re
 import numpy as np
 import pytest
 
-import data_prep
-import evaluate
-import train
 from tests.data.conftest import encoded, lsun_database, picture, write_pictures
+from tinygan.cli import data as data_prep
+from tinygan.cli import evaluate, train
 from tinygan.errors import run_script
 from tinygan.training import checkpoint
 

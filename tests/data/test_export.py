@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import data_prep
 from tests.data.conftest import write_pictures
+from tinygan.cli import data as data_prep
 from tinygan.data.packed import open_packed
 from tinygan.errors import run_script
 

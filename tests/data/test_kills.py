@@ -13,7 +13,7 @@ FILES = ("images.npy", "dataset.json", "names.txt", "preview.png", "train.npy")
 # Small blocks and a journal after each, so that there is much that a kill can come between.
 CODE = """
 import os
-import data_prep
+from tinygan.cli import data as data_prep
 from tinygan.dataprep import prepare, workers
 from tinygan.errors import run_script
 os.fsync = lambda descriptor: None  # no power is cut here

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import data_prep
-import evaluate
-import train
 from tests.data.conftest import write_pictures
 from tinygan import data
+from tinygan.cli import data as data_prep
+from tinygan.cli import evaluate, train
 from tinygan.data import cifar10, shapes
 from tinygan.errors import TinyganError, UsageError, run_script
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-import train
+from tinygan.cli import train
 from tinygan.data import shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.errors import run_script

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-import evaluate
-import train
+from tinygan.cli import evaluate, train
 from tinygan.data import shapes
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures
@@ -59,6 +58,43 @@ def test_reconstruct_writes_figures_losses_and_picture(trained, call):
     assert f"final loss {result['loss']:.6f} ± {error:.6f} (standard error over 40 images)" in out
     assert size_and_frames(file.with_suffix(".png"))[0] == 10 * 34 + 2
     assert not list(file.parent.glob("*unfinished*"))
+
+
+def test_results_of_other_settings_have_other_names(trained, call):
+    """Nothing is replaced by what was asked differently; the usual settings have the short names."""
+    for seed in (0, 1):
+        call("modes", trained, "--count", 64, "--seed", seed)
+        call("measures", trained, "--count", 10, "--seed", seed)
+        call("interpolate", trained, "--seed", seed)
+    call("samples", trained, "--count", 9)
+    call("samples", trained)
+    searches = ([], ["--optimiser", "adam"], ["--learning-rate", "0.02"], ["--restarts", "1", "--count", "8"])
+    for search in searches:
+        assert call("reconstruct", trained, "--set", "running", "--steps", 3, *search)[0] == 0
+    assert {file.name for file in (trained / "evaluation").glob("*")} >= {
+        "modes-best-count64.json",
+        "modes-best-count64-seed1.json",
+        "measures-best-count10.json",
+        "measures-best-count10-seed1.json",
+        "walk-codes-best.png",
+        "walk-codes-best-seed1.png",
+        "samples-best-0-count9.png",
+        "samples-best-0.png",
+        "reconstruct-running-best-3.json",
+        "reconstruct-running-best-3-adam.json",
+        "reconstruct-running-best-3-lr0.02.json",
+        "reconstruct-running-best-3-first8-restarts1.json",
+    }
+
+
+def test_a_result_of_another_iteration_is_not_replaced_silently(trained, call):
+    file = trained / "evaluation" / "modes-best-count32.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text('{"iteration": 1}')
+    code, out, _ = call("modes", trained, "--count", 32)
+    now = json.loads(file.read_text())["iteration"]
+    assert (code, f"note: {file} is of iteration 1 so far; it will be of {now}" in out) == (0, True)
+    assert "note:" not in call("modes", trained, "--count", 32)[1]
 
 
 def test_the_running_test_of_training_is_the_same_measure(trained, call):
@@ -177,7 +213,7 @@ def test_measures_stand_beside_their_floor(trained, call):
     code, out, _ = call("measures", trained, "--count", 40)
     assert code == 0
     assert "1-NN test, pixels" in out
-    found = json.loads((trained / "evaluation" / "measures-best.json").read_text())
+    found = json.loads((trained / "evaluation" / "measures-best-count40.json").read_text())
     assert found["count"] == 40
     assert found["fake"]["sliced_wasserstein"]["mean"] > found["floor"]["sliced_wasserstein"]["mean"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluate
+from tinygan.cli import evaluate
 from tinygan.errors import run_script
 from tinygan.images import enlarged
 from tinygan.report import film

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import evaluate
 from tests.evaluation.test_comparison import make_run
+from tinygan.cli import evaluate
 from tinygan.errors import TinyganError
 from tinygan.report import follow
 
-ROOT = Path(evaluate.__file__).parent
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

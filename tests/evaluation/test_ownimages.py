@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluate
 from tests.data.conftest import encoded, picture, write_pictures
+from tinygan.cli import evaluate
 from tinygan.data import shapes
 from tinygan.data.transform import fit
 from tinygan.dataprep.finish import PackOptions

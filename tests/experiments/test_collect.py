@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-import evaluate
 from experiments import collect
 from tests.evaluation.test_comparison import make_run
 from tests.experiments.conftest import OPTIONS
 from tinygan import load_generator
+from tinygan.cli import evaluate
 from tinygan.errors import UsageError
 from tinygan.evaluation.trained import open_run
 
-STORED = Path(evaluate.__file__).parent / "results/three-models-10000"
+STORED = Path(collect.__file__).parents[1] / "results/three-models-10000"
 
 
 def test_the_first_best_and_last_pictures_are_kept_and_no_checkpoint(tmp_path):

@@ -7,10 +7,9 @@ import shutil
 import pytest
 from safetensors.numpy import load_file
 
-import evaluate
-import train
 from experiments import affine, learning_rates, resnet, runner, three_models
 from tests.experiments.conftest import OPTIONS
+from tinygan.cli import evaluate, train
 from tinygan.errors import NonFiniteError, Stopped, UsageError
 from tinygan.training.runfolder import RunFolder
 

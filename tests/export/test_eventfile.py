@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluate
-import train
+from tinygan.cli import evaluate, train
 from tinygan.errors import TinyganError, run_script
 from tinygan.training.runfolder import RunFolder
 

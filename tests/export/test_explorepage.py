@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import evaluate
 from tests.browser import CHROMIUM, WHY_NOT, Browser
 from tests.layers.cases import CASES, prepare, smooth_input, upstream
+from tinygan.cli import evaluate
 from tinygan.device import open_backend
 from tinygan.errors import run_script
 from tinygan.evaluation.trained import TrainedRun

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-import evaluate
 from tests.export.networks import BUILD, SIZE, network
+from tinygan.cli import evaluate
 from tinygan.errors import run_script
 from tinygan.evaluation.trained import open_run
 from tinygan.export import numpy_files, torch_files

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import train
+from tinygan.cli import train
 from tinygan.errors import run_script
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder

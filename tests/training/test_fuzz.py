@@ -15,13 +15,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import data_prep
-import evaluate
-import train
 from tests.data.conftest import write_pictures
 from tests.data.test_fuzz import mutate
 from tests.data.test_prepare import OPTIONS, stopped
 from tests.training.test_checkpoint import rewrite
+from tinygan.cli import data as data_prep
+from tinygan.cli import evaluate, train
 from tinygan.dataprep import workers
 from tinygan.dataprep.prepare import prepare
 from tinygan.dataprep.sources.files import FolderSource

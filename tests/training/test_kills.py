@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are f
 CODE = """
 from tinygan.runtime import threads
 threads.core_count = lambda: 2
-import train
+from tinygan.cli import train
 from tinygan.errors import run_script
 sys.exit(run_script(train.main, sys.argv[1:]))
 """

@@ -16,8 +16,8 @@ from tinygan.runtime import threads
 from tinygan.runtime.scratch import release_scratch
 from tinygan.training import checkpoint, dryrun, loop, session
 from tinygan.training.dryrun import describe, step_memory
-from tinygan.training.feed import latent_codes, preview_codes, to_unit_range
-from tinygan.training.loop import Trainer, learning_rate
+from tinygan.training.feed import latent_codes, learning_rate, preview_codes, to_unit_range
+from tinygan.training.loop import Trainer
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.session import build_game

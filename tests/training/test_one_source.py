@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import train
 from tests.gpu import emulator
 from tests.training.conftest import TINY_RESNET
+from tinygan.cli import train
 from tinygan.device import open_backend
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.models.norms import NORMS

@@ -2,7 +2,7 @@
 
 import pytest
 
-import train
+from tinygan.cli import train
 from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.trained import open_run
 from tinygan.training.runfolder import RunFolder

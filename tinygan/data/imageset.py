@@ -7,6 +7,7 @@ import numpy as np
 
 from tinygan.data.split import Split, split
 from tinygan.data.transform import Size, centre
+from tinygan.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,3 +79,12 @@ def with_split(pixels: str, division: Split) -> str:
     for rows in division:
         digest.update(len(rows).to_bytes(8, "little") + rows.astype("<i8").tobytes())
     return f"sha256:{digest.hexdigest()}"
+
+
+def of_array(images: np.ndarray) -> ImageSet:
+    """An array as a data set. UsageError if it is not one of images."""
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
+        raise UsageError(f"images is {images.dtype} {images.shape}: give uint8 (N, H, W, 3), values 0 to 255")
+    if any(side % 2 for side in images.shape[1:3]):
+        raise UsageError(f"images is {images.shape}: H and W must be even, the networks halve them")
+    return ImageSet("folder", images, None, f"an array of {len(images):,} images")

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygan.bars import tqdm
 from tinygan.errors import NonFiniteError, TinyganError
+from tinygan.evaluation.resultfile import result_file
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
@@ -35,7 +36,8 @@ def reconstruction_test(
     ``reconstruct-<set>-<checkpoint>-<steps>.json`` holds the figures of :func:`summary` and every image's loss, the PNG
     of the same name targets beside reconstructions. What is finished is kept after every batch: called again after
     an interruption with the same settings, the test goes on where it was. With a ``count`` of images below the set's,
-    its first ones (the sets are in random order), the names end in ``-first<count>``.
+    its first ones (the sets are in random order), ``-first<count>`` follows, and then what is unusual in the search, as
+    in ``-lr0.02-adam-restarts3``.
 
     Returns:
         The path of the JSON file.
@@ -59,9 +61,9 @@ def reconstruction_test(
         "count": len(targets),
         "fingerprint": run.fingerprint,
     }
-    run.folder.evaluation.mkdir(exist_ok=True)
     first = f"-first{len(targets)}" if len(targets) < whole else ""
-    file = run.folder.evaluation / f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}{first}.json"
+    name = f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}{first}"
+    file = result_file(run, name, search._asdict(), {**Search()._asdict(), "steps": search.steps})
     partial = file.with_suffix(".unfinished.safetensors")
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from tinygan.bars import tqdm
+from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import enlarged, save_grid, save_png_folder
@@ -38,12 +39,13 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
     if npz:
         write_output(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
         return npz
-    path = _evaluation_file(run, f"samples-{run.checkpoint}-{seed}.png")
+    file = result_file(run, f"samples-{run.checkpoint}-{seed}", {"count": count}, {"count": USUAL_COUNTS["samples"]})
+    path = file.with_suffix(".png")
     save_grid(path, images, columns=max(1, round(count**0.5)))
     return str(path)
 
 
-def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool) -> list[Path]:
+def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool, seed: int = 0) -> list[Path]:
     """A grid of walks: row r goes from code ``ends[r]`` to ``ends[r + 1]``, (R + 1, Z), in ten images.
 
     The path is a great arc where it can be: codes of a normal prior lie near a sphere of radius √Z, and the straight
@@ -52,7 +54,7 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool) -> list
     Returns:
         The PNG's path; with ``gif`` also that of an animation, of images enlarged to about 256 pixels.
     """
-    path = _evaluation_file(run, f"walk-{name}-{run.checkpoint}.png")
+    path = result_file(run, f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}).with_suffix(".png")
     rows = [run.generate(arc(ends[row], ends[row + 1], WALK_STEPS)) for row in range(len(ends) - 1)]
     save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
     if not gif:
@@ -79,8 +81,3 @@ def arc(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     if np.sin(angle) < 1e-6:
         return (1 - t) * a + t * b
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
-
-
-def _evaluation_file(run: TrainedRun, name: str) -> Path:
-    run.folder.evaluation.mkdir(exist_ok=True)
-    return run.folder.evaluation / name

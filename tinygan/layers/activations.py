@@ -35,11 +35,11 @@ class TranslatedRectifier(Layer):
         self.channels = channels
         self.learned = tuple(name for name, value in (("slope", slope), ("shift", shift)) if value is None)
         if slope is None:
-            self.parameter("slope", (channels,), constant(INITIAL_SLOPE), bounded=True)
+            self.parameter("slope", (channels,), constant(INITIAL_SLOPE), bounded=True)  # type: ignore[arg-type]
         else:
             self.slope = slope
         if shift is None:
-            self.parameter("shift", (channels,), constant(0.0))
+            self.parameter("shift", (channels,), constant(0.0))  # type: ignore[arg-type]
         else:
             self.shift = shift
 
@@ -48,9 +48,8 @@ class TranslatedRectifier(Layer):
         y = ops.rectify(x, self.slope, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            learned = self.learned if grads is not None else ()
-            totals = tuple(grads[self.path(name)] if name in learned else None for name in ("slope", "shift"))
-            return ops.rectify_backward(x, dy, self.slope, self.shift, need_dx, totals)
+            to = {} if grads is None else {name: grads[self.path(name)] for name in self.learned}
+            return ops.rectify_backward(x, dy, self.slope, self.shift, need_dx, (to.get("slope"), to.get("shift")))
 
         return y, backward
 

@@ -1,7 +1,7 @@
 """The contract of a layer: a function that returns its output and its own backward pass."""
 
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tinygan.init import Initialiser
 from tinygan.parameters import Parameters
 
 Gradients = MutableMapping[str, Array]
-Backward = Callable[..., Array | None]  # backward(dy, grads=None, need_dx=True) -> dx
+Backward = Callable[..., Array]  # backward(dy, grads=None, need_dx=True) -> dx, None if not needed
 
 
 class Spec(NamedTuple):
@@ -104,7 +104,7 @@ class Layer:
         for layer in self.children.values():
             yield from layer.walk()
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __getattr__(self, name: str) -> Any:
         specs = {**self.__dict__.get("parameter_specs", {}), **self.__dict__.get("buffer_specs", {})}
         if name in specs:
             raise AttributeError(f"{self!r} has no {name!r} yet: call initialise(network, rng) before the first pass")
@@ -126,13 +126,14 @@ def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None =
     """
     backend = backend or open_backend("cpu")
     layer.rename("")
-    stores = []
-    for kind in ("parameter_specs", "buffer_specs"):
+
+    def create(kind: str) -> Parameters:
         declared = [(one, name, spec) for one in layer.walk() for name, spec in getattr(one, kind).items()]
         shapes = {one.path(name): spec.shape for one, name, spec in declared}
         arrays = Parameters(shapes, backend, [one.path(name) for one, name, spec in declared if spec.bounded])
         arrays.load({one.path(name): spec.init(rng, spec.shape) for one, name, spec in declared})
         for one, name, _ in declared:
             setattr(one, name, arrays[one.path(name)])
-        stores.append(arrays)
-    return tuple(stores)
+        return arrays
+
+    return create("parameter_specs"), create("buffer_specs")

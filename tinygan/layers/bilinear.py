@@ -4,7 +4,7 @@ from tinygan import ops
 from tinygan.array import Array
 from tinygan.init import fan_in_uniform
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops import Bilinear
+from tinygan.ops.window import Bilinear, Frozen
 
 
 class BilinearLayer(Layer):
@@ -38,7 +38,7 @@ class BilinearLayer(Layer):
         else:
             self.b = None
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx or None,
         dw or None)``, which adds dw to ``total`` in place if that is given.
 

@@ -8,7 +8,7 @@ is the input gradient of the other. The operations are :func:`tinygan.ops.correl
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops import Bilinear, Window
+from tinygan.ops.window import Bilinear, Frozen, Window
 
 Size = int | tuple[int, int]
 
@@ -46,7 +46,7 @@ class Conv2d(_Windowed):
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy."""
         self.expect(x, "NHWC", w.shape[2])
         if min(self.window.positions(x.shape[1:3])) < 1:
@@ -75,7 +75,7 @@ class ConvTranspose2d(_Windowed):
         # With stride s an output pixel meets one in s² of the taps (notes A3).
         self.tap_share = 1.0 / (self.window.stride[0] * self.window.stride[1])
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         self.expect(x, "NHWC", w.shape[3])
         if min(self.window.image_size(x.shape[1:3])) < 1:

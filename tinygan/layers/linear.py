@@ -3,7 +3,7 @@
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops import Bilinear, TwoGradients
+from tinygan.ops.window import Bilinear, Frozen, TwoGradients
 
 
 class Linear(BilinearLayer):
@@ -18,7 +18,7 @@ class Linear(BilinearLayer):
     def __init__(self, c_in: int, c_out: int, bias: bool = True, init_factor: float = 1.0):
         super().__init__((c_in, c_out), output_axis=1, fan_in=c_in, bias=bias, init_factor=init_factor)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """x·w + b; backward: dx = dy·wᵀ, dw = xᵀ·dy."""
         self.expect(x, "NC", w.shape[0])
         y = ops.matmul(x, w)

@@ -27,7 +27,7 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops.dispatch import IMPLEMENTATIONS, OPERATIONS, implementation, operation, use
-from tinygan.ops.window import Bilinear, TwoGradients, Window
+from tinygan.ops.window import Bilinear, Frozen, TwoGradients, Window
 
 
 @operation
@@ -36,7 +36,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
 
 
 @operation
-def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
     """Convolution as deep-learning libraries define it: y = U(x)·w + b, U(x) being the patches of x as rows.
 
     y[n,i,j,k] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,k] + b[k] over u, v, c; x is 0 outside.
@@ -54,7 +54,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
 @operation
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None
 ) -> Bilinear:
     """Transposed convolution, the adjoint of :func:`correlate` in x with the same kernel array: y = Uᵀ(x·wᵀ) + b.
 
@@ -148,7 +148,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 
 
 @operation
-def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple[tuple[Array, ...], Array, Array]:
     """(d_real, d_fake, g), 0-d, of logits (2·N,) of N generated, then N real images, by "bce" or "least-squares".
 
     Then the gradients of d_fake, at least ``floor``, and d_real, (2·N,), and g's over d_fake's, (N,); times share.

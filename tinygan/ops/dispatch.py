@@ -3,6 +3,7 @@
 import functools
 import importlib
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -12,15 +13,18 @@ IMPLEMENTATIONS = ("fast", "reference")
 OPERATIONS: list[str] = []  # the names of all operations, in the order of the page
 HOST_TYPES = np.ndarray, np.generic
 
+Operation = Callable[..., Any]
+Declared = TypeVar("Declared", bound=Operation)
 
-class _Engine(dict):
+
+class _Engine(dict[str, Operation]):
     """Name -> function of one implementation, whose module is imported when its first operation is called."""
 
     def __init__(self, module: str):
         super().__init__()
         self.module = module
 
-    def __missing__(self, name: str) -> Callable:
+    def __missing__(self, name: str) -> Operation:
         self[name] = getattr(importlib.import_module(f"tinygan.ops.{self.module}"), name)
         return self[name]
 
@@ -47,13 +51,13 @@ def implementation() -> str:
     return "fast" if _host is _FAST[0] else "reference"
 
 
-def operation(declaration: Callable) -> Callable:
+def operation(declaration: Declared) -> Declared:
     """Make a declared function call the implementation for the device of its first argument."""
     name = declaration.__name__
     OPERATIONS.append(name)
 
     @functools.wraps(declaration)
-    def call(x: Array, *rest: object, **keywords: object):
+    def call(x: Array, *rest: object, **keywords: object) -> Any:
         return (_host if isinstance(x, HOST_TYPES) else _device)[name](x, *rest, **keywords)
 
-    return call
+    return cast(Declared, call)

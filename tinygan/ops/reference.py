@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import Bilinear, TwoGradients, Window
+from tinygan.ops.window import Bilinear, Frozen, TwoGradients, Window
 
 Pair = tuple[int, int]
 
@@ -18,7 +18,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
     return added(a @ b, total)
 
 
-def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
     K = w.shape[3]
     patches, matrix = unfold(x, window), w.reshape(-1, K)
     y = (patches @ matrix).reshape(len(x), *window.positions(x.shape[1:3]), K)
@@ -35,7 +35,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
 
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None
 ) -> Bilinear:
     C, K = w.shape[2:]
     rows, matrix = x.reshape(-1, K), w.reshape(-1, K)
@@ -193,7 +193,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     return (error * error).mean(), 2 * error * p * q / logits.size
 
 
-def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple[tuple[Array, ...], Array, Array]:
     function, N = {"bce": binary_cross_entropy, "least-squares": least_squares}[loss], len(logits) // 2
     losses = function(logits[:N], 1), function(logits[:N], 0), function(logits[N:], 1)
     (g, g_dlogits), (d_fake, d_dlogits), (d_real, dlogits_real) = ((share * l, share * dl) for l, dl in losses)

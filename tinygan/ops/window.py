@@ -7,6 +7,7 @@ from tinygan.array import Array
 
 TwoGradients = tuple[Array | None, Array | None]  # (dx, dw), or two to be added to; None where not wanted
 BilinearBackward = Callable[..., tuple[Array | None, Array | None]]  # (dy, need_dx=True, need_dw=True) -> (dx, dw)
+Frozen = dict[int, Array]  # what is made of a weight that never changes, by the algorithm's number of points
 Bilinear = tuple[Array, BilinearBackward]  # y and the way back
 
 
@@ -25,8 +26,10 @@ class Window(NamedTuple):
 
     def positions(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """How many places (H', W') the kernel has on an (H, W) image: floor((H + 2·pad − kernel)/stride) + 1."""
-        return tuple((side + 2 * p - k) // s + 1 for side, k, s, p in zip(image_size, *self, strict=True))
+        h, w = ((side + 2 * p - k) // s + 1 for side, k, s, p in zip(image_size, *self, strict=True))
+        return h, w
 
     def image_size(self, positions: tuple[int, int]) -> tuple[int, int]:
         """The smallest image (H, W) on which the kernel has (H', W') places: (H' − 1)·stride + kernel − 2·pad."""
-        return tuple((count - 1) * s + k - 2 * p for count, k, s, p in zip(positions, *self, strict=True))
+        h, w = ((count - 1) * s + k - 2 * p for count, k, s, p in zip(positions, *self, strict=True))
+        return h, w

@@ -25,3 +25,8 @@ def preview_codes(options: Options) -> np.ndarray:
 def to_unit_range(images: np.ndarray, backend: Backend) -> Array:
     """uint8 images (N, H, W, 3), on the host or there already -> [0, 1] on the device; bytes travel, not floats."""
     return backend.xp.asarray(images).astype(backend.dtype) / 255
+
+
+def learning_rate(options: Options, iteration: int) -> float:
+    """Of iteration 1, 2, …: rises linearly over the first ``warmup`` iterations, then stays."""
+    return options.learning_rate * min(1.0, iteration / max(1, options.warmup))

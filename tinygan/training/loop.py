@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from tinygan.signals import StopRequest
 from tinygan.training import checkpoint, ranks
 from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
-from tinygan.training.feed import preview_codes
+from tinygan.training.feed import learning_rate, preview_codes
 from tinygan.training.iteration import CapturedIteration, iteration_of
 from tinygan.training.losslog import LossLog
-from tinygan.training.options import Options
 from tinygan.training.session import Session
 from tinygan.training.shards import training_workers
 from tinygan.training.status import Status
@@ -31,6 +29,7 @@ class Trainer:
 
     Attributes:
         after_log: called whenever a line of mean losses was added to the log.
+        after_iteration: called after every iteration; ``progress.iteration`` is its number.
     """
 
     def __init__(self, session: Session):
@@ -40,10 +39,15 @@ class Trainer:
         self.iteration = iteration_of(session, self.losses, lambda text: self.status.note(text))
         self.preview = self.backend.to_device(preview_codes(self.options))
         self.test_images = session.images.take(session.images.split.running)
-        self.after_log: Callable[[], None] = lambda: None
+        self.after_log = self.after_iteration = lambda: None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Make :meth:`run` save and return after this iteration; from any thread."""
+        self._stopping = True
 
     def run(self) -> None:
-        """Train until the last iteration or a signal.
+        """Train until the last iteration, a signal or :meth:`stop`. Signals are heard in the main thread only.
 
         Raises:
             Stopped: a signal came; everything is saved.
@@ -78,11 +82,13 @@ class Trainer:
         ):
             try:
                 self.begin()
-                while self.progress.iteration < self.options.iterations and not (stop.asked() or self.status.refused):
+                while self.progress.iteration < self.options.iterations:
+                    if stop.asked() or self.status.refused or self._stopping:
+                        self.save(self.session.folder.last)
+                        break
                     self.iterate()
                     self.do_what_is_due()
-                if stop.asked() or self.status.refused:
-                    self.save(self.session.folder.last)
+                    self.after_iteration()
             except NonFiniteError as error:
                 raise NonFiniteError(
                     f"{error}; the last good checkpoint is {self.session.folder.last} (iteration {self.saved_at}): "
@@ -191,8 +197,3 @@ class Trainer:
         chunks = range(0, len(self.preview), self.options.batch_size)
         images = [self.backend.to_host(G(self.preview[i : i + self.options.batch_size])[0]) for i in chunks]
         save_grid(self.session.folder.samples / f"{self.progress.iteration:06d}.png", np.concatenate(images))
-
-
-def learning_rate(options: Options, iteration: int) -> float:
-    """Of iteration 1, 2, …: rises linearly over the first ``warmup`` iterations, then stays."""
-    return options.learning_rate * min(1.0, iteration / max(1, options.warmup))

@@ -62,9 +62,9 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
         (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
         dfake = backward(upstream, D.gradients)[: len(fake)]
     else:
-        loss = game.loss_function()
+        loss, g_loss = game.loss_functions()
         logits, backward = D.network(fake, training=True)
-        g, g_dlogits = loss(logits, 1)
+        g, g_dlogits = g_loss(logits)
         d_fake, d_dlogits = loss(logits, 0)  # its gradient is never negative
         upstream = xp.maximum(d_dlogits, UPSTREAM_FLOOR)
         ratio, dfake = g_dlogits / upstream, backward(upstream, D.gradients)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinygan import ops
-from tinygan.cli import did_you_mean
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
@@ -16,6 +15,7 @@ from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
 from tinygan.models.pyramid import default_levels, pyramid
 from tinygan.ranges import RANGES, Range, flag
+from tinygan.text import did_you_mean
 from tinygan.training.own_model import is_own
 from tinygan.training.step import SCHEDULES
 

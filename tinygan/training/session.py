@@ -1,5 +1,6 @@
 """Everything one training session works with, started anew or taken up from a checkpoint."""
 
+import dataclasses
 import platform
 import shlex
 import subprocess
@@ -13,7 +14,7 @@ import tinygan
 from tinygan import data, ops
 from tinygan.data.batches import BatchSource
 from tinygan.data.devicebatches import open_source
-from tinygan.data.imageset import ImageSet
+from tinygan.data.imageset import ImageSet, of_array
 from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
 from tinygan.layers import Layer
@@ -21,11 +22,12 @@ from tinygan.models import build_networks
 from tinygan.rng import rng_for
 from tinygan.runtime.launched import launched
 from tinygan.runtime.workers import WorkerGroup
+from tinygan.text import started_as
 from tinygan.training import checkpoint
 from tinygan.training.checkpoint import Checkpoint, Progress
 from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
-from tinygan.training.own_model import build_own, is_own
+from tinygan.training.own_model import build_own, check_shapes, is_own
 from tinygan.training.player import Player
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
@@ -54,33 +56,44 @@ class Session:
         self.workers = WorkerGroup(self.game, 1)
 
 
-def start(options: Options, command: list[str]) -> Session:
-    """A new run in a new folder under ``options.out``; weights from ``options.seed``."""
+def start(options: Options, command: list[str] | None = None, images: np.ndarray | None = None) -> Session:
+    """A new run in a new folder under ``options.out``; weights from ``options.seed``.
+
+    Args:
+        command: what is written down as what started it (default: the program that runs).
+        images: your own, uint8 (N, H, W, 3), H and W even, instead of those that the options name; a ``folder``.
+    """
+    own = None if images is None else of_array(images)
+    if own:
+        options = dataclasses.replace(options, dataset="folder", image_size=own.size, crop_size=None)
     ops.use(options.ops)
     backend = open_backend(options.device, options.precision)
-    images = load_images(options)
+    images = own or load_images(options)
     source = batch_source(images, options, backend)
     game = build_game(options, backend)
     folder = RunFolder.create(Path(options.out), run_title(options))
     folder.lock()
     progress = Progress(0, 0.0, np.zeros((0, 3), backend.dtype))
     session = Session(options, backend, game, images, images.fingerprint(), source, folder, progress)
-    _describe(session, command)
+    _describe(session, command or started_as())
     return session
 
 
-def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
+def resume(
+    stored: Checkpoint, options: Options, command: list[str] | None = None, images: np.ndarray | None = None
+) -> Session:
     """Take up ``stored``: in its own folder if it is the run's last checkpoint, else as a branch in a new folder.
 
     Args:
         options: the stored ones with what was changed.
+        command, images: as in :func:`start`.
 
     Raises:
         TinyganError: the data set is not the one that the run was started on.
     """
     ops.use(options.ops)
     backend = open_backend(options.device, options.precision)
-    images = load_images(options)
+    images = load_images(options) if images is None else of_array(images)
     if images.fingerprint() != stored.fingerprint:
         raise TinyganError(
             f"the images of {options.dataset} ({images.source}) are not those that {stored.path} was trained on: "
@@ -92,7 +105,7 @@ def resume(stored: Checkpoint, options: Options, command: list[str]) -> Session:
     notes: list[str] = []
     folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
     session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
-    _describe(session, command, resumed_from=str(stored.path))
+    _describe(session, command or started_as(), resumed_from=str(stored.path))
     return session
 
 
@@ -105,20 +118,8 @@ def build_game(options: Options, backend: Backend) -> Game:
         options.loss,
     )
     if is_own(options.model):
-        _check_shapes(game, options)
+        check_shapes(options.model, G, D, backend.to_device(np.zeros((1, options.code_size))), options.image_size)
     return game
-
-
-def _check_shapes(game: Game, options: Options) -> None:
-    """UsageError unless networks of one's own take a code to an image of the options' size, and that to one logit."""
-    codes = game.generator.parameters.backend.to_device(np.zeros((1, options.code_size)))
-    image = game.generator.network(codes)[0]
-    logits = game.discriminator.network(image)[0]
-    expected = (1, *options.image_size, 3), (1,)
-    if (image.shape, logits.shape) != expected:
-        raise UsageError(
-            f"--model {options.model}: G gives {image.shape} and D {logits.shape}; expected {expected[0]} and (1,)"
-        )
 
 
 def networks_of(options: Options) -> tuple[Layer, Layer]:

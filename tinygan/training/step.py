@@ -26,22 +26,23 @@ class Game(NamedTuple):
     """The two players and the loss they play for.
 
     Attributes:
-        loss: a name in ``ADVERSARIAL_LOSSES``.
+        loss: a name in ``ADVERSARIAL_LOSSES``, or a pair: D's (logits, target), G's (logits); see docs/own-layer.md.
         share: of the batch that this process has, where several train together: then it sees its shard of real images
             and codes, and gets its part of the losses, which are means over the whole batch.
     """
 
     generator: Player
     discriminator: Player
-    loss: str = "bce"
+    loss: str | tuple[Callable, Callable] = "bce"
     share: float = 1.0
 
-    def loss_function(self) -> Callable[[Array, int], tuple[Array, Array]]:
-        """(logits of this process's images, target) -> (its part of the mean over the batch, gradient of that)."""
-        function, share = ADVERSARIAL_LOSSES[self.loss], self.share
-        if share == 1:
-            return function
-        return lambda logits, target: tuple(share * value for value in function(logits, target))
+    def loss_functions(self) -> tuple[Callable, Callable]:
+        """D's and G's: of this process's logits, its part of the mean over the batch, and the gradient of that."""
+        one = ADVERSARIAL_LOSSES[self.loss] if isinstance(self.loss, str) else None
+        D, G = (one, lambda logits: one(logits, 1)) if one else self.loss  # non-saturating: what G drew "is real"
+        if (share := self.share) == 1:
+            return D, G
+        return (lambda *at: tuple(share * part for part in D(*at))), lambda at: tuple(share * part for part in G(at))
 
 
 def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
@@ -51,7 +52,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
         real: images (N, H, W, 3) in [0, 1].
         codes: latent codes (2, N, Z): D's generated images come from the first, G's from the second.
     """
-    G, D, loss = game.generator, game.discriminator, game.loss_function()
+    G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
     fake, _ = G.network(codes[0], training=True)
@@ -61,10 +62,10 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
         d_real, d_fake = D.learn(real, 1, loss), D.learn(fake, 0, loss)
     D.update(learning_rate)
 
-    # G's turn: its target is "real". D only passes the gradient on (grads=None).
+    # G's turn. D only passes the gradient on (grads=None).
     fake, g_backward = G.network(codes[1], training=True)
     logits, d_backward = D.network(fake, training=True)
-    g, dlogits = loss(logits, 1)
+    g, dlogits = g_loss(logits)
     g_backward(d_backward(dlogits), G.gradients, need_dx=False)
     G.update(learning_rate)
     return Losses(d_real, d_fake, g)
@@ -77,12 +78,12 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
         real: images (N, H, W, 3) in [0, 1].
         codes: latent codes (1, N, Z).
     """
-    G, D, loss = game.generator, game.discriminator, game.loss_function()
+    G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
     fake, g_backward = G.network(codes[0], training=True)
-    if one_chain.mixes_images(D):
+    if one_chain.mixes_images(D) or not isinstance(game.loss, str):
         logits, d_backward = D.network(fake, training=True)
-        g, g_dlogits = loss(logits, 1)
+        g, g_dlogits = g_loss(logits)
         d_fake, d_dlogits = loss(logits, 0)
         dfake = d_backward(g_dlogits)  # D only passes G's gradient on
         d_backward(d_dlogits, D.gradients, need_dx=False)

@@ -1,7 +1,6 @@
 """What the scripts' command lines share."""
 
 import argparse
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import tinygan
 from tinygan.errors import UsageError
 from tinygan.ranges import RANGES, flag
+from tinygan.text import as_called, did_you_mean
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -18,8 +18,10 @@ class OneLineParser(argparse.ArgumentParser):
     """
 
     def __init__(self, *arguments, examples: Iterable[str] = (), **options):
+        for name in ("prog", "description"):
+            options[name] = as_called(options.get(name) or "") or None
         if examples:
-            options["epilog"] = "\n  ".join(["examples:", *examples])
+            options["epilog"] = "\n  ".join(["examples:", *map(as_called, examples)])
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
         version = f"tinygan {tinygan.__version__}"
@@ -51,16 +53,6 @@ class OneLineParser(argparse.ArgumentParser):
             choices = ", ".join(map(str, action.choices))
             similar = did_you_mean(str(value), map(str, action.choices))
             raise UsageError(f"{name} {value!r} is unknown{similar}: choose one of {choices}; see {self.prog} --help")
-
-
-def did_you_mean(typed: str, known: Iterable[str]) -> str:
-    """The most similar of ``known`` as a question in parentheses, or nothing.
-
-    >>> did_you_mean("--lerning-rate", ["--learning-rate", "--seed"])
-    ' (did you mean --learning-rate?)'
-    """
-    close = difflib.get_close_matches(typed, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def number(name: str, within: str | None = None) -> Callable[[str], int | float]:

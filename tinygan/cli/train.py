@@ -1,0 +1,184 @@
+"""Train a GAN: python train.py --norm wn --dataset cifar10 --device gpu
+
+Every option has a default (the paper's DCGAN on the embedded data set); --preset takes a paper run's settings, and
+what is typed wins over both. The run gets a folder of its own under --out.
+"""
+
+import argparse
+import dataclasses
+from contextlib import closing, nullcontext
+from pathlib import Path
+
+from tinygan.cli.parser import OneLineParser, filled, number, numbers, size
+from tinygan.errors import UsageError
+from tinygan.ranges import flag
+from tinygan.text import say, started_as
+from tinygan.training import options as training_options
+from tinygan.training.options import CHOICES, PRESETS, Options, show
+
+EXAMPLES = (
+    "train.py --norm wn                                          the embedded data set, two CPU cores are enough",
+    "train.py --norm wn --dataset cifar10 --device gpu           the main job; CIFAR-10 is downloaded once",
+    "train.py --preset celeba --data-dir img_align_celeba        a paper run's settings",
+    "train.py --data-dir data/photos64 --augment flip            a set that data_prep.py made",
+    "train.py --norm bn --dry-run                                networks, memory and options, and nothing else",
+    "train.py --resume latest --iterations 200000                go on, bit for bit",
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options in groups; one that is not typed is absent from the result, so that presets and resumes can fill it."""
+    parser = OneLineParser(
+        prog="train.py",
+        description="Train a GAN with weight normalisation, batch normalisation or neither.",
+        argument_default=argparse.SUPPRESS,
+        examples=EXAMPLES,
+    )
+    defaults = Options()
+
+    def add(group: argparse._ArgumentGroup, name: str, text: str, **how) -> None:
+        default = getattr(defaults, name)
+        if default not in (None, ""):
+            text += f" (default: {show(default)})"
+        if name in CHOICES and name != "model":  # which may be one of your own
+            how["choices"] = CHOICES[name]
+        group.add_argument(flag(name), help=text, **how)
+
+    def add_number(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+        add(group, name, text, type=number(name), metavar="X" if name == "learning_rate" else "N")
+
+    group = parser.add_argument_group("network")
+    add(
+        group,
+        "model",
+        "dcgan; the residual network of the paper's last section (resnet); or networks of your own, "
+        "package.module:function (docs/own-layer.md)",
+        metavar="MODEL",
+    )
+    add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
+    add_number(group, "code_size", "length of the latent code")
+    add_number(group, "features", "channels of the outermost level, doubled at each level inwards")
+    add_number(group, "levels", "how often the image is halved (default: until its longer side is below 8)")
+    for name, text in (
+        ("d_features", "channels of D's levels from the image inwards, as in 64,128,256 (default: as --features says)"),
+        ("g_features", "channels of G's levels (default: D's)"),
+        ("d_blocks", "residual blocks of D's levels (default: 1 each)"),
+        ("g_blocks", "residual blocks of G's levels (default: D's)"),
+    ):
+        add(group, name, f"resnet: {text}", type=numbers(name, name.partition("_")[2]), metavar="N,N")
+
+    group = parser.add_argument_group("data")
+    add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
+    add(
+        group,
+        "data_dir",
+        "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
+        "came (default for cifar10: data/cifar10, downloaded)",
+        type=filled("--data-dir"),
+        metavar="DIR",
+    )
+    add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=size("image_size"), metavar="SIZE")
+    add(
+        group,
+        "crop_size",
+        "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
+        type=size("crop_size"),
+        metavar="SIZE",
+    )
+    add(
+        group,
+        "augment",
+        "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
+        "larger images; or flip,crop",
+        metavar="HOW",
+    )
+
+    group = parser.add_argument_group("training")
+    add_number(group, "iterations", "iterations in all, also after --resume")
+    add_number(group, "batch_size", "images per batch")
+    add_number(group, "learning_rate", "of RMSProp, for both networks")
+    add_number(group, "warmup", "iterations over which the learning rate rises from 0; helps runs that die at once")
+    add(group, "schedule", "alternating: D, then G on fresh noise; shared: one generated batch for both")
+    add(group, "loss", "adversarial loss: non-saturating cross-entropy, or least squares on probabilities")
+    add_number(group, "seed", "governs weights, noise, data order and previews")
+
+    group = parser.add_argument_group("device")
+    add(group, "device", "auto takes the GPU if there is a usable one")
+    add(
+        group,
+        "precision",
+        "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32",
+    )
+    add(group, "ops", "fast; or reference: every operation as its plain formula, for reading and checking")
+
+    group = parser.add_argument_group("run")
+    group.add_argument("--preset", choices=tuple(PRESETS), help="a paper run's options; typed options win")
+    group.add_argument(
+        "--resume",
+        type=filled("--resume"),
+        metavar="WHAT",
+        help="go on from a run folder, a checkpoint file, or 'latest'",
+    )
+    add(group, "out", "folder that runs are made in", type=filled("--out"), metavar="DIR")
+    add(group, "name", "added to the run folder's name", metavar="NAME")
+    add_number(group, "log_every", "iterations per line of log.jsonl (mean losses) and of the status")
+    add_number(group, "sample_every", "iterations between sample grids")
+    add_number(group, "test_every", "iterations between reconstruction tests of 200 held-out images, 0 for none")
+    add_number(group, "save_every", "iterations between saves of checkpoints/last.safetensors")
+    add_number(group, "keep_every", "iterations between numbered checkpoints that are kept")
+    group.add_argument("--tensorboard", action="store_true", help="also write the log and the pictures for TensorBoard")
+    group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")
+    return parser
+
+
+def main(arguments: list[str]) -> None:
+    """Parse ``arguments`` and train."""
+    typed = vars(build_parser().parse_args(arguments))
+    preset, wanted = typed.pop("preset", None), typed.pop("resume", None)
+    dry_run, tensorboard = typed.pop("dry_run", False), typed.pop("tensorboard", False)
+    typed.pop("debug", None)
+    if preset and wanted:
+        raise UsageError("--preset and --resume exclude each other: a resumed run keeps its own options")
+
+    # Imported here, so that --help and a typing error answer at once.
+    from tinygan.training import checkpoint, session
+    from tinygan.training.dryrun import describe
+    from tinygan.training.loop import Trainer
+    from tinygan.training.runfolder import find_checkpoint
+
+    if tensorboard:
+        from tinygan.export.eventfile import EventFile
+
+    stored = None
+    if wanted:
+        stored = checkpoint.load(find_checkpoint(wanted, Path(typed.get("out", Options.out))))
+        options = training_options.resume(stored.options, typed, stored.path)
+    else:
+        options = training_options.resolve(typed, preset)
+    if dry_run:
+        say(*describe(options).split("\n"))
+        return
+    if stored and stored.progress.iteration >= options.iterations:
+        say(f"{stored.path} is already at iteration {stored.progress.iteration}: give --iterations to go further")
+        return
+    command = [*started_as(), *arguments]
+    current = session.resume(stored, options, command) if stored else session.start(options, command)
+    say(
+        f"{current.folder.path}: {options.model}, {options.norm} on {current.images.source}; "
+        f"{current.backend.description}"
+    )
+    if stored:
+        changed = {
+            name for name, value in dataclasses.asdict(options).items() if value != getattr(stored.options, name)
+        }
+        kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
+        say(
+            f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}",
+            *(f"note: {note}" for note in current.notes),
+        )
+    trainer = Trainer(current)
+    with closing(EventFile(current.folder)) if tensorboard else nullcontext() as events:
+        if events:
+            trainer.after_log = events.catch_up
+        trainer.run()
+    say(f"pictures: {current.folder.samples}", f"checkpoint: {current.folder.last}")
