@@ -29,7 +29,7 @@ from tinygan.evaluation.statistics import rank_correlation
 from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.jsonfile import read_json
-from tinygan.report.checkpoints import AGREEMENT
+from tinygan.report.tables import AGREEMENT
 from tinygan.report.pictures import numbered
 from tinygan.text import say
 

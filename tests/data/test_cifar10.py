@@ -6,8 +6,57 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.data.conftest import RECORDS
 from tinygan.data import cifar10
 from tinygan.errors import TinyganError
+
+
+@pytest.mark.parametrize("form", ["binary", "python"])
+def test_one_batch(tiny, form):
+    version, (name, *_) = getattr(cifar10, form.upper()), getattr(tiny, form)
+    images, labels = version.parse(getattr(tiny, form)[name], Path(name))
+    assert np.array_equal(images, tiny.images[:RECORDS])
+    assert np.array_equal(labels, tiny.labels[:RECORDS])
+    assert labels.dtype == np.int64
+
+
+def test_planes_are_red_green_blue_row_by_row(tiny):
+    record = bytearray(1 + 3072)
+    record[0] = 7
+    record[1 + 1024 + 32 * 5 + 9] = 200  # second plane, row 5, column 9
+    images, labels = cifar10.parse_binary(bytes(record) * RECORDS, Path("batch"))
+    assert images[2, 5, 9].tolist() == [0, 200, 0]
+    assert images[2].sum() == 200
+    assert labels.tolist() == [7] * RECORDS
+
+
+@pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: b""])
+def test_binary_of_the_wrong_size(tiny, change):
+    content = change(tiny.binary["data_batch_1.bin"])
+    with pytest.raises(TinyganError, match=f"^batch has {len(content)} bytes, not 12292; "):
+        cifar10.parse_binary(content, Path("batch"))
+
+
+def test_binary_label_out_of_range(tiny):
+    content = bytearray(tiny.binary["data_batch_1.bin"])
+    content[2 * 3073] = 10
+    with pytest.raises(TinyganError, match=r"^batch: the label of image 2 is outside 0 to 9"):
+        cifar10.parse_binary(bytes(content), Path("batch"))
+
+
+def test_no_pickle_but_the_published_ones_is_opened(tiny):
+    """One bit, another file's name, or an end that is missing: the line is the same, and nothing has run."""
+    genuine = tiny.python["data_batch_1"]
+    cifar10.parse_python(genuine, Path("data_batch_1"))
+    for content in (genuine[:-1], genuine[:100] + b"?" + genuine[101:], tiny.python["test_batch"], b""):
+        with pytest.raises(TinyganError, match=r"^here/data_batch_1 is not the published file .*; unpack the archive"):
+            cifar10.parse_python(content, Path("here/data_batch_1"))
+
+
+def test_the_python_versions_files_are_those_of_the_binary_one():
+    assert [f"{name}.bin" for name in cifar10.PYTHON.batches] == list(cifar10.BINARY.batches)
+    assert cifar10.PYTHON.batches == (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")
+    assert all(len(md5) == 32 for md5 in cifar10.PYTHON_MD5.values())
 
 
 def is_all_of(images, tiny):
@@ -97,7 +146,7 @@ def test_pickle_in_the_folder_that_wants_to_run_code(tiny, tmp_path):
 
     files = tiny.python | {"data_batch_4": pickle.dumps({b"data": Attack()}, 2)}
     folder = tiny.write(tmp_path / "cifar-10-batches-py", files)
-    with pytest.raises(TinyganError, match=r"data_batch_4 is a pickle that asks for \w+\.system"):
+    with pytest.raises(TinyganError, match=r"data_batch_4 is not the published file .* nothing in it was read; unpack"):
         cifar10.load(folder)
     assert not (tmp_path / "it-ran").exists()
 
@@ -118,15 +167,6 @@ def test_damaged_archive_is_never_parsed(tiny, tmp_path, monkeypatch, damage, me
     with pytest.raises(TinyganError, match=message) as caught:
         cifar10.load(tmp_path)
     assert str(archive) in str(caught.value)
-
-
-def test_genuine_hash_of_a_broken_archive_is_one_line(tiny, tmp_path):
-    """Not reachable with the real hashes, but a wrong constant must not end in a traceback."""
-    archive = tmp_path / cifar10.BINARY.archive
-    for content in (b"no gzip at all", tiny.archive("BINARY")[:-5000]):
-        archive.write_bytes(tiny.register("BINARY", content))
-        with pytest.raises(TinyganError, match="cannot be unpacked"):
-            cifar10.load(archive)
 
 
 def hostile_members():

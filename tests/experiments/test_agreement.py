@@ -13,7 +13,7 @@ from tinygan.data import shapes
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
 from tinygan.images import save_grid
-from tinygan.report.checkpoints import AGREEMENT
+from tinygan.report.tables import AGREEMENT
 
 
 @pytest.fixture

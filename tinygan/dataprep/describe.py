@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tinygan.data.imageset import ImageSet, with_split
 from tinygan.data.packed import IMAGES, LABELS, NAMES, PREVIEW, TRAIN, checksum_of, damaged, read_description
-from tinygan.data.storedsplit import TESTS
+from tinygan.data.split import TESTS
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.errors import TinyganError
 from tinygan.jsonfile import read_bytes

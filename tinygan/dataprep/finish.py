@@ -23,8 +23,7 @@ from tinygan.data.packed import (
     checksum_of,
     header,
 )
-from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split
-from tinygan.data.storedsplit import split_to_json
+from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split, split_to_json
 from tinygan.data.transform import Size
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.dataprep.partial import PartialPack

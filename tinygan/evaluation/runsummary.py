@@ -84,9 +84,7 @@ def read_run(path: Path) -> RunSummary:
         TinyganError: not a run folder, or a damaged file (named, with its line).
         NoTestsError: no running test.
     """
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise TinyganError(f"{path} is not a run folder (it has no config.json): give one like runs/00000-cifar10-wn")
+    folder = RunFolder.existing(path)
     config = folder.read_config("leave this run out")
     options = config["options"]
     losses, tests = _read_log(folder)

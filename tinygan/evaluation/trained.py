@@ -78,9 +78,7 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     Raises:
         TinyganError: no run folder, no such checkpoint (naming those that are there), or a foreign one.
     """
-    folder = RunFolder(path)
-    if not folder.config.exists():
-        raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
+    folder = RunFolder.existing(path)
     name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:

@@ -36,7 +36,7 @@ class EventFile:
     """
 
     def __init__(self, folder: RunFolder):
-        self.folder = folder
+        self.folder = RunFolder.existing(folder.path)
         self.path = folder.path / "tensorboard"
         self._lock = FolderLock(self.path)
         self._writer: EventFileWriter | None = None
@@ -45,10 +45,6 @@ class EventFile:
         try:
             started = json.loads(folder.config.read_text())["sessions"][0]["started"]
             self._begun = datetime.fromisoformat(started).timestamp()
-        except FileNotFoundError:
-            raise TinyganError(
-                f"{folder.path} is no run folder: it has no config.json; name one that train.py made"
-            ) from None
         except (ValueError, LookupError, TypeError) as error:
             raise TinyganError(
                 f"{folder.config} is damaged ({error!r}): put back the one that train.py wrote"

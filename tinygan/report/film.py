@@ -33,22 +33,13 @@ VIDEOS = ("mp4", "webm")  # by ffmpeg, where it is installed
 def make_film(path: Path) -> list[Path]:
     """Write ``film-<last iteration>.gif`` of the run folder ``path`` into its evaluation folder, videos beside it.
 
-    Small grids are enlarged to about 256 pixels. Of a long run the film shows grids at equal distances.
-
-    Returns:
-        The paths of what was written.
-
-    Raises:
-        TinyganError: no run folder, no sample grids, or one that cannot be read.
+    Small grids are enlarged to about 256 pixels. Of a long run the film shows grids at equal distances. Returns the
+    paths of what was written; raises TinyganError for no run folder, no sample grids, or one that cannot be read.
     """
-    folder = RunFolder(path)
-    if not folder.config.exists():
-        raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
+    folder = RunFolder.existing(path)
     grids = numbered(folder.samples)
     if not grids:
-        raise TinyganError(
-            f"{path} has no sample grids in {folder.samples.name}/ yet: train.py --sample-every makes them"
-        )
+        raise TinyganError(f"{path} has no sample grids in samples/ yet: train.py --sample-every makes them")
     size = _frame(grids[-1][1]).shape
     chosen = evenly(grids, max(2, min(MOST_FRAMES, MOST_PIXELS // (size[0] * size[1]))))
     folder.evaluation.mkdir(exist_ok=True)

@@ -74,6 +74,14 @@ class RunFolder:
             ) from error
         return run
 
+    @classmethod
+    def existing(cls, path: Path) -> "RunFolder":
+        """The folder of a run that there is; TinyganError where there is none."""
+        folder = cls(path)
+        if not folder.config.is_file():
+            raise TinyganError(f"{path} is no run folder (it has no config.json): give one like runs/00000-cifar10-wn")
+        return folder
+
     def lock(self) -> None:
         """Keep other processes from training in this folder until :meth:`unlock` or the end of this process.
 
