@@ -21,9 +21,9 @@ BLOCK_BYTES = 1 << 18
 def download(url: str, path: Path, length: int, sha256: str) -> None:
     """Fetch ``url`` into ``path``, which appears only when the whole file is there and its hash is right.
 
-    The folder of ``path`` is made if need be. ``length`` is in bytes, ``sha256`` in lower-case hex. Shows a progress bar
-    on a terminal, one plain line elsewhere. Raises TinyganError where there is no connection, silence for 30 s, a web
-    page instead of the file, or a wrong size or hash; nothing is left behind.
+    The folder of ``path`` is made if need be. ``length`` is in bytes, ``sha256`` in lower-case hex. Shows a progress
+    bar on a terminal, one plain line elsewhere. Raises TinyganError where there is no connection, silence for 30 s, a
+    web page instead of the file, or a wrong size or hash; nothing is left behind.
     """
     put = f"put the file into the folder {path.parent} and give the same command again"
     remedy = f"download it by hand with a browser, {put}"

@@ -75,7 +75,7 @@ def templates(labels: np.ndarray) -> np.ndarray:
 
 
 def decode(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mode whose template is nearest to each image, int64 (N,), and how much of the image it explains, float32 (N,).
+    """The mode whose template is nearest to each image, int64 (N,), and how much of it that explains, float32 (N,).
 
         explained = 1 - |image - template|² / |image - empty background|²,   at most 1
 

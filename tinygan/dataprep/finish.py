@@ -38,27 +38,16 @@ FILTER = "bilinear, support grows with the reduction (Pillow)"
 
 @dataclass(frozen=True)
 class PackOptions:
-    """What a packed set shall be; with the source they decide every byte of its images and its split.
+    """What a packed set shall be; with the source they decide every byte of its images and its split."""
 
-    Attributes:
-        dataset: its name, one of ``tinygan.data.DATASETS``.
-        size: (height, width) of the images.
-        crop: (height, width) cut from each image's centre first, or None.
-        running: wanted size of the running test.
-        final: wanted size of the final test.
-        seed: of the split.
-        partition: an official partition's file, or None.
-        max_skipped: share of the images that may be unusable.
-    """
-
-    dataset: str
+    dataset: str  # one of tinygan.data.DATASETS
     size: Size
-    crop: Size | None = None
+    crop: Size | None = None  # cut from each image's centre first
     running: int = RUNNING_TEST_IMAGES
     final: int = FINAL_TEST_IMAGES
-    seed: int = 0
-    partition: Path | None = None
-    max_skipped: float = 0.01
+    seed: int = 0  # of the split
+    partition: Path | None = None  # an official partition's file
+    max_skipped: float = 0.01  # share of the images that may be unusable
 
 
 def finish(
@@ -66,12 +55,8 @@ def finish(
 ) -> dict:
     """Make the packed set of ``unfinished`` whole and return its description.
 
-    Args:
-        partition: code of each of the listing's items, or None.
-
-    Raises:
-        TinyganError: there is no image.
-        UsageError: the partition leaves none for training.
+    ``partition`` is the code of each of the listing's items, or None. Raises TinyganError where there is no image,
+    UsageError where the partition leaves none for training.
     """
     out, count = unfinished.out, unfinished.rows
     if not count:

@@ -32,8 +32,7 @@ class WorkerEnded(Exception):
 class Pool:
     """``processes`` workers; a context manager that ends them at once, since nothing that they hold needs care.
 
-    Raises:
-        TinyganError: the system refuses a process.
+    Raises TinyganError where the system refuses a process.
     """
 
     def __init__(self, processes: int):
@@ -68,11 +67,8 @@ class Pool:
     ) -> Iterator[Any]:
         """``function(*request)`` for each request, in their order; no more once ``stopped()`` is true.
 
-        A failure is raised when its turn has come, so the first one in that order is the one that is raised.
-
-        Raises:
-            WorkerEnded: the worker that had the next request exited.
-            Exception: what ``function`` raised; RuntimeError with the traceback, if that is a defect.
+        A failure is raised when its turn has come, so the first one in that order is the one that is raised: WorkerEnded
+        where the worker exited, what ``function`` raised, or RuntimeError with the traceback if that is a defect.
         """
         requests, idle = iter(requests), list(self.workers)
         busy: dict[Connection, tuple[_Worker, int]] = {}

@@ -43,12 +43,9 @@ class TrainedGenerator:
 def load_generator(run: str | Path, checkpoint: str = "best", device: str = "cpu") -> TrainedGenerator:
     """The generator of a run folder at checkpoint ``best``, ``last`` or a kept iteration, or one that is stored alone.
 
-    Args:
-        run: a run folder; or "cifar10-wn", which tinygan brings (its card: ``tinygan/pretrained/cifar10-wn.md``); or a
-            file that ``experiments.collect --generators`` wrote.
-
-    Raises:
-        TinyganError: no run folder, or no such checkpoint, naming those that are there.
+    ``run`` is a run folder; or "cifar10-wn", which tinygan brings (its card: ``tinygan/pretrained/cifar10-wn.md``); or
+    a file that ``experiments.collect --generators`` wrote. Raises TinyganError where there is no run folder, or no such
+    checkpoint, naming those that are there.
 
     >>> generator = load_generator("cifar10-wn")
     >>> generator(rng_for(0, "my codes").standard_normal((16, generator.code_size))).shape

@@ -24,19 +24,13 @@ SAMPLE_BATCH = 100
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run's generator at one checkpoint; it is only ever used in evaluation mode.
-
-    Attributes:
-        checkpoint: ``best``, ``last`` or the number it was asked for by.
-        iteration: that the checkpoint was saved after.
-        fingerprint: of the images that the run was trained on.
-    """
+    """A run's generator at one checkpoint; it is only ever used in evaluation mode."""
 
     folder: RunFolder
     options: Options
-    checkpoint: str
-    iteration: int
-    fingerprint: str
+    checkpoint: str  # "best", "last" or the number it was asked for by
+    iteration: int  # that the checkpoint was saved after
+    fingerprint: str  # of the images that the run was trained on
     game: Game
     backend: Backend
 
@@ -48,8 +42,7 @@ class TrainedRun:
     def load_images(self, data_dir: str | None = None) -> ImageSet:
         """The images of the run's data set, from ``data_dir`` or from where training found them.
 
-        Raises:
-            TinyganError: they are not those that the run was trained on, or cannot be loaded.
+        Raises TinyganError where they are not those that the run was trained on, or cannot be loaded.
         """
         images = load_images(self.options, data_dir)
         if images.fingerprint() != self.fingerprint:
@@ -75,20 +68,16 @@ class TrainedRun:
 def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRun:
     """Open a run folder at checkpoint ``best``, ``last`` or an iteration number that was kept.
 
-    Raises:
-        TinyganError: no run folder, no such checkpoint (naming those that are there), or a foreign one.
+    Raises TinyganError for no run folder, no such checkpoint (naming those that are there), or a foreign one.
     """
     folder = RunFolder.existing(path)
     name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:
         line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"
-        not_yet = name == "best" and "last" in there
-        raise TinyganError(
-            f"{line}; there is a best one after the first running test, until then give --checkpoint last"
-            if not_yet
-            else line
-        )
+        if name == "best" and "last" in there:
+            line += "; there is a best one after the first running test, until then give --checkpoint last"
+        raise TinyganError(line)
     file = folder.checkpoints / f"{name}.safetensors"
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))
