@@ -29,8 +29,8 @@ from tinygan.evaluation.statistics import rank_correlation
 from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.jsonfile import read_json
-from tinygan.report.tables import AGREEMENT
 from tinygan.report.pictures import numbered
+from tinygan.report.tables import AGREEMENT
 from tinygan.text import say
 
 MEASURES = ("sliced_wasserstein", "ms_ssim")

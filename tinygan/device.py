@@ -26,19 +26,12 @@ TENSOR_CORES = 80  # the compute capability, times ten, from which on devices mu
 
 @dataclass(frozen=True)
 class Backend:
-    """A device with its array module and the floating-point type of everything computed on it.
+    """A device with its array module and the floating-point type of everything computed on it."""
 
-    Attributes:
-        device: ``"cpu"`` or ``"gpu"``.
-        xp: ``numpy`` or ``cupy``.
-        dtype: of parameters and activations.
-        description: one line for people: processor or GPU model.
-    """
-
-    device: str
-    xp: ModuleType
-    dtype: np.dtype
-    description: str
+    device: str  # "cpu" or "gpu"
+    xp: ModuleType  # numpy or cupy
+    dtype: np.dtype  # of parameters and activations
+    description: str  # one line for people: processor or GPU model
 
     def to_device(self, host: np.ndarray) -> Array:
         """Copy a host array to the device as ``dtype`` (no copy where it already is that)."""
@@ -86,9 +79,8 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     On the GPU all work of the calling thread goes to one stream from here on, not the default one: that could not be
     captured (``runtime/graph.py``).
 
-    Raises:
-        TinyganError: ``gpu`` was asked for and cannot be used, with the reason and the remedy.
-        UsageError: unknown device or precision, or ``tf32`` on the CPU.
+    Raises TinyganError where ``gpu`` was asked for and cannot be used, with the reason and the remedy; UsageError for
+    an unknown device or precision, or ``tf32`` on the CPU.
     """
     if device not in DEVICES:
         raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")

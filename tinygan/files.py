@@ -42,13 +42,9 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     For the program's own files; what a user names is written by :func:`tinygan.output.write_output`. If the block
     raises, or the process dies anywhere, what was at ``path`` before is still there and whole. An exception also
     removes the temporary file; a killed process leaves one that ends in ``.part`` behind, which the next writer of
-    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins.
-
-    Args:
-        mode: permissions of the file, None for those of any new file.
-
-    Raises:
-        TinyganError: the system refused to write (full disk, no permission), naming the file and what is kept.
+    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins. ``mode`` is that of
+    the file, None for that of any new one. Raises TinyganError where the system refuses to write (full disk, no
+    permission), naming the file and what is kept.
     """
     path = Path(path)
     temporary = None
@@ -121,11 +117,7 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def acquire(self, refusal: str) -> None:
-        """Lock the folder, where the system and the file system can.
-
-        Raises:
-            TinyganError: another process holds it; ``refusal`` is the line.
-        """
+        """Lock the folder, where the system and the file system can; TinyganError(refusal) if another process has."""
         if fcntl is None:
             return
         self._descriptor = os.open(self.folder, os.O_RDONLY)

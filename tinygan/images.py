@@ -42,8 +42,7 @@ def enlarged(images: np.ndarray) -> np.ndarray:
 def save_png_folder(folder: Path, images: Iterable[np.ndarray]) -> None:
     """Write each image, uint8 (H, W, 3), into the new ``folder``: 000000.png, 000001.png and so on.
 
-    Raises:
-        TinyganError: the folder exists and is not empty, or cannot be made.
+    Raises TinyganError where the folder exists and is not empty, or cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -97,11 +97,11 @@ class PartialPack:
 
     def append(self, block: Block) -> None:
         """Add a block; TinyganError where it cannot be written: what is in the journal stays."""
-        content = memoryview(block.images.reshape(-1))
-        self._crc = zlib.crc32(content, self._crc)
+        content = left = memoryview(block.images.reshape(-1))
         with self._writing():
-            while content:  # without a buffer, a write may take a part
-                content = content[self._images.write(content) :]
+            while left:  # without a buffer, a write may take a part
+                left = left[self._images.write(left) :]
+        self._crc = zlib.crc32(content, self._crc)
         self.skipped += [[self.done + number, why] for number, why in block.skipped]
         self.notes += block.notes
         self.done += block.items

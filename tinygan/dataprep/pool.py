@@ -67,8 +67,8 @@ class Pool:
     ) -> Iterator[Any]:
         """``function(*request)`` for each request, in their order; no more once ``stopped()`` is true.
 
-        A failure is raised when its turn has come, so the first one in that order is the one that is raised: WorkerEnded
-        where the worker exited, what ``function`` raised, or RuntimeError with the traceback if that is a defect.
+        A failure is raised when its turn has come, so the first one in that order is the one that is raised: as
+        WorkerEnded where the worker exited, what ``function`` raised, or RuntimeError with the traceback of a defect.
         """
         requests, idle = iter(requests), list(self.workers)
         busy: dict[Connection, tuple[_Worker, int]] = {}

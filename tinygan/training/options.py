@@ -159,9 +159,8 @@ class Options:
     def from_json(cls, values: dict) -> "Options":
         """The inverse of :meth:`to_json`; options that are missing, as in what older versions wrote, have defaults.
 
-        Raises:
-            ValueError: a value that should be text is none, or an option is unknown.
-            UsageError: as on construction, which checks the numbers.
+        Raises ValueError where a value that should be text is none, or an option is unknown; UsageError as on
+        construction, which checks the numbers.
         """
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
         check(values, {f"{name}?": kind for name, kind in kinds.items() if kind in (str, str | None)})
@@ -174,17 +173,8 @@ class Options:
 INTERVALS = ("log_every", "sample_every", "save_every", "keep_every")
 
 # What may differ when a run is continued; everything else decides what the weights mean or would break its exactness.
-CHANGEABLE_ON_RESUME = (
-    "iterations",
-    "learning_rate",
-    "warmup",
-    "device",
-    "ops",
-    "data_dir",
-    "out",
-    "test_every",
-    *INTERVALS,
-)
+CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "ops", "data_dir", "out", "test_every")
+CHANGEABLE_ON_RESUME += INTERVALS
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
 PRESETS: dict[str, dict] = {
@@ -207,12 +197,7 @@ PRESETS: dict[str, dict] = {
         "iterations": 1_000_000,
     },
     # Small enough for two CPU cores; not the paper's.
-    "resnet-cifar10": {
-        "model": "resnet",
-        "dataset": "cifar10",
-        "d_features": [48, 96, 192],
-        "schedule": "shared",
-    },
+    "resnet-cifar10": {"model": "resnet", "dataset": "cifar10", "d_features": [48, 96, 192], "schedule": "shared"},
 }
 
 
@@ -238,8 +223,7 @@ def _check_warmup(options: Options) -> Options:
 def _packed(explicit: dict) -> dict:
     """Data set, image size and crop of the packed set that ``--data-dir`` names; nothing if it names none.
 
-    Raises:
-        UsageError: one of them was typed and is another.
+    Raises UsageError where one of them was typed and is another.
     """
     folder = explicit.get("data_dir")
     if not folder or not is_packed(folder):
@@ -259,11 +243,7 @@ def _packed(explicit: dict) -> dict:
 
 
 def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
-    """The stored options with those that were typed on top.
-
-    Raises:
-        UsageError: an option was typed that cannot change on resume and differs from the stored one.
-    """
+    """The stored options with those that were typed on top; UsageError for one that differs and may not change."""
     for name, value in explicit.items():
         same_storage = name == "precision" and PRECISIONS[value] == PRECISIONS[stored.precision]  # all but float64
         if name not in CHANGEABLE_ON_RESUME and value != getattr(stored, name) and not same_storage:

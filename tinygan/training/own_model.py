@@ -20,10 +20,8 @@ def is_own(model: str) -> bool:
 def build_own(model: str, size: Size, code_size: int, features: int, norm: str) -> tuple[Layer, Layer]:
     """``build(image_size=(H, W), code_size=…, features=…, norm=…)`` of the named module: G and D, without values.
 
-    G takes codes (N, code_size) to images (N, H, W, 3) in [0, 1], D images to logits (N,).
-
-    Raises:
-        UsageError: the module cannot be imported, has no such function, or that returns something else.
+    G takes codes (N, code_size) to images (N, H, W, 3) in [0, 1], D images to logits (N,). Raises UsageError where the
+    module cannot be imported, has no such function, or that returns something else.
     """
     module, _, function = model.partition(":")
     here = str(Path.cwd())
