@@ -42,8 +42,8 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     For the program's own files; what a user names is written by :func:`tinygan.output.write_output`. If the block
     raises, or the process dies anywhere, what was at ``path`` before is still there and whole. An exception also
     removes the temporary file; a killed process leaves one that ends in ``.part`` behind, which the next writer of
-    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins. ``mode`` is that of
-    the file, None for that of any new one. Raises TinyganError where the system refuses to write (full disk, no
+    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins. ``mode`` is the
+    file's, None for that of any new one. Raises TinyganError where the system refuses to write (full disk, no
     permission), naming the file and what is kept.
     """
     path = Path(path)

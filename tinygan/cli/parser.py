@@ -55,6 +55,14 @@ class OneLineParser(argparse.ArgumentParser):
             raise UsageError(f"{name} {value!r} is unknown{similar}: choose one of {choices}; see {self.prog} --help")
 
 
+def option(group: argparse._ActionsContainer, name: str, text: str, default: object = None, **how: object) -> None:
+    """Add ``--name``; a number is read as the table of ranges says; the default is named behind ``text``."""
+    if name in RANGES and not how.keys() & {"type", "action"}:
+        how = {"type": number(name), "metavar": "X" if name == "learning_rate" else "N", **how}
+    shown = " (default: %(default)s)" if default is not None and "%(default)" not in text else ""
+    group.add_argument(flag(name), default=default, help=text + shown, **how)
+
+
 def number(name: str, within: str | None = None) -> Callable[[str], int | float]:
     """An argparse type: the option ``name`` in its range, that of the table's entry ``within`` if it is another."""
     numbers = RANGES[within or name]

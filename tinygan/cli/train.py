@@ -48,13 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
         add(group, name, text, type=number(name), metavar="X" if name == "learning_rate" else "N")
 
     group = parser.add_argument_group("network")
-    add(
-        group,
-        "model",
-        "dcgan; the residual network of the paper's last section (resnet); or networks of your own, "
-        "package.module:function (docs/own-layer.md)",
-        metavar="MODEL",
-    )
+    text = "dcgan; the residual network of the paper's last section (resnet); or networks of your own, "
+    add(group, "model", f"{text}package.module:function (docs/own-layer.md)", metavar="MODEL")
     add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
     add_number(group, "code_size", "length of the latent code")
     add_number(group, "features", "channels of the outermost level, doubled at each level inwards")
@@ -69,29 +64,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("data")
     add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
-    add(
-        group,
-        "data_dir",
-        "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
-        "came (default for cifar10: data/cifar10, downloaded)",
-        type=filled("--data-dir"),
-        metavar="DIR",
-    )
+    text = "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
+    text += "came (default for cifar10: data/cifar10, downloaded)"
+    add(group, "data_dir", text, type=filled("--data-dir"), metavar="DIR")
     add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=size("image_size"), metavar="SIZE")
-    add(
-        group,
-        "crop_size",
-        "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
-        type=size("crop_size"),
-        metavar="SIZE",
-    )
-    add(
-        group,
-        "augment",
-        "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
-        "larger images; or flip,crop",
-        metavar="HOW",
-    )
+    text = "cut this out of the centre first; pixels, N or WIDTHxHEIGHT"
+    add(group, "crop_size", text, type=size("crop_size"), metavar="SIZE")
+    text = "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
+    add(group, "augment", text + "larger images; or flip,crop", metavar="HOW")
 
     group = parser.add_argument_group("training")
     add_number(group, "iterations", "iterations in all, also after --resume")
@@ -104,21 +84,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     group = parser.add_argument_group("device")
     add(group, "device", "auto takes the GPU if there is a usable one")
-    add(
-        group,
-        "precision",
-        "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32",
-    )
+    text = "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32"
+    add(group, "precision", text)
     add(group, "ops", "fast; or reference: every operation as its plain formula, for reading and checking")
 
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=tuple(PRESETS), help="a paper run's options; typed options win")
-    group.add_argument(
-        "--resume",
-        type=filled("--resume"),
-        metavar="WHAT",
-        help="go on from a run folder, a checkpoint file, or 'latest'",
-    )
+    text = "go on from a run folder, a checkpoint file, or 'latest'"
+    group.add_argument("--resume", type=filled("--resume"), metavar="WHAT", help=text)
     add(group, "out", "folder that runs are made in", type=filled("--out"), metavar="DIR")
     add(group, "name", "added to the run folder's name", metavar="NAME")
     add_number(group, "log_every", "iterations per line of log.jsonl (mean losses) and of the status")
@@ -163,19 +136,15 @@ def main(arguments: list[str]) -> None:
         return
     command = [*started_as(), *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)
-    say(
-        f"{current.folder.path}: {options.model}, {options.norm} on {current.images.source}; "
-        f"{current.backend.description}"
-    )
+    about = f"{options.model}, {options.norm} on {current.images.source}; {current.backend.description}"
+    say(f"{current.folder.path}: {about}")
     if stored:
-        changed = {
-            name for name, value in dataclasses.asdict(options).items() if value != getattr(stored.options, name)
-        }
-        kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
-        say(
-            f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}",
-            *(f"note: {note}" for note in current.notes),
-        )
+        before, now = dataclasses.asdict(stored.options), dataclasses.asdict(options)
+        changed = sorted(name for name in now if now[name] != before[name])
+        kept = f"changed: {', '.join(changed)}" if changed else "all options as they were"
+        say(f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}")
+        for note in current.notes:
+            say(f"note: {note}")
     trainer = Trainer(current)
     with closing(EventFile(current.folder)) if tensorboard else nullcontext() as events:
         if events:

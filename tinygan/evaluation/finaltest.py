@@ -42,8 +42,7 @@ def reconstruction_test(
     Returns:
         The path of the JSON file.
 
-    Raises:
-        TinyganError: the set is empty, or the data is not the run's.
+    Raises TinyganError: the set is empty, or the data is not the run's.
     """
     images = run.load_images(data_dir)
     targets = images.take(getattr(images.split, which_set))

@@ -27,8 +27,7 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
     Returns:
         Where they are.
 
-    Raises:
-        TinyganError: the folder exists and is not empty, or cannot be written.
+    Raises TinyganError: the folder exists and is not empty, or cannot be written.
     """
     batches = run.samples(count, seed)
     if png_folder:

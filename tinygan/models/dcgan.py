@@ -23,8 +23,7 @@ def generator(size: Size, code_size: int, features: int, norm: str, levels: int 
         norm: one of ``NORMS``.
         levels: how many times the size is doubled; None takes :func:`default_levels`.
 
-    Raises:
-        UsageError: a size, a number of levels or a norm that cannot be built.
+    Raises UsageError: a size, a number of levels or a norm that cannot be built.
     """
     sides, pads = pyramid(size, levels)
     channels = [features * 2**level for level in range(len(pads))]

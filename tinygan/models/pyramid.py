@@ -24,8 +24,7 @@ def pyramid(size: Size, levels: int | None = None) -> tuple[list[Size], list[Siz
     Returns:
         levels + 1 sizes and levels paddings.
 
-    Raises:
-        UsageError: odd or too small sides, or more levels than the longer side has room for.
+    Raises UsageError: odd or too small sides, or more levels than the longer side has room for.
     """
     for side in size:
         if side % 2 or side < 2:

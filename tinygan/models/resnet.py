@@ -27,8 +27,7 @@ def generator(size: Size, code_size: int, features: Sequence[int], blocks: Seque
         blocks: residual blocks of each level, as many numbers.
         norm: one of ``NORMS``.
 
-    Raises:
-        UsageError: a size, numbers of levels or a norm that cannot be built.
+    Raises UsageError: a size, numbers of levels or a norm that cannot be built.
     """
     sides, extras = _levels(size, features, blocks)
     layers: dict[str, Layer] = {}

@@ -43,10 +43,7 @@ class Options:
     """All options of ``train.py`` with their defaults, those of the paper's DCGAN code (notes A3).
 
     Sizes are (height, width) in pixels; intervals are in iterations. Checked on construction, numbers by
-    ``tinygan.ranges``, wherever they come from.
-
-    Raises:
-        UsageError: naming the option and what it takes.
+    ``tinygan.ranges``, wherever they come from. Raises UsageError: naming the option and what it takes.
     """
 
     model: str = "dcgan"

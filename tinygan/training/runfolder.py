@@ -49,8 +49,7 @@ class RunFolder:
     def create(cls, out: Path, title: str) -> "RunFolder":
         """Make ``out/<next number>-<title>`` with its sub-folders; a folder that exists is never taken.
 
-        Raises:
-            TinyganError: the place cannot be written to.
+        Raises TinyganError: the place cannot be written to.
         """
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -85,8 +84,7 @@ class RunFolder:
     def lock(self) -> None:
         """Keep other processes from training in this folder until :meth:`unlock` or the end of this process.
 
-        Raises:
-            TinyganError: another one does so now.
+        Raises TinyganError: another one does so now.
         """
         self._lock.acquire(f"{self.path} is being trained by another process: wait for it or stop it")
 
@@ -109,8 +107,7 @@ class RunFolder:
         Args:
             notes: where to say so.
 
-        Raises:
-            TinyganError: a line is damaged, naming it.
+        Raises TinyganError: a line is damaged, naming it.
         """
         try:
             lines = read_bytes(self.log, LARGEST_LOG).split(b"\n")
@@ -149,9 +146,8 @@ class RunFolder:
     def read_config(self, else_: str = "move it away: the run then goes on in a new folder") -> dict:
         """``config.json``.
 
-        Raises:
-            TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it.
-            FileNotFoundError: there is none.
+        Raises TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it; FileNotFoundError:
+        there is none.
         """
         return read_json(self.config, CONFIG, f"restore it from a copy, or {else_}")
 
@@ -164,8 +160,7 @@ class RunFolder:
 def find_checkpoint(resume: str, out: Path) -> Path:
     """The checkpoint that ``--resume`` means: a file, a run folder's last one, or that of the newest run in ``out``.
 
-    Raises:
-        TinyganError: there is none.
+    Raises TinyganError: there is none.
     """
     if resume != LATEST:
         path = Path(resume)
@@ -176,8 +171,7 @@ def find_checkpoint(resume: str, out: Path) -> Path:
 def newest_run(out: Path) -> Path:
     """The run in ``out`` with the highest number, of those that have a checkpoint.
 
-    Raises:
-        TinyganError: there is none.
+    Raises TinyganError: there is none.
     """
     runs = sorted(out.iterdir(), key=_number, reverse=True) if out.is_dir() else []
     for path in runs:
