@@ -24,7 +24,7 @@ from pathlib import Path
 from tinygan.data import cifar10, folder, shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import DESCRIPTION, is_packed, open_packed, read_description
-from tinygan.data.transform import Size, fit_array
+from tinygan.data.transform import Size, fit_array, shown
 from tinygan.errors import TinyganError, UsageError
 
 FOLDERS = {  # data sets that are read from a folder of image files, and what --data-dir must name for each
@@ -65,7 +65,7 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         if dataset == "lsun" and (Path(data_dir) / "data.mdb").exists():
             raise UsageError(
                 f"{data_dir} is an LMDB; prepare it once: data_prep.py lsun --source {data_dir} --image-size "
-                f"{size[1]}x{size[0]} --out DIR, then name DIR with --data-dir"
+                f"{shown(size)} --out DIR, then name DIR with --data-dir"
             )
         return folder.load(data_dir, size, crop, dataset)
     if dataset == "cifar10":

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinygan.data.imageset import ImageSet, with_split
 from tinygan.data.split import SPLIT, split_from_json
-from tinygan.data.transform import Size
+from tinygan.data.transform import Size, shown
 from tinygan.errors import TinyganError, UsageError
 from tinygan.jsonfile import parse_json, read_bytes
 from tinygan.text import printable
@@ -108,9 +108,9 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
     description = read_description(folder)
     count, own = description["count"], (description["height"], description["width"])
     if size is not None and (size[0] > own[0] or size[1] > own[1]):
-        raise UsageError(f"{folder} holds images of {_text(own)}, too small for --image-size {_text(size)}")
+        raise UsageError(f"{folder} holds images of {shown(own)}, too small for --image-size {shown(size)}")
     if crop is not None and list(crop) != description["crop"]:
-        raise UsageError(f"{folder} was packed with another crop than --crop-size {_text(crop)}: leave the option out")
+        raise UsageError(f"{folder} was packed with another crop than --crop-size {shown(crop)}: leave the option out")
     images = _map(folder / IMAGES, (count, *own, 3))
     labels = None
     if description["classes"] or (folder / LABELS).exists():
@@ -163,7 +163,3 @@ def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
 def damaged(path: Path, what: object) -> TinyganError:
     """The line for a file of a packed set that is not what it was."""
     return TinyganError(f"{path} is damaged ({what}); delete the folder and prepare it again with data_prep.py")
-
-
-def _text(size: Size) -> str:
-    return f"{size[1]}x{size[0]}"

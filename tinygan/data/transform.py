@@ -69,6 +69,11 @@ def _corner(whole: Size, crop: Size) -> Size:
     return centre(whole, crop)
 
 
+def shown(size: Size) -> str:
+    """A size as people write it, WIDTHxHEIGHT."""
+    return f"{size[1]}x{size[0]}"
+
+
 def centre(whole: Size, part: Size) -> Size:
     """(top, left) of a window of ``part`` pixels in the middle of ``whole``."""
     return (whole[0] - part[0]) // 2, (whole[1] - part[1]) // 2

@@ -12,13 +12,12 @@ from PIL import Image
 
 from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
-from tinygan.data.transform import Size, centre, fit
+from tinygan.data.transform import Size, centre, fit, shown
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import enlarged, save_grid
-from tinygan.reconstruction import Reconstruction, Search, join, summary
-from tinygan.rng import rng_for
-from tinygan.training.batched_search import reconstruct, usual_batch
+from tinygan.reconstruction import Reconstruction, Search, summary
+from tinygan.training.batched_search import usual_batch
 
 LONGEST_STEM = 40  # characters of a file's name in that of the result
 
@@ -55,10 +54,10 @@ def _how(image: Image.Image, crop: Size | None, whole: Size, size: Size) -> str:
     taken = crop or own
     scale = min(taken[0] / whole[0], taken[1] / whole[1])
     taken = round(whole[0] * scale), round(whole[1] * scale)
-    steps = [_text(own)]
-    steps += [f"centre {_text(taken)} taken"] if taken != own else []
-    steps += [f"scaled to {_text(whole)}"] if taken != whole else []
-    steps += [f"centre {_text(size)} of that"] if whole != size else []
+    steps = [shown(own)]
+    steps += [f"centre {shown(taken)} taken"] if taken != own else []
+    steps += [f"scaled to {shown(whole)}"] if taken != whole else []
+    steps += [f"centre {shown(size)} of that"] if whole != size else []
     return ", ".join(steps)
 
 
@@ -71,15 +70,9 @@ def reconstruct_own(run: TrainedRun, images: list[OwnImage], search: Search, bat
     """
     targets = np.stack([image.pixels for image in images])
     batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)
-    shape = len(targets), run.options.code_size
     steps = search.steps * (1 + search.restarts) * math.ceil(len(targets) / batch_size)
-
-    def random_codes(restart: int) -> np.ndarray:
-        return rng_for(0, "restart codes", restart).standard_normal(shape)
-
     with tqdm(total=steps, unit="step", desc="search", disable=None) as bar:
-        how = search, run.backend, batch_size, random_codes
-        found = join(list(reconstruct(run.generator, targets, shape[1], *how, after_step=bar.update)))
+        found = run.search(targets, search, batch_size, after_step=bar.update)
 
     identity = {"checkpoint": run.checkpoint, "iteration": run.iteration, **search._asdict()}
     digest = hashlib.sha256(json.dumps([identity, targets.shape]).encode() + targets.tobytes()).hexdigest()
@@ -99,7 +92,3 @@ def _figures(image: OwnImage, found: Reconstruction, row: int) -> dict:
     one = Reconstruction(*(values[row : row + 1] for values in found))
     figures = {name: value for name, value in summary(one).items() if name != "std"}  # of one image there is none
     return {"file": str(image.path), "how": image.how, **figures, "code": one.codes[0].tolist()}
-
-
-def _text(size: Size) -> str:
-    return f"{size[1]}x{size[0]}"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError
 from tinygan.images import to_uint8
 from tinygan.layers import Layer
+from tinygan.reconstruction import Reconstruction, Search, join
 from tinygan.rng import rng_for
 from tinygan.training import checkpoint
+from tinygan.training.batched_search import reconstruct
 from tinygan.training.options import Options
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.session import build_game, load_images
@@ -57,6 +60,21 @@ class TrainedRun:
         batches = [codes[i : i + SAMPLE_BATCH] for i in range(0, len(codes), SAMPLE_BATCH)]
         images = [self.generator(self.backend.to_device(batch))[0] for batch in batches]
         return np.concatenate([to_uint8(self.backend.to_host(batch)) for batch in images])
+
+    def search(
+        self, targets: np.ndarray, search: Search, batch_size: int, rows: slice = slice(None), **how: Any
+    ) -> Reconstruction:
+        """What the search finds for ``rows`` of ``targets``, uint8 images; ``how`` as of :func:`reconstruct`.
+
+        Random starts are drawn for all targets, so that they do not depend on the batches.
+        """
+        shape = len(targets), self.options.code_size
+
+        def random_codes(restart: int) -> np.ndarray:
+            return rng_for(0, "restart codes", restart).standard_normal(shape)[rows]
+
+        wanted = targets[rows], shape[1], search, self.backend, batch_size, random_codes
+        return join(list(reconstruct(self.generator, *wanted, **how)))
 
     def samples(self, count: int, seed: int) -> Iterator[np.ndarray]:
         """``count`` images of random codes in batches; image k depends on (seed, k) only, not on ``count``."""

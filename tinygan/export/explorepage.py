@@ -76,8 +76,7 @@ def describe(run: TrainedRun) -> dict:
         "directions": np.round(principal_directions(run), 5).tolist(),
         "search": {
             "learning_rate": search.learning_rate,
-            "decay": defaults["decay"].default,
-            "epsilon": defaults["epsilon"].default,
+            **{name: defaults[name].default for name in ("decay", "epsilon")},
         },
         "summary": f"It turns codes of {options.code_size} values into images of {width}×{height} pixels, here in the "
         f"browser: {options.model}, norm {options.norm}, {run.iteration:,} iterations on {options.dataset}.",

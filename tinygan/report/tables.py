@@ -1,5 +1,6 @@
 """The tables of the page: the comparison, its models over seeds, checkpoints, the paper's own, and all settings."""
 
+from tinygan.data.transform import shown
 from tinygan.evaluation.comparison import PAPER, PAPER_CAPTION, show_difference, show_loss
 from tinygan.evaluation.runsummary import RunSummary
 from tinygan.evaluation.seeds import SEEDS_HEAD, finals, show_model
@@ -143,7 +144,7 @@ def flat(values: dict) -> dict:
 def show(value: object) -> str:
     """A setting as a reader expects it: sizes, which JSON holds as [height, width], as WIDTHxHEIGHT."""
     if isinstance(value, list) and len(value) == 2:
-        return f"{value[1]}x{value[0]}"
+        return shown(value)
     return "–" if value in (None, "") else str(value)
 
 

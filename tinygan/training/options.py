@@ -8,6 +8,7 @@ from tinygan import ops
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
+from tinygan.data.transform import shown
 from tinygan.device import DEVICES, PRECISIONS
 from tinygan.errors import UsageError
 from tinygan.jsonfile import check
@@ -256,4 +257,4 @@ def show(value: object) -> str:
     """A value as it is typed on the command line: sizes as WIDTHxHEIGHT, lists with commas."""
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return f"{value[1]}x{value[0]}" if isinstance(value, tuple) and len(value) == 2 else str(value)
+    return shown(value) if isinstance(value, tuple) and len(value) == 2 else str(value)
