@@ -13,6 +13,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
     begin_script()
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
 from tinygan.evaluation.measures.sliced_wasserstein import sliced_wasserstein_distance
 from tinygan.evaluation.runsummary import RunSummary, read_run
-from tinygan.evaluation.statistics import rank_correlation
 from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.jsonfile import read_json
@@ -82,6 +82,22 @@ def agreement(run: RunSummary) -> dict:
     file.parent.mkdir(exist_ok=True)
     write_atomically(file, json.dumps(found, indent=2).encode())
     return found
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Spearman's ρ: the correlation of the ranks of two series (N,), in [−1, 1]; equal values share their mean rank.
+
+    None where it is not defined: fewer than 2 values, or all values of a series equal.
+    """
+    x, y = (_ranks(values) - (len(values) - 1) / 2 for values in (x, y))
+    scale = math.sqrt((x @ x) * (y @ y))
+    return float(x @ y) / scale if scale else None
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """0 for the lowest; of equal values, the mean of their places in the order."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[group]
 
 
 def images_of(path: Path, height: int, width: int) -> np.ndarray:

@@ -5,10 +5,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 from tinygan.ranges import largest_typed
 from tinygan.signals import main_runs
-from tinygan.text import prepare_streams, say
+from tinygan.text import did_you_mean, prepare_streams, say
 
 
 class TinyganError(Exception):
@@ -25,6 +26,18 @@ class UsageError(TinyganError):
 
 class InputError(TinyganError, ValueError):
     """An array does not fit what it was given to: a layer's input, a loss's target. Exit code 1."""
+
+
+class Choices(dict[str, Any]):
+    """What can be chosen by its name; UsageError, with the likely one, for a name that it does not have."""
+
+    def __init__(self, kind: str, entries: dict[str, Any]):
+        super().__init__(entries)
+        self.kind = kind
+
+    def __missing__(self, name: str) -> NoReturn:
+        similar = did_you_mean(str(name), self)
+        raise UsageError(f"unknown {self.kind} {name!r}{similar}: choose one of {', '.join(self)}")
 
 
 class NonFiniteError(TinyganError):

@@ -121,20 +121,20 @@ def test_an_interrupted_test_goes_on_where_it_was(trained, monkeypatch):
     run = open_run(trained, "last", "cpu")
     whole = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
     searched = []
-    search = finaltest._search
+    search = TrainedRun.search
 
-    def interrupted(run, targets, rows, *how):
+    def interrupted(run, targets, how, batch_size, rows, **others):
         if len(searched) == 2:
             raise KeyboardInterrupt
         searched.append(rows)
-        return search(run, targets, rows, *how)
+        return search(run, targets, how, batch_size, rows, **others)
 
-    monkeypatch.setattr(finaltest, "_search", interrupted)
+    monkeypatch.setattr(TrainedRun, "search", interrupted)
     with pytest.raises(KeyboardInterrupt):
         reconstruction_test(run, "final", SEARCH, 8)
     unfinished = trained / "evaluation" / "reconstruct-final-last-5.unfinished.safetensors"
     assert unfinished.exists()
-    monkeypatch.setattr(finaltest, "_search", lambda *a: (searched.append(a[2]), search(*a))[1])
+    monkeypatch.setattr(TrainedRun, "search", lambda *a, **k: (searched.append(a[4]), search(*a, **k))[1])
     again = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
     assert again["losses"] == whole["losses"]
     assert [rows.start for rows in searched] == [0, 8, 16, 24, 32]  # none twice
@@ -146,11 +146,13 @@ def test_what_was_left_by_another_search_is_not_used(trained, monkeypatch):
     whole = json.loads(reconstruction_test(run, "final", SEARCH, 40).read_text())
     other = Search(steps=5, learning_rate=0.5)
     calls = []
-    search = finaltest._search
-    monkeypatch.setattr(finaltest, "_search", lambda *a: calls.append(a) or (search(*a) if len(calls) == 1 else 1 / 0))
+    search = TrainedRun.search
+    monkeypatch.setattr(
+        TrainedRun, "search", lambda *a, **k: calls.append(a) or (search(*a, **k) if calls[1:] == [] else 1 / 0)
+    )
     with pytest.raises(ZeroDivisionError):
         reconstruction_test(run, "final", other, 20)
-    monkeypatch.setattr(finaltest, "_search", search)
+    monkeypatch.setattr(TrainedRun, "search", search)
     assert json.loads(reconstruction_test(run, "final", SEARCH, 40).read_text())["losses"] == whole["losses"]
 
 
@@ -362,8 +364,8 @@ def test_a_search_that_is_not_finite_does_not_replace_a_result(trained, call, tm
     command = ("reconstruct", run, "--steps", 2, "--device", "cpu")
     assert call(*command)[0] == 0
     result = run / "evaluation" / "reconstruct-final-best-2.json"
-    before, search = result.read_bytes(), finaltest._search
-    monkeypatch.setattr(finaltest, "_search", lambda *a: (r := search(*a))._replace(losses=r.losses * np.nan))
+    before, search = result.read_bytes(), TrainedRun.search
+    monkeypatch.setattr(TrainedRun, "search", lambda *a, **k: (r := search(*a, **k))._replace(losses=r.losses * np.nan))
     code, _, err = call(*command, "--learning-rate", "900")
     assert code == 1
     assert "not finite at --learning-rate 900" in err

@@ -66,3 +66,18 @@ def test_a_damaged_file_is_named(run):
     (run / "evaluation" / AGREEMENT).write_text('{"grids":')
     with pytest.raises(TinyganError, match=r"agreement\.json is damaged .*: delete it"):
         agreement.main([str(run)])
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 101])
+def test_the_rank_correlation_is_scipys(count):
+    rng = np.random.default_rng(count)
+    x = rng.standard_normal(count)
+    y = x + rng.standard_normal(count)
+    assert agreement.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    x, y = np.round(np.concatenate([x, [9, 9]])), np.round(np.concatenate([y, [9, 9]]))  # with equal values
+    assert agreement.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+
+
+def test_the_rank_correlation_is_not_defined_for_a_constant():
+    assert agreement.rank_correlation(np.ones(5), np.arange(5.0)) is None
+    assert agreement.rank_correlation(np.ones(1), np.ones(1)) is None

@@ -40,7 +40,7 @@ class TrainedGenerator:
         return self.backend.to_host(images).astype(np.float32, copy=False)
 
 
-def load_generator(run: str | Path, checkpoint: str = "best", device: str = "cpu") -> TrainedGenerator:
+def load_generator(run: str | Path, checkpoint: str | int = "best", device: str = "cpu") -> TrainedGenerator:
     """The generator of a run folder at checkpoint ``best``, ``last`` or a kept iteration, or one that is stored alone.
 
     ``run`` is a run folder; or "cifar10-wn", which tinygan brings (its card: ``tinygan/pretrained/cifar10-wn.md``); or

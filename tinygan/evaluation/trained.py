@@ -83,13 +83,13 @@ class TrainedRun:
             yield self.generate(codes)[: count - first]
 
 
-def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRun:
+def open_run(path: Path, which: str | int = "best", device: str = "auto") -> TrainedRun:
     """Open a run folder at checkpoint ``best``, ``last`` or an iteration number that was kept.
 
     Raises TinyganError for no run folder, no such checkpoint (naming those that are there), or a foreign one.
     """
     folder = RunFolder.existing(path)
-    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
+    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", str(which)) else str(which)
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:
         line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"

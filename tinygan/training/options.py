@@ -10,7 +10,7 @@ from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
 from tinygan.data.transform import shown
 from tinygan.device import DEVICES, PRECISIONS
-from tinygan.errors import UsageError
+from tinygan.errors import Choices, UsageError
 from tinygan.jsonfile import check
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
@@ -175,7 +175,7 @@ CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "ops"
 CHANGEABLE_ON_RESUME += INTERVALS
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
-PRESETS: dict[str, dict] = {
+_PRESETS: dict[str, dict] = {
     # The paper's settings for CIFAR-10 and LSUN were not published: the code's defaults, and the CelebA example's
     # network, stand in for them (notes A1).
     "cifar10": {"dataset": "cifar10"},
@@ -197,13 +197,12 @@ PRESETS: dict[str, dict] = {
     # Small enough for two CPU cores; not the paper's.
     "resnet-cifar10": {"model": "resnet", "dataset": "cifar10", "d_features": [48, 96, 192], "schedule": "shared"},
 }
+PRESETS = Choices("preset", _PRESETS)
 
 
 def resolve(explicit: dict, preset: str | None) -> Options:
     """Defaults, then the preset's values, then what a packed data set brings, then those that were typed."""
-    if preset is not None and preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
-    options = Options(**(PRESETS.get(preset, {}) | _packed(explicit) | explicit))
+    options = Options(**((PRESETS[preset] if preset else {}) | _packed(explicit) | explicit))
     if options.norm == "bn" and options.batch_size == 1:
         raise UsageError("--norm bn needs --batch-size 2 or more: one image has no spread over the batch")
     return _check_warmup(options)
