@@ -54,6 +54,14 @@ def save_png_folder(folder: Path, images: Iterable[np.ndarray]) -> None:
         Image.fromarray(image).save(folder / f"{number:06d}.png")
 
 
+def save_gif(path: Path, frames: Iterable[np.ndarray], milliseconds: int | list[int]) -> None:
+    """Write frames, uint8 (H, W, 3), as an endless animation, whole or not at all; how long one, or each, is shown."""
+    pictures = map(Image.fromarray, frames)
+    first = next(pictures)
+    options = {"save_all": True, "append_images": pictures, "duration": milliseconds, "loop": 0}
+    write_atomically(path, lambda file: first.save(file, format="gif", **options))
+
+
 def save_grid(path: Path, images: np.ndarray, columns: int = 10) -> None:
     """Write images, uint8 or floats in [0, 1], (N, H, W, 3), as a grid in a PNG file, whole or not at all."""
     buffer = io.BytesIO()

@@ -4,13 +4,11 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinygan.bars import tqdm
 from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
 from tinygan.evaluation.trained import TrainedRun
-from tinygan.files import write_atomically
-from tinygan.images import enlarged, save_grid, save_png_folder
+from tinygan.images import enlarged, save_gif, save_grid, save_png_folder
 from tinygan.output import write_output
 from tinygan.rng import rng_for
 
@@ -58,9 +56,7 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool, seed: i
     save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
     if not gif:
         return [path]
-    frames = [Image.fromarray(enlarged(image)) for row in rows for image in row]
-    options = {"save_all": True, "append_images": frames[1:], "duration": GIF_MILLISECONDS, "loop": 0}
-    write_atomically(path.with_suffix(".gif"), lambda file: frames[0].save(file, format="gif", **options))
+    save_gif(path.with_suffix(".gif"), (enlarged(image) for row in rows for image in row), GIF_MILLISECONDS)
     return [path, path.with_suffix(".gif")]
 
 

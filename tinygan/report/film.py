@@ -10,14 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
 from tinygan.data.transform import to_rgb
 from tinygan.errors import TinyganError
-from tinygan.files import TEMPORARY_SUFFIX, write_atomically
-from tinygan.images import enlarged
+from tinygan.files import TEMPORARY_SUFFIX
+from tinygan.images import enlarged, save_gif
 from tinygan.report.pictures import numbered
 from tinygan.report.series import evenly
 from tinygan.text import say
@@ -45,16 +44,9 @@ def make_film(path: Path) -> list[Path]:
     folder.evaluation.mkdir(exist_ok=True)
     film = folder.evaluation / f"film-{grids[-1][0]:06d}.gif"
     paths = [grid for _, grid in chosen]
-    _write_gif(film, paths, size)
-    return [film, *_write_videos(film, paths, size)]
-
-
-def _write_gif(film: Path, paths: list[Path], size: tuple[int, ...]) -> None:
-    pictures = map(Image.fromarray, _frames(paths, size, film.name))
     durations = [MILLISECONDS] * (len(paths) - 1) + [LAST_MILLISECONDS]
-    options = {"save_all": True, "append_images": pictures, "duration": durations, "loop": 0}
-    first = next(pictures)
-    write_atomically(film, lambda file: first.save(file, format="gif", **options))
+    save_gif(film, _frames(paths, size, film.name), durations)
+    return [film, *_write_videos(film, paths, size)]
 
 
 def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Iterator[Path]:
