@@ -117,9 +117,13 @@ def info(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write the images and say where."""
-    from tinygan.dataprep.export import export_png
+    from tinygan.bars import tqdm
+    from tinygan.data.packed import open_packed
+    from tinygan.images import save_png_folder
 
-    say(f"{export_png(options.folder, options.png_folder)} images: {options.png_folder}")
+    images = open_packed(options.folder).images
+    save_png_folder(options.png_folder, tqdm(images, unit="image", desc="images", disable=None))
+    say(f"{len(images)} images: {options.png_folder}")
 
 
 def main(arguments: list[str]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +76,11 @@ def finish(
     pixels = measure_pixels(path, count, wishes.size)
     os.replace(path, out / IMAGES)
     write_atomically(out / NAMES, lambda file: file.writelines(f"{name_of(row)}\n".encode() for row in range(count)))
+    classes = {}
     if listing.labels is not None:
         write_integers(out / LABELS, listing.labels[kept])
+        counts = np.bincount(listing.labels[kept], minlength=len(listing.classes)).tolist()
+        classes = dict(zip(map(printable, listing.classes), counts, strict=True))
     write_integers(out / TRAIN, division.train)
     save_preview(out, count, wishes.size)
     partition_name = printable(wishes.partition.name) if wishes.partition else None
@@ -96,7 +98,7 @@ def finish(
         "pixels": pixels.checksum,
         "fingerprint": with_split(pixels.checksum, division),
         "source": {"path": printable(str(source.path)), "fingerprint": listing.fingerprint},
-        "classes": dict(class_counts(listing, kept)),
+        "classes": classes,
         "converted": dict(sorted(unfinished.notes.items())),
         "skipped": [list(pair) for pair in skipped_images(listing, unfinished)],
         "left_out": listing.left_out,
@@ -119,14 +121,6 @@ def skipped_images(listing: Listing, unfinished: PartialPack) -> list[tuple[str,
     """(name, reason) of everything that is not packed."""
     known = [(printable(name), why) for name, why in listing.skipped]
     return known + [(printable(listing.items[number]), printable(why)) for number, why in unfinished.skipped]
-
-
-def class_counts(listing: Listing, kept: np.ndarray) -> Iterator[tuple[str, int]]:
-    """(class, images) in the order of the labels; nothing where there are no labels."""
-    if listing.labels is not None:
-        counts = np.bincount(listing.labels[kept], minlength=len(listing.classes))
-        for name, count in zip(listing.classes, counts, strict=True):
-            yield printable(name), int(count)
 
 
 def save_preview(out: Path, count: int, size: Size) -> None:
