@@ -93,8 +93,17 @@ def test_players_and_codes_that_do_not_fit(players, schedule):
         with says(InputError, rf"layer .*: expected .*; found .*: {remedy}"):
             step(schedule, game, wrong)
     for wrong in (codes[0], codes[1:]):
-        with says(InputError, rf"expected codes \({len(codes)}, N, Z\); found {re.escape(str(wrong.shape))}"):
+        with says(InputError, rf"expected codes \({len(codes)}, N, Z\); found float32 {re.escape(str(wrong.shape))}"):
             step(schedule, Game(G, D), wrong)
+
+
+@pytest.mark.parametrize("schedule", ["alternating", "shared"])
+def test_lists_of_images_and_of_codes(players, schedule):
+    codes = np.ones((SCHEDULES[schedule].code_batches, 3, 5), np.float32)
+    real = np.full((3, 8, 8, 3), 0.5, np.float32)
+    for given in ((real.tolist(), codes), (real, codes.tolist())):
+        with says(InputError, r".*found .*a list: give an array, as np\.asarray|.*differ, .*a list: give an array"):
+            SCHEDULES[schedule].step(Game(*players), *given, 1e-3)
 
 
 def test_unknown_names(players):

@@ -97,10 +97,7 @@ class Layer:
     def refuse(self, x: Array, expected: str) -> NoReturn:
         """Raise InputError in one line that names the layer, what it expected and what it found."""
         where = f"layer {self.name}, {self!r}" if self.name else f"layer {self!r}"
-        no_array = f"a {type(x).__name__}: give an array, as np.asarray(x, np.float32)"
-        raise InputError(
-            f"{where}: expected {expected}; found {f'{x.dtype} {x.shape}' if hasattr(x, 'dtype') else no_array}"
-        )
+        raise InputError(f"{where}: expected {expected}; found {described(x)}")
 
     def walk(self) -> Iterator["Layer"]:
         """This layer and everything below it, in the order of the forward pass."""
@@ -119,6 +116,12 @@ class Layer:
 
     def __repr__(self) -> str:
         return type(self).__name__
+
+
+def described(x: Array) -> str:
+    """An array's type and shape; of what is none, what to do about it."""
+    no_array = f"a {type(x).__name__}: give an array, as np.asarray(x, np.float32)"
+    return f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else no_array
 
 
 def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None = None) -> tuple[Parameters, Parameters]:

@@ -12,6 +12,7 @@ import numpy as np
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.errors import InputError
+from tinygan.layers.base import described
 from tinygan.training.player import Player
 
 # Values in a batch of images that goes through D together with another.
@@ -75,7 +76,8 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
 
 def _joined(one: Array, other: Array) -> Array:
     """Real and generated images as one batch (2·N, H, W, 3); InputError unless they are of one kind and size."""
-    if one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
-        found = f"{one.dtype} {one.shape} and {other.dtype} {other.shape}"
+    arrays = hasattr(one, "dtype") and hasattr(other, "dtype")
+    if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
+        found = f"{described(one)} and {described(other)}"
         raise InputError(f"real and generated images differ, {found}: give real ones as G draws them, in [0, 1]")
     return array_module(one).concatenate([one, other])

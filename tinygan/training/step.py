@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tinygan.array import Array
 from tinygan.errors import Choices, InputError
-from tinygan.layers.base import Backward
+from tinygan.layers.base import Backward, described
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.training import one_chain
 from tinygan.training.player import Player
@@ -100,8 +100,8 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
 
 def _draw(G: Player, codes: Array, batch: int, of: int) -> tuple[Array, Backward]:
     """G's images of one of the batches of codes, and the way back; InputError says what fits."""
-    if codes.ndim != 3 or len(codes) < of:
-        raise InputError(f"expected codes ({of}, N, Z); found {codes.shape}")
+    if not hasattr(codes, "dtype") or codes.ndim != 3 or len(codes) < of:
+        raise InputError(f"expected codes ({of}, N, Z); found {described(codes)}")
     try:
         return G.network(codes[batch], training=True)
     except InputError as error:
