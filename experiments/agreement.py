@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinygan import cli
 from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
@@ -41,7 +40,7 @@ def build_parser() -> OneLineParser:
     """The runs."""
     example = "python -m experiments.agreement runs/three-models/*"
     parser = OneLineParser(prog="experiments.agreement", description=__doc__.splitlines()[0], examples=(example,))
-    parser.add_argument("run", metavar="RUN", type=cli.path("RUN"), nargs="+", help="a run folder")
+    parser.add_run(several=True)
     return parser
 
 
@@ -116,9 +115,9 @@ def _grids(run: RunSummary, losses: dict[int, float], known: dict[int, dict]) ->
 
 
 def _checkpoints(folder: Path) -> dict[int, dict]:
-    """What ``evaluate.py measures`` wrote, by iteration."""
+    """What ``evaluate.py measures`` wrote, by iteration; the newest where there are several, as of other counts."""
     rows = {}
-    for path in folder.glob("measures-*.json"):
+    for path in sorted(folder.glob("measures-*.json"), key=lambda file: file.stat().st_mtime):
         found = _read(path)
         rows[found["iteration"]] = {name: found["fake"][name]["mean"] for name in MEASURES}
     return rows

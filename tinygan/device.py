@@ -97,11 +97,11 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     dtype = np.dtype(PRECISIONS[precision])
     obstacle = None if device == "cpu" else why_no_gpu()
     if device == "gpu" and obstacle:
-        raise TinyganError(f"--device gpu: {obstacle}, or use --device cpu")
+        raise TinyganError(f"device gpu: {obstacle}, or take the device cpu")
     if device != "cpu" and obstacle is None:
         return _open_gpu(precision, dtype)
     if precision == "tf32":
-        raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
+        raise UsageError("precision tf32 needs a GPU: take float32 on the CPU")
     reuse_freed_memory()
     use_all_cores()
     return Backend("cpu", np, dtype, f"CPU, {allowed_cores()} cores")

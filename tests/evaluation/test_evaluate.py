@@ -353,7 +353,7 @@ def test_before_the_first_running_test_the_line_names_the_last_checkpoint(traine
     (young / "checkpoints" / "best.safetensors").unlink()
     code, _, err = call("samples", young)
     assert code == 1
-    assert err.endswith("there is a best one after the first running test, until then give --checkpoint last\n")
+    assert err.endswith("there is a best one after the first running test, until then take last (--checkpoint last)\n")
     assert call("samples", young, "--checkpoint", "last", "--count", 1)[0] == 0
 
 

@@ -12,6 +12,7 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.evaluation import pictures
 from tinygan.evaluation.comparison import show_loss, table, to_json
 from tinygan.evaluation.finaltest import reconstruction_test
+from tinygan.evaluation.generator import load_generator
 from tinygan.evaluation.measures import measure
 from tinygan.evaluation.measures.modes import modes as count_modes
 from tinygan.evaluation.measuretable import measure_table
@@ -115,7 +116,7 @@ def measures(options: argparse.Namespace) -> None:
 
 def explore(options: argparse.Namespace) -> None:
     """Write the page and say where."""
-    write_page(open_run(options.run, options.checkpoint, "cpu"), options.out)
+    write_page(load_generator(options.run, options.checkpoint), options.out)
     say(options.out)
 
 

@@ -5,13 +5,11 @@ Every command takes --help. Results go into the run's folder, under evaluation/.
 
 import argparse
 import importlib
-from pathlib import Path
 
 from tinygan.cli.parser import OneLineParser, filled, number, path
 from tinygan.device import DEVICES
 from tinygan.evaluation.resultfile import USUAL_COUNTS
 from tinygan.ranges import flag
-from tinygan.training.runfolder import LATEST, RUNS, newest_run
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,13 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, text: str, *examples: str, several: bool = False) -> argparse.ArgumentParser:
         examples = [f"evaluate.py {name} {example}" for example in examples]
         command = commands.add_parser(name, help=text, description=text, examples=examples)
-        command.add_argument(
-            "run",
-            metavar="RUN",
-            type=run_path,
-            nargs="+" if several else None,
-            help="a run folder, or 'latest' for the newest one in runs",
-        )
+        command.add_run(several, ", or cifar10-wn, the generator that tinygan brings" if name == "explore" else "")
         if not several:
             command.add_argument(
                 "--checkpoint",
@@ -134,11 +126,6 @@ def build_parser() -> argparse.ArgumentParser:
     text = "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM"
     add("film", text, "latest", several=True)
     return parser
-
-
-def run_path(text: str) -> Path:
-    """A run folder's path; of ``latest`` that of the newest run of ``runs``."""
-    return newest_run(RUNS) if filled("RUN")(text) == LATEST else Path(text)
 
 
 def checkpoint_name(text: str) -> str:

@@ -9,6 +9,7 @@ import tinygan
 from tinygan.errors import UsageError
 from tinygan.ranges import RANGES, flag
 from tinygan.text import as_called, did_you_mean
+from tinygan.training.runfolder import run_called
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -28,6 +29,14 @@ class OneLineParser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=version, help="print the version, and stop")
         self.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
+
+    def add_run(self, several: bool = False, also: str = "") -> None:
+        """The argument RUN: a run's folder as a path, or several; ``latest`` is taken for it everywhere."""
+        text = f"a run folder, or 'latest' for the newest one in runs{also}"
+        count = "+" if several else None
+        self.add_argument(
+            "run", metavar="RUN", type=lambda name: run_called(filled("RUN")(name)), nargs=count, help=text
         )
 
     def error(self, message: str) -> None:

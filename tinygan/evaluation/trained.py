@@ -72,7 +72,7 @@ class TrainedRun:
             yield self.generate(codes)[: count - first]
 
 
-def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRun:
+def open_run(path: Path, which: str | int = "best", device: str = "auto") -> TrainedRun:
     """Open a run folder at checkpoint ``best``, ``last`` or an iteration number that was kept.
 
     Raises:
@@ -81,16 +81,13 @@ def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRu
     folder = RunFolder(path)
     if not folder.config.exists():
         raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
-    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
+    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", str(which)) else str(which)
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:
         line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"
-        not_yet = name == "best" and "last" in there
-        raise TinyganError(
-            f"{line}; there is a best one after the first running test, until then give --checkpoint last"
-            if not_yet
-            else line
-        )
+        if name == "best" and "last" in there:
+            line += "; there is a best one after the first running test, until then take last (--checkpoint last)"
+        raise TinyganError(line)
     file = folder.checkpoints / f"{name}.safetensors"
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))

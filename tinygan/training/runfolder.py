@@ -26,7 +26,7 @@ CONFIG = {
 }
 LOG_LINE = {"iteration": int, "reconstruction?": dict}
 LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
-LATEST = "latest"  # what --resume and evaluate.py take instead of a path
+LATEST = "latest"  # what is taken instead of a path
 RUNS = Path("runs")  # where runs are made unless --out says otherwise
 
 
@@ -163,6 +163,11 @@ def find_checkpoint(resume: str, out: Path) -> Path:
         path = Path(resume)
         return RunFolder(path).last if path.is_dir() else path
     return RunFolder(newest_run(out)).last
+
+
+def run_called(name: str | Path) -> Path:
+    """The folder of the run ``name``: its path, or of ``latest`` the newest one in ``runs``."""
+    return newest_run(RUNS) if str(name) == LATEST else Path(name)
 
 
 def newest_run(out: Path) -> Path:
