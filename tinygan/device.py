@@ -5,7 +5,6 @@ CuPy is imported only when a GPU is asked for or looked for, so a machine withou
 
 import functools
 import importlib.util
-import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from tinygan.runtime.allocator import reuse_freed_memory
 from tinygan.runtime.cores import allowed_cores
 from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.threads import use_all_cores
+from tinygan.text import how_to_install
 
 DEVICES = ("auto", "cpu", "gpu")
 PRECISIONS = {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
@@ -110,10 +110,7 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
 def why_no_gpu() -> str | None:
     """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
     if importlib.util.find_spec("cupy") is None:
-        return (
-            f"CuPy is not installed: in tinygan's folder run {sys.executable} -m pip install -e '.[cuda13]', with an "
-            "old driver '.[cuda12]'"
-        )
+        return f'CuPy is not installed: {how_to_install("cuda13")}, with an old driver ".[cuda12]"'
     try:
         import cupy
     except Exception as error:  # a broken CUDA installation raises whatever its loader raises

@@ -131,5 +131,5 @@ def test_without_onnx_the_remedy_is_named(trained, tmp_path, capsys, monkeypatch
     monkeypatch.delitem(sys.modules, "tinygan.export.onnx_files", raising=False)
     out = tmp_path / "out"
     assert run_script(evaluate.main, ["export", str(trained), "--to", "onnx", "--out", str(out)]) == 1
-    assert "pip install -e '.[onnx]'" in capsys.readouterr().err
+    assert 'pip install -e ".[onnx]"' in capsys.readouterr().err
     assert not out.exists()

@@ -310,7 +310,7 @@ def test_without_mpi4py_the_first_rank_says_so_and_none_trains(training, tmp_pat
     assert code == 1
     assert len(said) == 1, error
     assert "mpiexec has started 2 ranks, which need mpi4py" in said[0]
-    assert "pip install -e '.[mpi]'" in said[0]
+    assert 'pip install -e ".[mpi]"' in said[0]
     assert not (tmp_path / "runs").exists()
 
 

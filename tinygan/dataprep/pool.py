@@ -37,6 +37,9 @@ class Pool:
     """
 
     def __init__(self, processes: int):
+        if os.name == "nt":
+            line = "Windows gives no pipe to the processes that decode images: prepare the set on Linux, macOS or WSL"
+            raise TinyganError(f"{line}; train.py reads it anywhere")
         self.workers: list[_Worker] = []
         try:
             for _ in range(processes):

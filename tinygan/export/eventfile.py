@@ -12,6 +12,7 @@ from PIL import Image
 
 from tinygan.errors import TinyganError
 from tinygan.files import FolderLock
+from tinygan.text import how_to_install
 from tinygan.training.runfolder import RunFolder
 
 try:
@@ -19,7 +20,7 @@ try:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 except ImportError as error:
-    raise TinyganError("TensorBoard is not installed: .venv/bin/pip install -e '.[tensorboard]'") from error
+    raise TinyganError(f"TensorBoard is not installed: {how_to_install('tensorboard')}") from error
 
 FIRST_PICTURES = {"reals": "samples", "targets": "reconstructions"}  # pictures without an iteration -> their folder
 

@@ -1,6 +1,5 @@
 """A training as a film: its sample grids one after the other, the same codes each time."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
 from tinygan.data.transform import to_rgb
 from tinygan.errors import TinyganError
-from tinygan.files import TEMPORARY_SUFFIX, write_atomically
+from tinygan.files import TEMPORARY_SUFFIX, replace, write_atomically
 from tinygan.images import enlarged
 from tinygan.report.pictures import numbered
 from tinygan.report.series import evenly
@@ -79,7 +78,7 @@ def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Itera
         try:
             complaint = _pipe(command, _frames(shown, size, video.name))
             if complaint is None:
-                os.replace(temporary, video)
+                replace(temporary, video)
                 yield video
             else:
                 say(f"ffmpeg made no {video.name}: {complaint}", file=sys.stderr)

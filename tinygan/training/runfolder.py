@@ -133,8 +133,8 @@ class RunFolder:
     def append_log(self, entry: dict) -> None:
         """Add one line to the log, on disk when this returns."""
         try:
-            with open(self.log, "a") as file:
-                file.write(json.dumps(entry) + "\n")
+            with open(self.log, "ab") as file:
+                file.write(json.dumps(entry).encode() + b"\n")
         except OSError as error:
             raise cannot_write(self.log, error) from error
 

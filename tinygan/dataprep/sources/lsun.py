@@ -21,6 +21,7 @@ from tinygan.dataprep.sources import Listing, Read
 from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
 from tinygan.jsonfile import parse_json, read_bytes
+from tinygan.text import how_to_install
 
 KEYS, KEYS_STATE = "keys.npy", "keys.json"  # the list of keys, and what it is the list of
 CHUNK = 65_536  # keys gathered at once
@@ -66,7 +67,7 @@ class LmdbSource:
 def require_lmdb() -> None:
     """Raise TinyganError if the optional package is not there."""
     if importlib.util.find_spec("lmdb") is None:
-        raise TinyganError("LSUN's database needs the package lmdb: in tinygan's folder run pip install -e '.[lsun]'")
+        raise TinyganError(f"LSUN's database needs the package lmdb: {how_to_install('lsun')}")
 
 
 @contextmanager
