@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tinygan.data import cifar10
 from tinygan.errors import TinyganError
@@ -52,6 +53,12 @@ def test_nothing_there_says_what_was_looked_for(tmp_path):
         ):  # fmt: skip
             assert expected in str(caught.value)
         (tmp_path / "other.tar.gz").write_bytes(b"something else")
+
+
+def test_a_folder_of_images_instead_is_told_by_the_option_that_reads_it(tmp_path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "cat.png")
+    with pytest.raises(TinyganError, match=r"it holds image files: add --dataset folder to read them$"):
+        cifar10.load(tmp_path)
 
 
 @pytest.mark.parametrize("version", ["BINARY", "PYTHON"])

@@ -87,14 +87,18 @@ def test_results_of_other_settings_have_other_names(trained, call):
     }
 
 
-def test_a_result_of_another_iteration_is_not_replaced_silently(trained, call):
-    file = trained / "evaluation" / "modes-best-count32.json"
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("modes", "modes-best-count32.json"), ("samples", "samples-best-0-count32.png")],
+)
+def test_a_result_of_another_iteration_is_not_replaced_silently(trained, call, command, name):
+    file = trained / "evaluation" / name
     file.parent.mkdir(exist_ok=True)
-    file.write_text('{"iteration": 1}')
-    code, out, _ = call("modes", trained, "--count", 32)
-    now = json.loads(file.read_text())["iteration"]
-    assert (code, f"note: {file} is of iteration 1 so far; it will be of {now}" in out) == (0, True)
-    assert "note:" not in call("modes", trained, "--count", 32)[1]
+    file.write_text("of an earlier best")
+    os.utime(file, (1, 1))
+    code, out, _ = call(command, trained, "--count", 32)
+    assert (code, f"note: {file} is of an earlier iteration so far; it will be of " in out) == (0, True)
+    assert "note:" not in call(command, trained, "--count", 32)[1]
 
 
 def test_the_running_test_of_training_is_the_same_measure(trained, call):

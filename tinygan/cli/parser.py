@@ -77,6 +77,17 @@ def number(name: str, within: str | None = None) -> Callable[[str], int | float]
     return read
 
 
+def add_number(group: argparse._ActionsContainer, name: str, default: float | None, text: str) -> None:
+    """The option ``name``, a number in its range."""
+    shown = "" if default is None else " (default: %(default)s)"
+    group.add_argument(flag(name), type=number(name), default=default, metavar=metavar(name), help=text + shown)
+
+
+def metavar(name: str) -> str:
+    """What stands for the number of option ``name`` in ``--help``."""
+    return {"learning_rate": "X", "max_skipped": "PERCENT"}.get(name, "N")
+
+
 def numbers(name: str, within: str | None = None) -> Callable[[str], list[int]]:
     """An argparse type: whole numbers with commas between them, each in the range of :func:`number`."""
     one = number(name, within)

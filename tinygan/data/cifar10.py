@@ -15,6 +15,7 @@ import numpy as np
 from tinygan.data import cifar10_batches
 from tinygan.data.cifar10_batches import REMEDY, SIDE, Batch, parse_binary, parse_python
 from tinygan.data.download import check_archive, download
+from tinygan.data.folder import find_images
 from tinygan.data.imageset import ImageSet
 from tinygan.errors import TinyganError
 
@@ -87,9 +88,12 @@ def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[
         found = BINARY, download_to / BINARY.archive
         download(DOWNLOAD_URL + BINARY.archive, found[1], BINARY.length, BINARY.sha256)
     if found is None:
+        instead = "name no folder to have it downloaded (162 MB)"
+        if Path(data_dir).is_dir() and find_images(data_dir).paths:
+            instead = "it holds image files: add --dataset folder to read them"
         raise TinyganError(
             f"no CIFAR-10 at {data_dir}: looked for {BINARY.archive}, {PYTHON.archive}, {BINARY.folder}/ and "
-            f"{PYTHON.folder}/ (or their batch files); name no folder to have it downloaded (162 MB)"
+            f"{PYTHON.folder}/ (or their batch files); {instead}"
         )
     return found
 

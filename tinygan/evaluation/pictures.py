@@ -39,8 +39,8 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
     if npz:
         write_output(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
         return npz
-    file = result_file(run, f"samples-{run.checkpoint}-{seed}", {"count": count}, {"count": USUAL_COUNTS["samples"]})
-    path = file.with_suffix(".png")
+    usual = {"count": USUAL_COUNTS["samples"]}
+    path = result_file(run, f"samples-{run.checkpoint}-{seed}", {"count": count}, usual, ".png")
     save_grid(path, images, columns=max(1, round(count**0.5)))
     return str(path)
 
@@ -54,7 +54,7 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool, seed: i
     Returns:
         The PNG's path; with ``gif`` also that of an animation, of images enlarged to about 256 pixels.
     """
-    path = result_file(run, f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}).with_suffix(".png")
+    path = result_file(run, f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}, ".png")
     rows = [run.generate(arc(ends[row], ends[row + 1], WALK_STEPS)) for row in range(len(ends) - 1)]
     save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
     if not gif:
