@@ -180,7 +180,7 @@ def test_an_out_folder_that_cannot_be_written(run, tmp_path):
 
 def test_no_gpu(run, monkeypatch):
     monkeypatch.setattr("tinygan.device.why_no_gpu", lambda: "CuPy is not installed: run pip")
-    assert_one_line(run(*TINY, "--device", "gpu"), 1, "--device gpu", "CuPy is not installed", "--device cpu")
+    assert_one_line(run(*TINY, "--device", "gpu"), 1, "device gpu: ", "CuPy is not installed", "take the device cpu")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run, monkeypatch):
