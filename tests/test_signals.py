@@ -49,7 +49,9 @@ def test_every_script_is_among_them():
 
 
 @pytest.mark.parametrize("name", ["numpy", "numpy.linalg", "tinygan.errors"])
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script[script[0] == "-m"])
+@pytest.mark.parametrize(
+    "script", [*SCRIPTS, ["-m", "tinygan", "train", "--dry-run"]], ids=lambda script: script[script[0] == "-m"]
+)
 def test_an_interrupted_import_is_one_line(tmp_path, script, name):
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT.format(name=name))
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
