@@ -55,7 +55,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
     G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
-    fake, _ = G.network(codes[0], training=True)
+    fake = G.network(codes[0], training=True)[0]
     if one_chain.as_one_batch(D, fake):
         d_real, d_fake = one_chain.learn_both(D, real, fake, loss)
     else:
