@@ -20,8 +20,9 @@ def inline(translator, node: nodes.math) -> None:
 
 
 def block(translator, node: nodes.math_block) -> None:
-    """A formula on lines of its own."""
-    translator.body.append(f'<div class="formula">{draw(node.astext(), "block")}</div>')
+    """A formula on lines of its own; parts that a wide space separates may stand below each other."""
+    parts = (draw(part, "block") for part in node.astext().split(r"\qquad"))
+    translator.body.append(f'<div class="formula">{"".join(parts)}</div>')
     raise nodes.SkipNode
 
 
