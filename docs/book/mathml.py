@@ -7,10 +7,11 @@ from latex2mathml.converter import convert
 
 
 def draw(formula: str, display: str) -> str:
-    """A formula in TeX as MathML; dx and δx are one symbol each, set closely."""
-    return re.sub(
+    """A formula in TeX as MathML; dx and δx are one symbol each, set closely, and so is the name of a function."""
+    closely = re.sub(
         r"<mi>([dδ]|&#x003B4;)</mi><mi>(\w)</mi>", r'<mi class="d">\1\2</mi>', convert(formula, display=display)
     )
+    return re.sub(r"<mo[^>]*>([a-z]{2,})</mo>", r"<mi>\1</mi>", closely)
 
 
 def inline(translator, node: nodes.math) -> None:
