@@ -1,0 +1,8 @@
+"""What may become part of tinygan once a device has shown that it is right and faster; nothing in the package knows of it.
+
+    implicit.py                      the command: judges the convolution below against the package's, layer by layer
+    convolution.py                   tinygan.ops.correlate and its transpose without patches in memory, and when not
+    products.py tiling.py            the three products launched; how each is cut into tiles, and how long that should take
+    implicit.cu                      their kernels: each as its formula, then in tiles
+    sides.cuh tile.cuh tensor_core.cuh   where the factors lie; the product of a tile; the instructions it is made of
+"""
