@@ -13,15 +13,17 @@ from tinygan.device import TENSOR_CORES
 from tinygan.ops import dispatch
 from tinygan.ops.cuda import correlate as packaged
 from tinygan.ops.cuda import cublas
-from tinygan.ops.cuda.correlate import _fold, _unfold, _weight_gradient
+from tinygan.ops.cuda.correlate import _fold
 from tinygan.ops.cuda.matmul import gemm
 from tinygan.ops.window import Bilinear, TwoGradients, Window
 
 FEWEST_CHANNELS = 16  # of a result: with fewer most of a tile's columns would be empty
+# The package writes a patch once and multiplies it by so many features; then its faster products outweigh the writing.
+MOST_FEATURES = 256
 
 
 def why_not(x: Array, shape: Shape) -> str | None:
-    """None if the tiles can take a convolution of ``x``'s type on this device, else the reason to take the package's."""
+    """None if the tiles can take a convolution of ``x``'s type on this device, else why the package's is taken."""
     if x.dtype.itemsize == 8 or not cublas.tf32:
         return "products are exact: tensor cores would round the factors"
     capability = int(array_module(x).cuda.Device().compute_capability)
@@ -31,6 +33,8 @@ def why_not(x: Array, shape: Shape) -> str | None:
         return "the kernel covers the image: its one patch is the image"
     if shape.features < FEWEST_CHANNELS:
         return f"{shape.features} channels of the map fill less than a quarter of a tile"
+    if shape.features > MOST_FEATURES:
+        return f"with {shape.features} channels of the map a product takes much longer than its patches"
     return None
 
 
@@ -76,7 +80,9 @@ def _to_image(map: Array, w: Array, shape: Shape, b: Array | None = None) -> Arr
     if why_not_to_image(shape) is None:
         return products.to_image(map, w, shape, b)
     K = shape.features
-    return _fold(gemm(map.reshape(-1, K), w.reshape(-1, K), transpose_b=True), shape.window, (len(map), *shape.image), b)
+    return _fold(
+        gemm(map.reshape(-1, K), w.reshape(-1, K), transpose_b=True), shape.window, (len(map), *shape.image), b
+    )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.candidates.tiling import TILES, Product, Tiling, best, blocks
+from benchmarks.candidates.tiling import TILES, Product, Tiling, best
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda import launch
 from tinygan.ops.cuda.patches import width
@@ -25,7 +25,7 @@ class Shape(NamedTuple):
     >>> shape = Shape((160, 160, 3), Window((4, 4), (2, 2), (1, 1)), 64)
     >>> shape.places
     (80, 80)
-    >>> shape.product("correlate", 32)[:4]
+    >>> shape.product("correlate", 32)[:4]  # lines, columns, inner, phases
     (204800, 64, 48, 1)
     """
 
@@ -48,13 +48,14 @@ class Shape(NamedTuple):
         (height, wide, channels), (kernel, stride, _) = self.image, self.window
         taps, places = kernel[0] * kernel[1], images * self.places[0] * self.places[1]
         elements = images * height * wide * channels + taps * channels * self.features + places * self.features
+        single = bool(self.features % 4) or (name != "to_image" and bool(channels % 4))
         if name == "correlate":
-            return Product(places, self.features, taps * channels, 1, True, elements)
+            return Product(places, self.features, taps * channels, 1, elements, single)
         if name == "to_kernel":
-            return Product(taps * channels, self.features, places, 1, True, elements)
+            return Product(taps * channels, self.features, places, 1, elements, single)
         near, phase = (-(-np.array(sides) // stride) for sides in (kernel, (height, wide)))
         pixels, inner = images * int(phase.prod()), int(near.prod()) * self.features
-        return Product(pixels, channels, inner, stride[0] * stride[1], True, elements)
+        return Product(pixels, channels, inner, stride[0] * stride[1], elements, single)
 
     def constants(self) -> dict[str, int]:
         """What the compiler is told; the names of sides.cuh."""
@@ -62,15 +63,24 @@ class Shape(NamedTuple):
         values |= dict(zip(("ROWS", "COLUMNS"), self.places, strict=True))
         for name, pair in zip(("KERNEL", "STRIDE", "PAD"), self.window, strict=True):
             values |= {f"{name}_H": pair[0], f"{name}_W": pair[1]}
-        # A chunk of channels is a slice of the inner axis, or what a memory transaction brings; all of them if that does
-        # not divide them.
+        # A chunk of channels is a slice of the inner axis, or what memory brings at once; all of them if that does not
+        # divide them.
         chunks = (("CHANNELS", self.image[2], 16), ("FEATURES", self.features, 16), ("LINES", self.image[2], 32))
-        return values | {f"CHUNK_OF_{name}": size if channels % size == 0 else channels for name, channels, size in chunks}
+        return values | {
+            f"CHUNK_OF_{name}": size if channels % size == 0 else channels for name, channels, size in chunks
+        }
 
 
 def source(tile: tuple[int, int], wide_image: int, wide_map: int, pairs: bool) -> str:
     """The CUDA source for a tile, for ``wide`` channels that memory gives at once, and for results written in pairs."""
-    names = {"TILE_M": tile[0], "TILE_N": tile[1], "WARP": TILES[tile].warp, "WIDE_IMAGE": wide_image, "WIDE_MAP": wide_map, "PAIRS": int(pairs)}
+    names = {
+        "TILE_M": tile[0],
+        "TILE_N": tile[1],
+        "WARP": TILES[tile].warp,
+        "WIDE_IMAGE": wide_image,
+        "WIDE_MAP": wide_map,
+        "PAIRS": int(pairs),
+    }
     lines = [f"#define {name} {value}\n" for name, value in names.items()]
     lines.append((resources.files("tinygan.ops.cuda") / "prelude.cuh").read_text(encoding="utf-8"))
     for file in FILES:
@@ -99,37 +109,30 @@ def to_kernel(image: Array, map: Array, shape: Shape, total: Array | None = None
     return out
 
 
-def _run(
-    name: str, shape: Shape, a: Array, b: Array, out: Array, bias: Array | None, accumulate: bool = False
-) -> None:
-    product = shape.product(name, len(a))
-    tiling = best(product)
-    launch_tiles(name, shape, tiling, a, b, out, bias, accumulate)
+def _run(name: str, shape: Shape, a: Array, b: Array, out: Array, bias: Array | None, accumulate: bool = False) -> None:
+    launch_tiles(name, shape, best(shape.product(name, len(a))), a, b, out, bias, accumulate)
 
 
 def launch_tiles(
-    name: str, shape: Shape, tiling: Tiling, a: Array, b: Array, out: Array, bias: Array | None, accumulate: bool
+    name: str, shape: Shape, chosen: Tiling, a: Array, b: Array, out: Array, bias: Array | None, accumulate: bool
 ) -> None:
-    """One product with a given tiling: its kernel, and the one that adds up its parts."""
-    xp, images, columns = array_module(out), len(a), out.shape[-1]
-    whole = tiling.parts == 1
-    target = out if whole else xp.empty((tiling.parts, *out.shape), out.dtype)
-    # Which of the two is read along the image's channels, and which along the map's: the kernel has the map's innermost.
+    """One product with a given tiling: its kernel, and the one that adds up the parts of tiles that were shared out."""
+    xp, images, left = array_module(out), len(a), chosen.tiles - chosen.whole
+    # Not written where none is left.
+    parts_of = xp.empty((left * chosen.parts, *chosen.tile), out.dtype) if left else out
+    # Which of the two is read along the image's channels, and which along the map's: a kernel has the map's innermost.
     wide_image = width(shape.image[2], *((a,) if name != "to_image" else ()))
     wide_map = width(shape.features, *((a, b) if name == "to_image" else (b,)))
-    pairs = columns % 2 == 0 and target.data.ptr % 8 == 0
-    of = tiling.tile, wide_image, wide_map, pairs, tuple(shape.constants().items())
-    last = (int(accumulate and whole),) if name == "to_kernel" else _bias(bias if whole else None, out)
-    threads = 32 * TILES[tiling.tile].warps(tiling.tile)
-    given = a, b, images, tiling.share, *last, target
-    _start(xp, f"{name}_tiles", of, blocks(shape.product(name, images), tiling), threads, given)
-    if not whole:
-        rest = target, tiling.parts, columns, *_bias(bias, out), int(accumulate), out.size, out
-        _start(xp, "finish_parts", of, -(-out.size // launch.BLOCK), launch.BLOCK, rest)
-
-
-def _bias(bias: Array | None, other: Array) -> tuple[int, Array]:
-    return int(bias is not None), other if bias is None else bias  # not read where there is none
+    pairs = out.shape[-1] % 2 == 0 and out.data.ptr % 8 == 0
+    of = chosen.tile, wide_image, wide_map, pairs, tuple(shape.constants().items())
+    more = (int(accumulate),) if name == "to_kernel" else (int(bias is not None), out if bias is None else bias)
+    threads = 32 * TILES[chosen.tile].warps(chosen.tile)
+    numbers = chosen.whole, chosen.parts, chosen.share, *more
+    _start(xp, f"{name}_tiles", of, chosen.blocks, threads, (a, b, images, *numbers, parts_of, out))
+    if left:
+        blocks, numbers = left * chosen.tile[0] * chosen.tile[1] // launch.BLOCK, (chosen.whole, chosen.parts, *more)
+        numbers = numbers if name == "to_kernel" else (images, *numbers)
+        _start(xp, f"{name}_parts", of, blocks, launch.BLOCK, (parts_of, *numbers, out))
 
 
 def _start(xp: ModuleType, kernel: str, of: tuple, number: int, threads: int, arguments: tuple) -> None:

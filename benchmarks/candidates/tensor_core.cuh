@@ -53,7 +53,7 @@ __device__ void wait_for_copies() { asm volatile("cp.async.wait_all;" : : : "mem
 static inline unsigned int bits_of(float x) { unsigned int bits; memcpy(&bits, &x, 4); return bits; }
 static inline float float_of(unsigned int bits) { float x; memcpy(&x, &bits, 4); return x; }
 
-static inline unsigned int rounded(float x) { return (bits_of(x) + 0x1000u) & 0xFFFFE000u; }
+static inline unsigned int rounded(float x) { return (isfinite(x) ? bits_of(x) + 0x1000u : bits_of(x)) & 0xFFFFE000u; }
 
 // Lanes cannot see each other's registers: each shows its own, and at the barrier all have. A lane that is ahead shows its
 // next ones in the other slot. Low bits of a factor that was not rounded make its product NaN.
