@@ -3,8 +3,8 @@
     python -m benchmarks.candidates.implicit --size 160
 
 On a device: the time of every layer of the paper's DCGAN, forward and backward, by both, each captured and repeated, so
-that the host's is not in it; and whether the candidate's values are right (``timing.check``). Without a device: the model's
-estimate of the same, from the operations that the stand-in for CuPy records. A device decides, not the model.
+that the host's is not in it; and whether the candidate's values are right (``timing.check``). Without a device: the
+model's estimate of the same, from the operations that the stand-in for CuPy records. A device decides, not the model.
 """
 
 if __name__ == "__main__":  # first of all, since the imports take a second

@@ -60,7 +60,7 @@ class Product(NamedTuple):
 
 
 class Tiling(NamedTuple):
-    """So many ``tiles`` of a size, ``whole`` of them by a block each, the others by ``parts``, each with ``share`` of k."""
+    """So many ``tiles``, ``whole`` of them by a block each, the others by ``parts`` blocks with ``share`` of k each."""
 
     tile: tuple[int, int]
     tiles: int

@@ -47,8 +47,8 @@ def _seconds(backend: Backend, run: Callable) -> float:
 def check(layer, backend: Backend) -> None:
     """Compare y, dx and dw of the candidate with the package's in float64; TinyganError names what is wrong.
 
-    Of small whole numbers every product and every sum is exact in TF32 and float32, so all must be equal: a wrong index,
-    a missed border, a fragment in the wrong lane cannot hide behind a tolerance.
+    Of small whole numbers every product and every sum is exact in TF32 and float32, so all must be equal: a wrong
+    index, a missed border, a fragment in the wrong lane cannot hide behind a tolerance.
 
     Of other numbers each factor is rounded by at most 2^-11 of itself, so each of the k products ab by 2^-10, in either
     direction: by Hoeffding's inequality the error of the sum is below 8·2^-10·√Σa²b² but once in 10^13 sums. So are the

@@ -57,10 +57,12 @@ def results(xp, window, image, features, tile, left, accumulate=False):
     ):
         product = shape.product(name, image[0])
         chosen = tiling(product, tile, {"none": None, "all": 0, "but-one": 1}[left], 3)
-        out = xp.asarray(np.broadcast_to(before, right.shape).astype(np.float32).copy())
+        # Where nothing is to be added to, what nobody writes stays NaN.
+        adds = accumulate and name == "to_kernel"
+        out = xp.asarray(before if adds else np.full(right.shape, np.nan, np.float32))
         given = [xp.asarray(factor) for factor in factors]
         bias = None if bias is None else xp.asarray(bias)
-        products.launch_tiles(name, shape, chosen, *given, out, bias, accumulate and name == "to_kernel")
+        products.launch_tiles(name, shape, chosen, *given, out, bias, adds)
         yield name, out.get(), right
 
 
@@ -129,7 +131,8 @@ def test_a_missing_barrier_is_found(xp, monkeypatch):
     assert not any(found)
 
 
-FRAGMENTS = """
+ALONE = """
+extern "C" __global__ void round_all(const REAL *x, REAL *y) { y[THREAD] = float_of(rounded(x[THREAD])); }
 extern "C" __global__ void fragments(const REAL *a, const REAL *b, REAL *c)
 {
     REAL sums[4] = {0, 0, 0, 0};
@@ -140,6 +143,12 @@ extern "C" __global__ void fragments(const REAL *a, const REAL *b, REAL *c)
     for (index_t r = 0; r < 4; ++r) c[threadIdx.x * 4 + r] = sums[r];
 }
 """
+
+
+def alone(xp, kernel):
+    """A kernel of the instructions alone, behind the whole source."""
+    text, options = compiled.text_and_options((64, 64), Shape((8, 8, 16), SQUARE, 16))
+    return xp.RawModule(code=text + ALONE, options=options).get_function(kernel)
 
 
 def test_the_fragments_are_those_of_the_manual(xp):
@@ -155,9 +164,7 @@ def test_the_fragments_are_those_of_the_manual(xp):
         for matrix, places in ((A, of_a), (B, of_b))
     ]
     c = xp.asarray(np.zeros((2, 32, 4), np.float32))
-    prelude = products.source((64, 64), 1, 1, False).partition('#line 1 "tile.cuh"')[0]
-    module = xp.RawModule(code=prelude + FRAGMENTS, options=("-DREAL=float",))
-    module.get_function("fragments")((1,), (64,), (*map(xp.asarray, registers), c))
+    alone(xp, "fragments")((1,), (64,), (*map(xp.asarray, registers), c))
     for register, (row, column) in enumerate(of_c):
         np.testing.assert_array_equal(c.get()[..., register], (A @ B)[:, row, column])
 
@@ -166,11 +173,8 @@ def test_rounding_is_that_of_tf32(xp):
     """To nearest, ties away from zero; what is not finite stays so, above all the device's own NaN, all ones."""
     values = np.array([1 + 2**-11, 1 + 2**-11 - 2**-23, -1 - 2**-11, np.inf, -np.inf, 0], np.float32)
     values = np.append(values, np.array([0x7FFFFFFF], np.uint32).view(np.float32))
-    code = products.source((64, 64), 1, 1, False).partition('#line 1 "tile.cuh"')[0] + (
-        'extern "C" __global__ void all(const REAL *x, REAL *y) { y[THREAD] = float_of(rounded(x[THREAD])); }'
-    )
     out = xp.asarray(np.zeros(7, np.float32))
-    xp.RawModule(code=code, options=("-DREAL=float",)).get_function("all")((1,), (7,), (xp.asarray(values), out))
+    alone(xp, "round_all")((1,), (7,), (xp.asarray(values), out))
     expected = np.array([1 + 2**-10, 1, -1 - 2**-10, np.inf, -np.inf, 0, np.nan], np.float32)
     np.testing.assert_array_equal(out.get(), expected)
 
