@@ -10,8 +10,8 @@ from benchmarks.candidates import products
 from benchmarks.candidates.products import Shape
 from tinygan.array import Array, array_module
 from tinygan.device import TENSOR_CORES
+from tinygan.ops import cuda as packaged
 from tinygan.ops import dispatch
-from tinygan.ops.cuda import correlate as packaged
 from tinygan.ops.cuda import cublas
 from tinygan.ops.cuda.correlate import _fold
 from tinygan.ops.cuda.matmul import gemm

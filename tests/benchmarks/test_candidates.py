@@ -244,6 +244,18 @@ def test_where_the_package_is_taken(backend, monkeypatch):
     assert "exact" in convolution.why_not(x, shape)
 
 
+@pytest.mark.parametrize("name", ["correlate", "correlate_transpose"])
+def test_what_the_package_computes_is_its_own(backend, name):
+    """A map of 5 channels, there and back, by both."""
+    shape = Shape((8, 6, 16), SQUARE, 5)
+    assert convolution.why_not(backend.zeros(1), shape)
+    layer = Layer("D down" if name == "correlate" else "G up", shape, 2)
+    arrays = layer.arrays(backend, timing.uniform)
+    both = [timing._passes(layer, module, *arrays) for module in (convolution, packaged)]
+    for own, right in zip(*(one.values() for one in both), strict=True):
+        np.testing.assert_array_equal(own.get(), right.get())
+
+
 def test_it_is_in_the_packages_place_only_meanwhile(backend):
     x, w = backend.to_device(whole("x", (2, 8, 8, 16))), backend.to_device(whole("w", (4, 4, 16, 16)))
     with convolution.in_place():
@@ -287,10 +299,10 @@ def test_the_bill_with_it(tiny):
         nodes = gpu_bill.operations(tiny(**usual))
     rows = {row.name: row for row in gpu_bill.bill(nodes, Assumptions(), bill.cost)}
     whole = gpu_bill.total(list(rows.values()))
-    assert 1e6 * whole.seconds <= 4_300
-    assert whole.bytes < 8.5e9  # with patches 11.4
+    assert 1e6 * whole.seconds <= 4_215
+    assert whole.bytes < 7e9  # with patches 11.4
     assert 490e9 < whole.operations < 500e9  # no product is missing
-    assert rows["correlate_tiles"].nodes == 5
+    assert rows["correlate_tiles"].nodes == 6
     for name, value in itertools.product(("l2_bandwidth", "memory_bandwidth", "instructions"), (1e11,)):
         assert gpu_bill.total(gpu_bill.bill(nodes, Assumptions(**{name: value}), bill.cost)).seconds > whole.seconds
 
