@@ -1,7 +1,8 @@
 // A convolution and both of its adjoints without patches in memory: see sides.cuh for the shapes' names.
 //
-// First each as its formula, a thread per element of the result. Then the same as products in tiles on tensor cores: tile.cuh
-// is the product, sides.cuh says where its factors lie. All sums are taken in a fixed order, and there are no atomics.
+// First each as its formula, a thread per element of the result. Then the same as products in tiles on tensor cores:
+// tile.cuh is the product, sides.cuh says where its factors lie. All sums are taken in a fixed order, and there are
+// no atomics.
 
 extern "C" __global__ void plain_correlate(
     const REAL *__restrict__ image, const REAL *__restrict__ w, index_t count, REAL *__restrict__ map)
@@ -30,7 +31,8 @@ extern "C" __global__ void plain_to_image(
             const index_t p = (y + PAD_H - u) / STRIDE_H, q = (x + PAD_W - v) / STRIDE_W;
             if (p * STRIDE_H + u != y + PAD_H || q * STRIDE_W + v != x + PAD_W || p >= ROWS || q >= COLUMNS) continue;
             const REAL *from = map + ((t / CHANNELS / WIDTH / HEIGHT * ROWS + p) * COLUMNS + q) * FEATURES;
-            for (index_t o = 0; o < FEATURES; ++o) sum += from[o] * w[((u * KERNEL_W + v) * CHANNELS + c) * FEATURES + o];
+            const REAL *tap = w + ((u * KERNEL_W + v) * CHANNELS + c) * FEATURES;
+            for (index_t o = 0; o < FEATURES; ++o) sum += from[o] * tap[o];
         }
     image[t] = sum;
 }
@@ -48,9 +50,10 @@ extern "C" __global__ void plain_to_kernel(
     w[t] = sum;
 }
 
-// The blocks of a launch. The first `whole` have a tile each, all of k. The tiles that are left would keep only a part of the
-// device busy; each is shared out among `parts` blocks, with `share` of k, whose sums go to `parts_of`, tile by tile and part by
-// part, and are added up there by a second kernel. Tiles beside each other come first, since they share the larger factor.
+// The blocks of a launch. The first `whole` have a tile each, all of k. The tiles that are left would keep only a
+// part of the device busy; each is shared out among `parts` blocks, with `share` of k, whose sums go to `parts_of`,
+// tile by tile and part by part, and are added up there by a second kernel. Tiles beside each other come first, since
+// they share the larger factor.
 struct Block { index_t line, column, phase, from, until; bool whole; };
 
 __device__ Block block_of(index_t tile, index_t lines, index_t columns)
@@ -107,7 +110,8 @@ template <class Out> __device__ void add_parts(const Block &block, const Out &ou
 #define TILE_OF_THREAD (whole + THREAD / (TILE_M * TILE_N))
 
 extern "C" __global__ void correlate_tiles(const REAL *__restrict__ image, const REAL *__restrict__ w, index_t images,
-    index_t whole, index_t parts, index_t share, index_t add_bias, const REAL *__restrict__ bias, REAL *parts_of, REAL *map)
+    index_t whole, index_t parts, index_t share, index_t add_bias, const REAL *__restrict__ bias,
+    REAL *parts_of, REAL *map)
 {
     const index_t places = images * PLACES;
     const Block block = this_block(places, FEATURES, TAPS * CHANNELS, whole, parts, share);
@@ -119,8 +123,8 @@ extern "C" __global__ void correlate_tiles(const REAL *__restrict__ image, const
     finish(sums, block, out, FEATURES, whole, add_bias ? bias : 0, parts_of, map);
 }
 
-extern "C" __global__ void correlate_parts(const REAL *__restrict__ parts_of, index_t images, index_t whole, index_t parts,
-    index_t add_bias, const REAL *__restrict__ bias, REAL *map)
+extern "C" __global__ void correlate_parts(const REAL *__restrict__ parts_of, index_t images, index_t whole,
+    index_t parts, index_t add_bias, const REAL *__restrict__ bias, REAL *map)
 {
     const Block block = block_of(TILE_OF_THREAD, images * PLACES, FEATURES);
     const MapLines out = {block.line, images * PLACES, 0};
@@ -128,7 +132,8 @@ extern "C" __global__ void correlate_parts(const REAL *__restrict__ parts_of, in
 }
 
 extern "C" __global__ void to_image_tiles(const REAL *__restrict__ map, const REAL *__restrict__ w, index_t images,
-    index_t whole, index_t parts, index_t share, index_t add_bias, const REAL *__restrict__ bias, REAL *parts_of, REAL *image)
+    index_t whole, index_t parts, index_t share, index_t add_bias, const REAL *__restrict__ bias,
+    REAL *parts_of, REAL *image)
 {
     const index_t pixels = images * TALL * BROAD;
     const Block block = this_block(pixels, CHANNELS, NEAR_H * NEAR_W * FEATURES, whole, parts, share);
@@ -140,8 +145,8 @@ extern "C" __global__ void to_image_tiles(const REAL *__restrict__ map, const RE
     finish(sums, block, out, CHANNELS, whole, add_bias ? bias : 0, parts_of, image);
 }
 
-extern "C" __global__ void to_image_parts(const REAL *__restrict__ parts_of, index_t images, index_t whole, index_t parts,
-    index_t add_bias, const REAL *__restrict__ bias, REAL *image)
+extern "C" __global__ void to_image_parts(const REAL *__restrict__ parts_of, index_t images, index_t whole,
+    index_t parts, index_t add_bias, const REAL *__restrict__ bias, REAL *image)
 {
     const Block block = block_of(TILE_OF_THREAD, images * TALL * BROAD, CHANNELS);
     const ImageLines out = {block.line, images * TALL * BROAD, block.phase, 0};

@@ -1,11 +1,12 @@
-// The sides of the three products: where element (line i of the tile, k) of a factor lies in memory, and whether it does:
-// what is outside is zero. Also where the lines of the results begin. The shape is known to the compiler: an image HEIGHT x WIDTH x CHANNELS,
-// a map of ROWS x COLUMNS x FEATURES, and the kernel (KERNEL_H, KERNEL_W, CHANNELS, FEATURES) between them, at place (p, q) of
-// which tap (u, v) sees pixel (p * STRIDE_H + u - PAD_H, q * STRIDE_W + v - PAD_W). Only the number of images is not.
+// The sides of the three products: where element (line i of the tile, k) of a factor lies in memory, and whether it
+// does: what is outside is zero. Also where the lines of the results begin. The shape is known to the compiler: an
+// image HEIGHT x WIDTH x CHANNELS, a map of ROWS x COLUMNS x FEATURES, and the kernel (KERNEL_H, KERNEL_W, CHANNELS,
+// FEATURES) between them, at place (p, q) of which tap (u, v) sees pixel (p * STRIDE_H + u - PAD_H, q * STRIDE_W + v
+// - PAD_W). Only the number of images is not.
 //
-// An axis of taps and channels is ordered as (chunk of channels, tap, channel within its chunk): neighbouring taps share most
-// of their pixels, and with few channels at a time these are still in the L1 cache. Comparisons are unsigned: above or left
-// of the image is a huge number.
+// An axis of taps and channels is ordered as (chunk of channels, tap, channel within its chunk): neighbouring taps
+// share most of their pixels, and with few channels at a time these are still in the L1 cache. Comparisons are
+// unsigned: above or left of the image is a huge number.
 
 struct Tap { index_t u, v, channel; };
 
@@ -60,11 +61,12 @@ __device__ Element line_of(const MapLines &out, index_t i)
     return {(out.first + i) * FEATURES, out.first + i < out.places};
 }
 
-// to_image, the adjoint: image (pixel, c) = sum over (tap that reaches the pixel, o) of map (place, o) * kernel (tap, c, o).
-// Pixels of one phase, (y % STRIDE_H, x % STRIDE_W), are reached by the same taps, every STRIDE_Hth and STRIDE_Wth; so each
-// phase is a product of its own, without zeros in it. Its n-th tap from above is u = NEAREST_H + n * STRIDE_H.
+// to_image, the adjoint: image (pixel, c) = sum over (tap that reaches the pixel, o) of map (place, o) * kernel (tap,
+// c, o). Pixels of one phase, (y % STRIDE_H, x % STRIDE_W), are reached by the same taps, every STRIDE_Hth and
+// STRIDE_Wth; so each phase is a product of its own, without zeros in it. Its n-th tap from above is u = NEAREST_H +
+// n * STRIDE_H.
 
-#define NEAR_H ((KERNEL_H + STRIDE_H - 1) / STRIDE_H)  // taps of a phase, in each direction; the last may be beyond the kernel
+#define NEAR_H ((KERNEL_H + STRIDE_H - 1) / STRIDE_H)  // taps of a phase; the last may be beyond the kernel
 #define NEAR_W ((KERNEL_W + STRIDE_W - 1) / STRIDE_W)
 #define TALL ((HEIGHT + STRIDE_H - 1) / STRIDE_H)      // pixels of a phase; the last may be beyond the image
 #define BROAD ((WIDTH + STRIDE_W - 1) / STRIDE_W)
@@ -81,7 +83,8 @@ __device__ Element find(const Neighbours &side, index_t i, index_t k)
 {
     const Tap tap = tap_of(k, NEAR_H, NEAR_W, CHUNK_OF_FEATURES);
     const index_t line = side.first + i, n = line / (TALL * BROAD);
-    const index_t y = line / BROAD % TALL * STRIDE_H + side.phase / STRIDE_W, x = line % BROAD * STRIDE_W + side.phase % STRIDE_W;
+    const index_t y = line / BROAD % TALL * STRIDE_H + side.phase / STRIDE_W;
+    const index_t x = line % BROAD * STRIDE_W + side.phase % STRIDE_W;
     const index_t p = (y + PAD_H) / STRIDE_H - tap.u, q = (x + PAD_W) / STRIDE_W - tap.v;
     const bool inside = line < side.pixels && k < NEAR_H * NEAR_W * FEATURES && p < ROWS && q < COLUMNS;
     return {((n * ROWS + p) * COLUMNS + q) * FEATURES + tap.channel, inside};
@@ -98,7 +101,8 @@ __device__ Element find(const KernelOfPhase &side, index_t i, index_t k)
     const Tap tap = tap_of(k, NEAR_H, NEAR_W, CHUNK_OF_FEATURES);
     const index_t u = NEAREST_H(side.phase) + tap.u * STRIDE_H, v = NEAREST_W(side.phase) + tap.v * STRIDE_W;
     const bool whole = side.first + i < CHANNELS && k < NEAR_H * NEAR_W * FEATURES;
-    return {((u * KERNEL_W + v) * CHANNELS + side.first + i) * FEATURES + tap.channel, whole && u < KERNEL_H && v < KERNEL_W};
+    const index_t line = (u * KERNEL_W + v) * CHANNELS + side.first + i;
+    return {line * FEATURES + tap.channel, whole && u < KERNEL_H && v < KERNEL_W};
 }
 
 struct ImageLines { index_t first, pixels, phase, accumulate; };
@@ -106,7 +110,8 @@ struct ImageLines { index_t first, pixels, phase, accumulate; };
 __device__ Element line_of(const ImageLines &out, index_t i)
 {
     const index_t line = out.first + i, n = line / (TALL * BROAD);
-    const index_t y = line / BROAD % TALL * STRIDE_H + out.phase / STRIDE_W, x = line % BROAD * STRIDE_W + out.phase % STRIDE_W;
+    const index_t y = line / BROAD % TALL * STRIDE_H + out.phase / STRIDE_W;
+    const index_t x = line % BROAD * STRIDE_W + out.phase % STRIDE_W;
     return {((n * HEIGHT + y) * WIDTH + x) * CHANNELS, line < out.pixels && y < HEIGHT && x < WIDTH};
 }
 

@@ -1,8 +1,8 @@
 // What a product on tensor cores is made of: four instructions of sm_80 and later, in PTX, and below them the same four
 // for the CPU, written from their documentation (PTX ISA, "Matrix Fragments for mma.m16n8k8" and "cp.async").
 //
-//   multiply_add        mma.sync.aligned.m16n8k8: a warp multiplies A (16x8) by B (8x8) and adds that to C (16x8). No lane
-//                       has a matrix: each has a few elements of all three in registers, and which ones is fixed:
+//   multiply_add        mma.sync.aligned.m16n8k8: a warp multiplies A (16x8) by B (8x8) and adds that to C (16x8). No
+//                       lane has a matrix: each has a few elements of all three in registers, and which ones is fixed:
 //
 //                           lane = 4 * group + member, group 0 to 7, member 0 to 3
 //                           a[r]  row group + 8 * (r % 2)   column member + 4 * (r / 2)     r = 0 to 3
@@ -10,8 +10,8 @@
 //                           c[r]  row group + 8 * (r / 2)   column 2 * member + r % 2       r = 0 to 3
 //
 //   rounded             cvt.rna.tf32: the factors keep 10 bits of mantissa, to nearest; sums stay float
-//   copy_later          cp.async: from global to shared memory past the registers, while the warp goes on; what lies outside
-//                       the matrix is filled with zeros and not read
+//   copy_later          cp.async: from global to shared memory past the registers, while the warp goes on; what lies
+//                       outside the matrix is filled with zeros and not read
 //   wait_for_copies     cp.async.wait_all: of this thread's own copies; a barrier must follow for those of the others
 
 #define GROUP_OF(lane) ((lane) / 4)
@@ -31,7 +31,8 @@ __device__ unsigned int rounded(float x)
 __device__ void multiply_add(float (&c)[4], const unsigned int (&a)[4], const unsigned int (&b)[2])
 {
     asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
@@ -55,8 +56,8 @@ static inline float float_of(unsigned int bits) { float x; memcpy(&x, &bits, 4);
 
 static inline unsigned int rounded(float x) { return (isfinite(x) ? bits_of(x) + 0x1000u : bits_of(x)) & 0xFFFFE000u; }
 
-// Lanes cannot see each other's registers: each shows its own, and at the barrier all have. A lane that is ahead shows its
-// next ones in the other slot. Low bits of a factor that was not rounded make its product NaN.
+// Lanes cannot see each other's registers: each shows its own, and at the barrier all have. A lane that is ahead
+// shows its next ones in the other slot. Low bits of a factor that was not rounded make its product NaN.
 static unsigned int shown_a[2][MOST][4], shown_b[2][MOST][2], turns[MOST];
 
 static inline float factor(unsigned int bits) { return bits & 0x1FFFu ? NAN : float_of(bits); }

@@ -1,14 +1,15 @@
-// A tile of a matrix product, TILE_M x TILE_N, by a block of warps, WARP x WARP each, as a loop over slices of STEP along the
-// inner axis k:
+// A tile of a matrix product, TILE_M x TILE_N, by a block of warps, WARP x WARP each, as a loop over slices of STEP
+// along the inner axis k:
 //
 //     wait for slice s  |  start copying slice s + 1 into the other half of shared memory  |  multiply slice s
 //
-// Neither factor need be in memory as a matrix. A side of the product says where its element (line, k) lies, or that it is
-// zero: find(), in sides.cuh. So the patches of an image are made on their way to shared memory, and nowhere else.
+// Neither factor need be in memory as a matrix. A side of the product says where its element (line, k) lies, or that
+// it is zero: find(), in sides.cuh. So the patches of an image are made on their way to shared memory, and nowhere
+// else.
 //
-// A slice is copied in the direction in which global memory has neighbours, which may be k or the lines, and lies in shared
-// memory in that order. There the 32 elements that a warp's lanes read at once (8 lines at 4 places along k) would be in the
-// same few of the 32 banks; so groups of neighbours change places, by the bits of the other index:
+// A slice is copied in the direction in which global memory has neighbours, which may be k or the lines, and lies in
+// shared memory in that order. There the 32 elements that a warp's lanes read at once (8 lines at 4 places along k)
+// would be in the same few of the 32 banks; so groups of neighbours change places, by the bits of the other index:
 //
 //     ALONG_K    line i has its 4 groups of 4 along k in the order  group ^ (i / 2 % 4)
 //     else       place k has its lines in the order                 i ^ 8 * (k % 4)
@@ -47,8 +48,9 @@ template <class Side> __device__ void fetch(const Side &side, index_t from, floa
 __device__ index_t first_line() { return threadIdx.x / 32 / WARPS_ACROSS * WARP; }
 __device__ index_t first_column() { return threadIdx.x / 32 % WARPS_ACROSS * WARP; }
 
-// A lane's elements of a slice: line first + group + 8 * o at place member + 4 * q along k. in_slice() of that is a sum of one
-// of four numbers that depend on the lane, the corners, and of a constant; so the loop over slices computes no addresses.
+// A lane's elements of a slice: line first + group + 8 * o at place member + 4 * q along k. in_slice() of that is a
+// sum of one of four numbers that depend on the lane, the corners, and of a constant; so the loop over slices
+// computes no addresses.
 template <class Side> __device__ void find_corners(index_t first, const float *(&corners)[4], const float *slice)
 {
     const index_t group = GROUP_OF(threadIdx.x % 32), member = MEMBER_OF(threadIdx.x % 32);
@@ -85,8 +87,8 @@ __device__ void multiply(const float *const (&corners_a)[4], const float *const 
     }
 }
 
-// sums = side a times side b, over k from `from` to `until`. One barrier per slice: behind it the slice that was waited for
-// has arrived for all threads, and none is still reading the half that the next one goes to.
+// sums = side a times side b, over k from `from` to `until`. One barrier per slice: behind it the slice that was
+// waited for has arrived for all threads, and none is still reading the half that the next one goes to.
 template <class A, class B> __device__ void product(const A &a, const B &b, index_t from, index_t until, Sums &sums)
 {
     UNROLLED
@@ -107,10 +109,11 @@ template <class A, class B> __device__ void product(const A &a, const B &b, inde
     }
 }
 
-// Write the tile, plus a bias per column. `out` says where each line begins: line_of(), in sides.cuh. PAIRS: the two columns of
-// a lane are neighbours and can be written at once.
+// Write the tile, plus a bias per column. `out` says where each line begins: line_of(), in sides.cuh. PAIRS: the two
+// columns of a lane are neighbours and can be written at once.
 template <class Out>
-__device__ void store(const Sums &sums, const Out &out, index_t first, index_t columns, const float *bias, float *memory)
+__device__ void store(
+    const Sums &sums, const Out &out, index_t first, index_t columns, const float *bias, float *memory)
 {
     struct __align__(8) Pair { float x, y; };
     UNROLLED

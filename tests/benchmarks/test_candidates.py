@@ -1,6 +1,8 @@
 """The candidate convolution on the CPU: fragments, every index and border, orders of threads, late and early copies."""
 
+import doctest
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from benchmarks import gpu_bill
 from benchmarks.candidates import bill, compiled, convolution, implicit, products, timing
 from benchmarks.candidates.implicit import Layer
 from benchmarks.candidates.products import Shape
-from benchmarks.candidates.tiling import TILES, Product, best, seconds, tiling
+from benchmarks.candidates.tiling import TILES, Product, Tiling, best, seconds, tiling
 from benchmarks.gpu_model import Assumptions
 from tests.gpu import emulator, nvrtc
 from tests.ops.test_patches import WINDOWS
@@ -134,6 +136,11 @@ def test_a_missing_barrier_is_found(xp, monkeypatch):
 
 ALONE = """
 extern "C" __global__ void round_all(const REAL *x, REAL *y) { y[THREAD] = float_of(rounded(x[THREAD])); }
+extern "C" __global__ void banks(index_t along_k, index_t line, index_t k, REAL *bank)
+{
+    const index_t i = line + GROUP_OF(threadIdx.x), place = k + MEMBER_OF(threadIdx.x);
+    bank[threadIdx.x] = (along_k ? in_slice<Patches>(i, place) : in_slice<Kernel>(i, place)) % 32;
+}
 extern "C" __global__ void fragments(const REAL *a, const REAL *b, REAL *c)
 {
     REAL sums[4] = {0, 0, 0, 0};
@@ -168,6 +175,16 @@ def test_the_fragments_are_those_of_the_manual(xp):
     alone(xp, "fragments")((1,), (64,), (*map(xp.asarray, registers), c))
     for register, (row, column) in enumerate(of_c):
         np.testing.assert_array_equal(c.get()[..., register], (A @ B)[:, row, column])
+
+
+@pytest.mark.parametrize("along_k", [0, 1])
+def test_a_warp_reads_from_every_bank_at_once(xp, along_k):
+    """Eight lines at four places: 32 words in 32 banks, wherever they begin."""
+    kernel = alone(xp, "banks")
+    for line, k in itertools.product((0, 8, 40), (0, 4, 8, 12)):
+        bank = xp.asarray(np.zeros(32, np.float32))
+        kernel((1,), (32,), (np.uint32(along_k), np.uint32(line), np.uint32(k), bank))
+        assert sorted(bank.get()) == list(range(32))
 
 
 def test_rounding_is_that_of_tf32(xp):
@@ -264,6 +281,12 @@ def test_it_is_in_the_packages_place_only_meanwhile(backend):
         assert backward.__module__ == convolution.__name__
     assert dispatch._FAST[1]["correlate"] is packaged.correlate
     np.testing.assert_array_equal(y.get(), ops.correlate(x, w, SQUARE)[0].get())
+
+
+@pytest.mark.parametrize("module", [products, implicit, sys.modules[Tiling.__module__]])
+def test_examples_run(module):
+    failed, run = doctest.testmod(module)
+    assert (failed, run > 0) == (0, True)
 
 
 def test_the_best_tiling_is_whole():
