@@ -12,6 +12,7 @@ from tinygan.files import write_atomically
 
 SHOWN_SIDE = 256  # pixels: about what a small image is enlarged to
 GAP = 2  # pixels between the images of a grid
+COMPRESSION = 1  # zlib's fastest: a third of the usual level's time, for files 5 to 15 % larger
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -59,5 +60,5 @@ def save_grid(path: Path, images: np.ndarray, columns: int = 10) -> None:
     """Write images, uint8 or floats in [0, 1], (N, H, W, 3), as a grid in a PNG file, whole or not at all."""
     buffer = io.BytesIO()
     picture = grid(images if images.dtype == np.uint8 else to_uint8(images), columns)
-    Image.fromarray(picture).save(buffer, format="png")
+    Image.fromarray(picture).save(buffer, format="png", compress_level=COMPRESSION)
     write_atomically(path, buffer.getvalue())
