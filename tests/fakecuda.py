@@ -226,6 +226,7 @@ def namespace(device: Device) -> types.SimpleNamespace:
     runtime = types.SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
         driverGetVersion=lambda: 13000,
+        runtimeGetVersion=lambda: 13020,
         getDeviceCount=lambda: 1,
         getDevice=lambda: 0,
         getDeviceProperties=lambda index: {"name": b"pretended GPU", "totalGlobalMem": memory.limit},
