@@ -19,16 +19,13 @@ from tinygan.training import checkpoint
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ("three_models", "agreement", "learning_rates", "collect", "affine", "resnet")
-BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
+BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "gpu_measure", "scaling")
 SCRIPTS = [
     ["train.py", "--iterations", "1", "--device", "cpu"],
     ["evaluate.py", "compare", "nowhere"],
     ["data_prep.py", "info", "nowhere"],
     *(["-m", f"experiments.{name}"] for name in EXPERIMENTS),
-    *(
-        ["-m", f"benchmarks.{name}"]
-        for name in ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
-    ),
+    *(["-m", f"benchmarks.{name}"] for name in BENCHMARKS),
 ]
 # Stands in for a person's Ctrl-C: whoever imports this module first gets the signal in the middle of it.
 INTERRUPTED_IMPORT = """
