@@ -11,7 +11,7 @@ from tinygan.models.norms import NORMS
 CALL = 520  # seconds that a step may take, within a call of ten minutes
 # The files of tests/gpu that run on a device; the second half trains.
 KERNEL_TESTS = ("kernels", "products", "graph", "stream", "correlation")
-TRAINING_TESTS = ("captured", "parity", "benchmark", "train_gpu")
+TRAINING_TESTS = ("captured", "parity", "benchmark", "dryrun", "train_gpu")
 SIZES = ("32", "160")
 PEERS = "torch-graph,torch,torch-compile"
 TRAINED = "wn"  # the run that is reconstructed from

@@ -130,10 +130,15 @@ class Pooled:
 
 
 class MemoryPool:
-    """``cupy.cuda.MemoryPool``. Blocks are handed out again for the same rounded size on the same stream."""
+    """``cupy.cuda.MemoryPool``. Blocks are handed out again for the same rounded size on the same stream.
+
+    Attributes:
+        most_used: bytes that were lent at once.
+    """
 
     def __init__(self, device, allocator=None):
         self.device, self.common = device, False
+        self._used = self.most_used = 0
         self._allocator = allocator or (lambda size: MemoryPointer(Memory(device, size), 0))
         self._free, self._lent = {}, {}
         # As in CuPy 14, where they keep each other alive: a pool that is dropped does not give its blocks back.
@@ -149,6 +154,8 @@ class MemoryPool:
             raw = free.pop() if free else self._new(size)
             block = raw.mem.block
             self._lent[block.pointer] = raw
+            self._used += size
+            self.most_used = max(self.most_used, self._used)
             block.owner = stream.capture
             stream.in_order(block, lambda: block.hand_out(nbytes))
         return MemoryPointer(Pooled(self, block, stream), 0)
@@ -167,6 +174,7 @@ class MemoryPool:
     def take_back(self, block: Block, stream) -> None:
         with self.device.lock:
             raw = self._lent.pop(block.pointer)
+            self._used -= block.size
             self._free.setdefault((stream.ptr, block.size), []).append(raw)
             stream.in_order(block, block.spoil)
 
@@ -178,7 +186,7 @@ class MemoryPool:
         return sum(raw.mem.size for free in self._free.values() for raw in free)
 
     def used_bytes(self) -> int:
-        return sum(raw.mem.size for raw in self._lent.values())
+        return self._used
 
     def total_bytes(self) -> int:
         return self.used_bytes() + self.free_bytes()

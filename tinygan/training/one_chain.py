@@ -5,7 +5,8 @@ memory apart. And in the shared schedule one chain of input gradients serves D's
 shortcuts is in ``step.py``; both give the same gradients (tested).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,6 +20,8 @@ SMALL = 2**19  # on the CPU: 42 of 64×64 pixels
 SMALL_ON_GPU = 2**22  # more operations cost more there than memory: 54 of 160×160 pixels
 UPSTREAM_FLOOR = 1e-20
 
+_decided: bool | None = None  # see as_if
+
 
 def mixes_images(D: Player) -> bool:
     """Whether an image's output depends on the rest of its batch."""
@@ -27,7 +30,24 @@ def mixes_images(D: Player) -> bool:
 
 def as_one_batch(D: Player, fake: Array) -> bool:
     """Whether generated images (N, H, W, 3) go through D together with the real ones."""
-    return not mixes_images(D) and fake.size <= (SMALL if isinstance(fake, np.ndarray) else SMALL_ON_GPU)
+    small = fits(fake.size, "cpu" if isinstance(fake, np.ndarray) else "gpu") if _decided is None else _decided
+    return small and not mixes_images(D)
+
+
+def fits(values: int, device: str) -> bool:
+    """Whether a batch of so many values is small."""
+    return values <= (SMALL if device == "cpu" else SMALL_ON_GPU)
+
+
+@contextmanager
+def as_if(small: bool) -> Iterator[None]:
+    """Within it every batch is ``small``, or none: for measuring with a part of a batch what the whole would need."""
+    global _decided
+    _decided = small
+    try:
+        yield
+    finally:
+        _decided = None
 
 
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
