@@ -59,7 +59,7 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     except OSError as error:
         caught, exit_code, line = error, 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
     except MemoryError as error:  # CuPy's OutOfMemoryError is one too
-        caught, exit_code, line = error, 1, f"not enough memory{_how_much(error)}: {_less_memory(arguments)}"
+        caught, exit_code, line = error, 1, f"not enough memory{_how_much(error)}: {_less_memory(arguments, error)}"
     except KeyboardInterrupt as error:
         caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
@@ -83,7 +83,11 @@ def _how_much(error: MemoryError) -> str:
     return f" ({error})" if str(error) else ""
 
 
-def _less_memory(arguments: list[str]) -> str:
-    """The remedy: a smaller size, where one was typed that can be; a resumed run keeps its own."""
+def _less_memory(arguments: list[str], error: MemoryError) -> str:
+    """The remedy: a smaller size, where one was typed that can be; else the error's last note, where it has one.
+
+    A resumed run keeps its sizes.
+    """
     typed = None if "--resume" in arguments else largest_typed(arguments)
-    return f"give less than {typed}" if typed else "end other programs, or take a machine with more of it"
+    notes = getattr(error, "__notes__", ["end other programs, or take a machine with more of it"])
+    return f"give less than {typed}" if typed else notes[-1]

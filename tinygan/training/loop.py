@@ -55,10 +55,14 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
-        alone = self.session.workers
+        alone, resumed = self.session.workers, self.progress.iteration > 0
         try:
             with self._workers() as self.session.workers:
                 self._run()
+        except MemoryError as error:
+            if not resumed:  # which keeps its batch
+                error.add_note(f"give less than --batch-size {self.options.batch_size}")
+            raise
         finally:
             if isinstance(self.iteration, CapturedIteration):
                 self.iteration.close()
