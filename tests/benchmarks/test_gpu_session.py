@@ -284,6 +284,19 @@ def test_all_figures_come_to_the_page(session):
         assert part in said, part
 
 
+@pytest.mark.parametrize("damage", ["{", "[1]", '{"a": 1}', '{"floor": "x"}'])
+def test_a_damaged_result_spoils_its_own_section_only(session, damage):
+    work = session.out / "work"
+    work.mkdir(parents=True)
+    for name in ("device.json", "constants.json", "nodes.json", "step-32.json", "test-device.xml"):
+        (work / name).write_text(damage)
+    said = page(session({"device": ["print(1)"]}))
+    assert row(session.out, "device-0")[2] == "passed"
+    shown = said.split("## The step beside others")[1]
+    assert "Not there yet." in shown
+    assert "cannot be shown" in said
+
+
 @pytest.mark.parametrize(
     ("code", "why"),
     [
