@@ -167,8 +167,7 @@ class Trainer:
         network = self.session.game.generator.network
         targets, at_once = self.test_images, usual_batch(self.test_images.shape[1:], self.backend.device)
         search = self.options.code_size, Search(), self.backend, at_once
-        batches = reconstruct(network, targets, *search, workers=self.session.workers)
-        result = join(list(batches))
+        result = join(list(reconstruct(network, targets, *search, workers=self.session.workers)))
         figures = summary(result)
         if not np.isfinite(figures["loss"]):
             raise NonFiniteError(f"the generator's reconstruction loss is not finite after iteration {iteration}")
