@@ -63,6 +63,7 @@ def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
 
 
 def test_a_dry_run_for_a_gpu_says_what_it_measured(run, monkeypatch):
+    monkeypatch.setattr("tinygan.training.dryrun.why_no_gpu", lambda: "none is here")
     used = []
     step = SCHEDULES["alternating"].step
     spied = SCHEDULES["alternating"]._replace(step=lambda *a: used.append(dispatch.implementation()) or step(*a))
@@ -73,7 +74,7 @@ def test_a_dry_run_for_a_gpu_says_what_it_measured(run, monkeypatch):
         assert (code, err) == (0, "")
         assert set(used) == {operations}
         assert dispatch.implementation() == "fast"
-        assert ("measured on the CPU with the plain formulas" in out) == (device == "gpu")
+        assert ("counted on the CPU with the plain formulas" in out) == (device == "gpu")
 
 
 def test_a_residual_network_from_the_command_line(run, tmp_path):
