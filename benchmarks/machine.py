@@ -55,15 +55,6 @@ def description() -> dict:
     }
 
 
-def commit() -> str | None:
-    """The commit of this checkout, "-dirty" if it was changed since; None outside a git checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
 def measure(device: str, precision: str) -> dict:
     """Best of several repeats: the limit is what the machine can do when nothing disturbs it."""
     backend = open_backend(device, precision)

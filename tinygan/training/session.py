@@ -192,9 +192,16 @@ def _describe(session: Session, command: list[str], resumed_from: str | None = N
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout."""
-    arguments = ["git", "-C", str(Path(tinygan.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout.
+
+    Read without git's lock on its index: a killed run would leave it there, and every later ``git add`` would fail.
+    ``git describe --dirty`` takes the lock whatever it is told.
+    """
+    git = ["git", "--no-optional-locks", "-C", str(Path(tinygan.__file__).parent)]
+    status = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"]
     try:
-        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
+        lines = subprocess.run([*git, *status], capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
+    head = next(line for line in lines if line.startswith("# branch.oid "))
+    return head.split()[2] + ("-dirty" if any(line[0] != "#" for line in lines) else "")
