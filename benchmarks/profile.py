@@ -28,7 +28,7 @@ from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output
 from tinygan.text import say
-from tinygan.training.session import git_commit
+from tinygan.training.provenance import git_commit
 
 TURNS = 10  # of about a third of a second each, for every one of the three measurements
 LINES = 25

@@ -38,7 +38,8 @@ from tinygan.runtime.collectives import all_gather, joined
 from tinygan.runtime.threads import use_all_cores
 from tinygan.text import say
 from tinygan.training.options import Options
-from tinygan.training.session import build_game, git_commit
+from tinygan.training.provenance import git_commit
+from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES
 
 ROOT = Path(__file__).parent.parent

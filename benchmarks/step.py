@@ -33,7 +33,7 @@ from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.output import write_output
 from tinygan.text import say
-from tinygan.training.session import git_commit
+from tinygan.training.provenance import git_commit
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"

@@ -59,6 +59,7 @@ class Block:
     """``size`` bytes of the device, at an aligned address.
 
     Attributes:
+        asked: bytes that somebody may use, from the first.
         owner: the capture during which it was handed out, None if there was none.
     """
 
@@ -67,14 +68,14 @@ class Block:
         room = np.empty(size + 2 * GUARD + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT + (GUARD if GUARD % ALIGNMENT == 0 else ALIGNMENT)
         self.bytes, self._guards = room[start : start + size], (room[start - GUARD : start], room[start + size :])
-        self.pointer, self.alive, self._asked = self.bytes.ctypes.data, True, size
+        self.pointer, self.alive, self.asked = self.bytes.ctypes.data, True, size
         memory.add(self)
         if memory.watched:
             room.fill(PATTERN)
 
     def hand_out(self, nbytes: int) -> None:
         """From now on only the first ``nbytes`` are anybody's."""
-        self._asked = nbytes
+        self.asked = nbytes
         self.spoil()
 
     def spoil(self) -> None:
@@ -86,7 +87,7 @@ class Block:
         """Complain where the block was given back, or somebody wrote beside his array."""
         assert self.alive, "an address in memory that was given back to the device"
         if self.memory.watched:
-            for guard in (*self._guards, self.bytes[self._asked :]):
+            for guard in (*self._guards, self.bytes[self.asked :]):
                 assert (guard == PATTERN).all(), "something was written outside an array"
 
     def release(self) -> None:

@@ -16,7 +16,7 @@ import mpi4py
 import numpy as np
 
 from tinygan.runtime import cores, threads
-from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.collectives import split_vector
 
 mpi4py.rc.thread_level = "funneled"  # only a program's first thread calls MPI
 
@@ -27,6 +27,7 @@ LAST_WORDS = 1.0  # seconds
 WATCH = 1.0  # seconds between two looks at whether the launcher is still there
 
 world = MPI.COMM_WORLD
+local_rank = 0  # which of the ranks on its machine this one is; begin() finds out
 
 
 def world_size() -> int:
@@ -80,7 +81,7 @@ class Collective:
         wait(world.Iallgatherv(MPI.IN_PLACE, [vector, self._layout(vector)]))
 
     def _layout(self, vector: np.ndarray) -> tuple[list[int], list[int]]:
-        parts = split_evenly(vector.size, self.size)
+        parts = split_vector(vector.size, self.size)
         return [part.stop - part.start for part in parts], [part.start for part in parts]
 
 
@@ -99,8 +100,10 @@ def wait(request: MPI.Request, nap: float = 0.0) -> None:
 
 
 def begin() -> None:
-    """A rank's first act: to take its share of the cores, and to end with its launcher."""
+    """A rank's first act: to know its place and its share of the cores, and to end with its launcher."""
+    global local_rank
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
+    local_rank = node.rank
     own = os.sched_getaffinity(0)
     cores.sharers = sum(bool(own & other) for other in node.allgather(own))
     node.Free()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.collectives import split_vector
 
 ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
 SPINS = 200  # looks at a semaphore before going to sleep: being woken takes longer than most waits last
@@ -64,7 +64,7 @@ class Collective:
     def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
         """See :func:`own_parts`: all vectors are in sight."""
         self.barrier()
-        part = split_evenly(vectors[0].size, self.size)[self.rank]
+        part = split_vector(vectors[0].size, self.size)[self.rank]
         return [vector[part] for vector in vectors[: self.size]]
 
     def share_parts(self, vector: np.ndarray) -> None:

@@ -15,8 +15,9 @@ from tinygan.training import checkpoint, ranks
 from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import learning_rate, preview_codes
-from tinygan.training.iteration import CapturedIteration, iteration_of
+from tinygan.training.iteration import CapturedIteration
 from tinygan.training.losslog import LossLog
+from tinygan.training.ranks import iteration_of
 from tinygan.training.session import Session
 from tinygan.training.shards import training_workers
 from tinygan.training.status import Status
@@ -67,7 +68,8 @@ class Trainer:
     def _workers(self) -> AbstractContextManager:
         session, options = self.session, self.options
         if ranks.several():
-            return ranks.open_ranks(options, self.backend, session.game, session.source, session.fingerprint)
+            shared = session.source, session.fingerprint, self.losses
+            return ranks.open_ranks(options, self.backend, session.game, *shared)
         return training_workers(session.game, (options.batch_size, *options.image_size, 3))
 
     def _run(self) -> None:
