@@ -124,6 +124,8 @@ class Communicator:
             assert allowed.get(name, sent == received), f"{name}: the arrays overlap elsewhere"
 
         def run() -> None:
+            for (pointer, _), array, block in zip((sent, received), (mine, out), blocks, strict=True):
+                assert pointer + array.nbytes <= block.pointer + block.asked, f"{name}: more than the array has"
             given = self._exchange((name, datatype, sent[1], received[1], *agreed), mine.tobytes())
             finish(mine, out, [np.frombuffer(one, dtype) for one in given])
             for block in blocks:
@@ -138,7 +140,7 @@ class Communicator:
         start, nbytes = pointer - block.pointer, count * dtype.itemsize
         assert count > 0, f"{name}: no values"
         assert start % dtype.itemsize == 0, f"{name}: an address between two values"
-        assert start + nbytes <= block.asked, f"{name}: {count} values are more than the array has"
+        assert start + nbytes <= block.size, f"{name}: more than the array has"
         return block.bytes[start : start + nbytes].view(dtype)
 
     def _exchange(self, call: tuple, data: bytes) -> list[bytes]:
