@@ -13,11 +13,13 @@ import pytest
 
 from tests import mpiexec
 from tinygan.models.norms import NORMS
+from tinygan.runtime.launched import LAUNCHERS
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import find_checkpoint
 
 reason = mpiexec.why_no_mpi()
 pytestmark = pytest.mark.skipif(reason is not None, reason=str(reason))
+RANK_VARIABLES = [rank.encode() for _, rank in LAUNCHERS.values()]
 LIMIT = 10.0  # seconds within which all ranks have to end
 
 # A training of tiny networks: random images in place of every data set.
@@ -128,9 +130,9 @@ def ranks_of(process):
             command = (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        ours = words.get(b"TINYGAN_TEST") == process.mark.encode() and b"PMI_RANK" in words
-        if ours and b"mpiexec" not in command:
-            found[int(words[b"PMI_RANK"])] = int(folder.name)
+        rank = next((words[name] for name in RANK_VARIABLES if name in words), None)
+        if words.get(b"TINYGAN_TEST") == process.mark.encode() and rank and b"mpiexec" not in command:
+            found[int(rank)] = int(folder.name)
     return found
 
 

@@ -32,6 +32,7 @@ def _end(group):
         graph = group.own.iteration.replay.graph
         names = [node.name for node in graph.nodes if node.kind == "nccl"]
         print("graph", graph.launches, *names, flush=True)
+        print("device", group.rank, xp.cuda.runtime.getDevice(), flush=True)
         del graph
     end(group)
 _end.__module__ = ranks_module.__name__
@@ -77,6 +78,8 @@ def test_two_ranks_learn_what_one_process_does(tmp_path, kernels, case):
     assert graphs[0] == graphs[1]
     assert graphs[0][1] == "8"  # launches, after two warm-ups
     assert graphs[0].count("reduceScatter") == 2
+    assert "device 0 0\n" in output
+    assert "device 1 1\n" in output
     alone, two = tensors(tmp_path / "alone"), tensors(tmp_path / "two")
     for name, tensor in alone.items():
         np.testing.assert_allclose(two[name], tensor, rtol=0, atol=1e-10, err_msg=name)
