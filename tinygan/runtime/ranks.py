@@ -92,6 +92,7 @@ def lead(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
             main(arguments)
         finally:
             if not _awaited:
+                mpi.leaving = True
                 _broadcast(None)
 
     return run
@@ -106,6 +107,7 @@ def serve(_: list[str]) -> None:
         while True:
             request = _broadcast()
             if request is None:
+                mpi.leaving = True
                 return
             work, *what = request
             try:
