@@ -28,6 +28,7 @@ from tinygan.ops.cuda.matmul import gemm
 from tinygan.rng import rng_for
 from tinygan.runtime.cores import allowed_cores
 from tinygan.text import say
+from tinygan.training.provenance import git_commit
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
@@ -53,6 +54,9 @@ def description() -> dict:
         "system": platform.platform(),
         "python": platform.python_version(),
     }
+
+
+commit = git_commit  # of this checkout, whose tinygan runs
 
 
 def measure(device: str, precision: str) -> dict:

@@ -28,7 +28,6 @@ from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output
 from tinygan.text import say
-from tinygan.training.provenance import git_commit
 
 TURNS = 10  # of about a third of a second each, for every one of the three measurements
 LINES = 25
@@ -88,7 +87,7 @@ def measured(work: Workload, steps: int | None) -> dict:
     return {
         "workload": work.to_json(),
         "machine": machine.description(),
-        "commit": git_commit(),
+        "commit": machine.commit(),
         "versions": versions,
         "steps": steps,
         "ms": 1e3 * seconds,

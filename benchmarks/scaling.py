@@ -38,7 +38,6 @@ from tinygan.runtime.collectives import all_gather, joined
 from tinygan.runtime.threads import use_all_cores
 from tinygan.text import say
 from tinygan.training.options import Options
-from tinygan.training.provenance import git_commit
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES
 
@@ -67,7 +66,7 @@ def main(arguments: list[str]) -> None:
     fixed, per_image, calls = shard_costs(options)
     result = {
         "machine": machine.description() | {"load": os.getloadavg()},
-        "commit": git_commit(),
+        "commit": machine.commit(),
         "size": size,
         "norm": norm,
         "measured": measured,

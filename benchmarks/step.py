@@ -33,7 +33,6 @@ from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.output import write_output
 from tinygan.text import say
-from tinygan.training.provenance import git_commit
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
@@ -90,7 +89,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> dict:
     result = {
         "workload": work.to_json(),
         "machine": machine.description(),
-        "commit": git_commit(),
+        "commit": machine.commit(),
         "least_work": limits.step_work(work, np.dtype(PRECISIONS[work.precision]).itemsize)._asdict(),
     }
     progress(work.title())

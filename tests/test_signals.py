@@ -19,7 +19,7 @@ from tinygan.training import checkpoint
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ("three_models", "agreement", "learning_rates", "collect", "affine", "resnet")
-BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
+BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling", "ncclstep")
 SCRIPTS = [
     ["train.py", "--iterations", "1", "--device", "cpu"],
     ["evaluate.py", "compare", "nowhere"],
@@ -27,7 +27,7 @@ SCRIPTS = [
     *(["-m", f"experiments.{name}"] for name in EXPERIMENTS),
     *(
         ["-m", f"benchmarks.{name}"]
-        for name in ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
+        for name in ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling", "ncclstep")
     ),
 ]
 # Stands in for a person's Ctrl-C: whoever imports this module first gets the signal in the middle of it.

@@ -50,7 +50,7 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     if mpi.world_size() != size:
         return _refuse(
             rank, f"{launcher} has started {size} ranks, but mpi4py's MPI ({mpi.library()}) knows of "
-            f"{mpi.world_size()}: start them with the mpiexec of the MPI that mpi4py uses"
+            f"{mpi.world_size()}: start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
         )  # fmt: skip
     try:
         exit_code = errors.run_script(ranks.lead(main) if rank == 0 else ranks.serve, arguments)
