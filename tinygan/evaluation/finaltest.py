@@ -98,7 +98,7 @@ def reconstruction_test(
 def _workers(run: TrainedRun, batch_size: int) -> AbstractContextManager:
     """The processes that a batch of searches is shared out among."""
     if ranks.several():
-        return ranks.open_ranks(run.options, run.backend, run.game)
+        return ranks.open_ranks(run)
     return WorkerGroup(run.game, worker_count(batch_size, run.backend.device))
 
 

@@ -65,7 +65,7 @@ class BatchNorm(Layer):
                 return None
             if not training:
                 return dy * (self.scale * r)
-            dshift, dscale = collectives.all_reduce(dshift, dscale)  # type: ignore[arg-type]
+            dshift, dscale = collectives.all_reduce(dshift, dscale)
             return ops.batch_norm_backward(x, dy, mean, r, self.scale, dshift, dscale, M)
 
         return y, backward

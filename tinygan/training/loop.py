@@ -68,8 +68,7 @@ class Trainer:
     def _workers(self) -> AbstractContextManager:
         session, options = self.session, self.options
         if ranks.several():
-            shared = session.source, session.fingerprint, self.losses
-            return ranks.open_ranks(options, self.backend, session.game, *shared)
+            return ranks.open_ranks(session, self.losses)
         return training_workers(session.game, (options.batch_size, *options.image_size, 3))
 
     def _run(self) -> None:

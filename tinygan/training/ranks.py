@@ -54,20 +54,13 @@ def several() -> bool:
 
 
 @contextmanager
-def open_ranks(
-    options: Options,
-    backend: Backend,
-    game: Game,
-    source: BatchSource | None = None,
-    fingerprint: str = "",
-    losses: LossLog | None = None,
-) -> Iterator[Any]:
-    """Have all ranks hold ``game`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
+def open_ranks(run: Any, losses: LossLog | None = None) -> Iterator[Any]:
+    """Have all ranks hold the game of ``run`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
 
     Args:
-        source: of the training images, which the other ranks open as well.
-        fingerprint: of these images.
-        losses: where iterations add those of the whole batch.
+        run: a :class:`Session`, or what else has options, backend and game.
+        losses: where iterations add those of the whole batch: then ``run`` is a session, and every rank opens its
+            images. Without, they only search.
 
     Raises:
         UsageError: the batch has fewer images than there are ranks, or a machine fewer GPUs than ranks.
@@ -75,18 +68,17 @@ def open_ranks(
     """
     from tinygan.runtime.ranks import RankGroup, awaited  # only here: it starts MPI
 
-    group = RankGroup()
-    if source and options.batch_size < group.size:
+    group, options, backend, gpu = RankGroup(), run.options, run.backend, run.backend.device == "gpu"
+    if losses and options.batch_size < group.size:
         raise UsageError(f"--batch-size {options.batch_size} gives the {group.size} ranks less than an image each")
-    if backend.device == "gpu":
+    if gpu:
         nccl.refuse_shared_gpus(group.ask(_take_gpu, [()] * group.size))
-    group.context, group.own = game, Shard(options, backend, game, source, losses)
-    precision = "tf32" if backend.device == "gpu" and cublas.tf32 else backend.dtype.name
-    group.ask(_open, [(options, backend.device, precision, fingerprint)] * group.size)
+    group.context, group.own = run.game, Shard(options, backend, run.game, run.source if losses else None, losses)
+    precision = "tf32" if gpu and cublas.tf32 else backend.dtype.name
+    group.ask(_open, [(options, backend.device, precision, run.fingerprint if losses else "")] * group.size)
     group.together(_take_state)
-    if source:
-        unique_id = nccl.load_library().get_unique_id() if backend.device == "gpu" else None
-        group.together(_begin, unique_id)
+    if losses:
+        group.together(_begin, nccl.load_library().get_unique_id() if gpu else None)
     try:
         yield group
     finally:
