@@ -32,7 +32,18 @@ from tinygan.text import say
 
 STEPS = ("tests", "step", "profile", "train", "models")
 # In the order in which one relies on the other.
-TESTS = ("kernels", "products", "graph", "stream", "correlation", "parity", "captured", "benchmark", "train_gpu")
+TESTS = (
+    "kernels",
+    "products",
+    "graph",
+    "stream",
+    "correlation",
+    "parity",
+    "captured",
+    "benchmark",
+    "nccl",
+    "train_gpu",
+)
 STEP_SIZES = ("32", "160")
 
 

@@ -8,6 +8,7 @@ when a block begins. Arguments are checked against the kernel's signature, which
 import ctypes
 import functools
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -201,9 +202,12 @@ def _library(code: str, options: tuple[str, ...], constants: tuple[str, ...]) ->
     stem = Path(_folder.name) / hashlib.sha256((text + repr(options)).encode()).hexdigest()[:16]
     if stem.with_suffix(".so").exists():  # of another process that was given this folder
         return ctypes.CDLL(str(stem.with_suffix(".so")))
-    stem.with_suffix(".cpp").write_text(text)
+    source = stem.with_suffix(f".{os.getpid()}.cpp")
+    source.write_text(text)
     # Every warning an error: what CUDA's compiler only mentions is found here.
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable"]
-    command = ["g++", *flags, *options, "-shared", "-fPIC", "-o", str(stem.with_suffix(".so"))]
-    subprocess.run([*command, str(stem.with_suffix(".cpp"))], check=True)
+    own = stem.with_suffix(f".{os.getpid()}")
+    command = ["g++", *flags, *options, "-shared", "-fPIC", "-o", str(own)]
+    subprocess.run([*command, str(source)], check=True)
+    own.replace(stem.with_suffix(".so"))
     return ctypes.CDLL(str(stem.with_suffix(".so")))
