@@ -16,8 +16,8 @@ SHAPES = [(1, 1), (7, 3), (5, 4, 6, 3), (2, 3, 130)]
 @pytest.fixture(params=[1, 2], autouse=True)
 def small_blocks_on_threads(request, monkeypatch):
     """Blocks so small that every array has many, the last one cut short, on one thread and on two."""
-    monkeypatch.setattr(blocks, "BLOCK", 16)
-    monkeypatch.setattr(blocks, "SINGLE_THREAD", 0)
+    for name, value in {"BLOCK": 16, "SHARED_BLOCK": 16, "SINGLE_THREAD": 0, "ROW": 8}.items():
+        monkeypatch.setattr(blocks, name, value)
     before = thread_count()
     use_all_cores(request.param)
     yield

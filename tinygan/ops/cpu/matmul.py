@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from tinygan.ops.reference import added, ceil_div
+from tinygan.runtime.scratch import aligned
 from tinygan.runtime.threads import run
 
 MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; rows or columns of a part
@@ -12,7 +13,7 @@ MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; row
 
 def matmul(a: np.ndarray, b: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     (M, _), N = a.shape, b.shape[1]
-    y = np.empty((M, N), a.dtype)
+    y = aligned((M, N), a.dtype)
     longer = max(M, N)
     part = max(SMALLEST_PART, ceil_div(longer, MOST_PARTS))
     cuts = [slice(start, start + part) for start in range(0, longer, part)]

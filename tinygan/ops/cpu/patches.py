@@ -9,7 +9,7 @@ import numpy as np
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
 from tinygan.ops.reference import ceil_div, fold, unfold
 from tinygan.ops.window import Window
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
 NARROW = 8  # Channels. For fewer, patches are faster than tiles, and are folded by channel.
@@ -23,7 +23,7 @@ class PatchCorrelation(Correlation):
         self.rows_per_image = math.prod(self.output_shape[1:3])
 
     def transform_input(self, x: np.ndarray) -> np.ndarray:
-        a = np.empty((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
+        a = aligned((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
 
         def work(images: slice, rows: slice) -> None:
             a[rows] = unfold(x[images], self.window)
@@ -55,7 +55,7 @@ class PatchCorrelation(Correlation):
             out[:] = fold(patches, self.window, out.shape)
 
     def weight_grad(self, a: np.ndarray, d: np.ndarray) -> np.ndarray:
-        dw = np.empty((a.shape[1], d.shape[1]), a.dtype)
+        dw = aligned((a.shape[1], d.shape[1]), a.dtype)
         run(partial(np.matmul, a[:, part].T, d, out=dw[part]) for part in channel_parts(len(dw)))
         return dw.reshape(self.kernel_shape)
 

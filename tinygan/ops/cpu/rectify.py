@@ -7,23 +7,23 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops import reference
-from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
+from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, sum_by_channel, tile_channels
 from tinygan.ops.window import TwoGradients
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 
 
 def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:
-    y = np.empty(x.shape, x.dtype)
+    y = aligned(x.shape, x.dtype)
     rows, out = as_rows(x), as_rows(y)
     weights, shifts = tile_channels(np.asarray(1 - slope, x.dtype), rows), tile_channels(shift, rows)
 
     def work(_: int, block: slice) -> None:
-        height, below = _height_and_mask(rows[block], shifts)
-        u = _select(below, height)
         try:
             with np.errstate(invalid="raise"):
+                u = np.subtract(rows[block], shifts, out=out[block])
+                np.minimum(u, 0, out=u)
                 np.multiply(u, weights, out=u)
-                np.subtract(rows[block], u, out=out[block])
+                np.subtract(rows[block], u, out=u)
         except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
             out[block] = reference.rectify(rows[block], tile_channels(slope, rows), shifts)
 
@@ -40,9 +40,9 @@ def rectify_backward(
     totals: TwoGradients = (None, None),
 ) -> np.ndarray | None:
     dslope, dshift = totals
-    rows, dy_rows = as_rows(x), as_rows(dy)
-    dx = np.empty(x.shape, x.dtype) if need_dx else None
-    parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, added in this order
+    rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
+    dx = aligned(x.shape, x.dtype) if need_dx else None
+    parts = np.zeros((2, block_count(*rows.shape), C), x.dtype)  # of da and db, added in this order
     weight = np.asarray(1 - slope, x.dtype)
     weights, shifts = tile_channels(weight, rows), tile_channels(shift, rows)
 
@@ -50,18 +50,18 @@ def rectify_backward(
         height, below = _height_and_mask(rows[block], shifts)
         dy_below = _select(below, dy_rows[block])
         if dslope is not None:
-            parts[0, k] = column_sums(np.multiply(dy_below, height, out=scratch(height.shape, x.dtype)))
+            parts[0, k] = sum_by_channel(np.multiply(dy_below, height, out=scratch(height.shape, x.dtype)), C)
         if dshift is not None:
-            parts[1, k] = column_sums(dy_below)
+            parts[1, k] = sum_by_channel(dy_below, C)
         if need_dx:
             np.multiply(dy_below, weights, out=dy_below)
             np.subtract(dy_rows[block], dy_below, out=as_rows(dx)[block])
 
     for_each_block(*rows.shape, work)
     if dslope is not None:
-        dslope += total_by_channel(parts[0], x.shape[-1])
+        dslope += parts[0].sum(axis=0)
     if dshift is not None:
-        dshift += weight * total_by_channel(parts[1], x.shape[-1])
+        dshift += weight * parts[1].sum(axis=0)
     return dx
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinygan.ops.cpu.blocks import block_count, for_each_block
 from tinygan.ops.cpu.sums import around
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 
 
 def weight_norm(
@@ -16,7 +16,7 @@ def weight_norm(
     w3 = w.reshape(shape)
     # Multiplied by, since a division takes longer than fetching what it divides.
     r = 1 / np.sqrt(k * _dot(w3, w3) + epsilon)[:, np.newaxis]
-    v = np.empty_like(w)
+    v = aligned(w.shape, w.dtype)
 
     def scale(_: int, block: slice) -> None:
         np.multiply(w3[block], r, out=v.reshape(shape)[block])
