@@ -9,7 +9,6 @@ from tinygan.ops.cpu.correlation import Correlation
 from tinygan.ops.cpu.patches import NARROW, PatchCorrelation
 from tinygan.ops.cpu.tiled import TiledCorrelation
 from tinygan.ops.cpu.tiles import Tiles, kernel_blocks
-from tinygan.ops.reference import added
 from tinygan.ops.window import BilinearBackward, Window
 from tinygan.runtime.threads import batched_tasks
 
@@ -37,8 +36,8 @@ def correlate(
         d = algorithm.transform_output(dy)
         with batched_tasks():
             dx = algorithm.input_grad(d, u) if need_dx else None
-            dw = algorithm.weight_grad(a, d) if need_dw else None
-        return dx, dw if dw is None else added(dw, total)
+            dw = algorithm.weight_grad(a, d, total) if need_dw else None
+        return dx, dw
 
     return y, backward
 
@@ -60,8 +59,8 @@ def correlate_transpose(
         a = algorithm.transform_input(dy)
         with batched_tasks():
             dx = algorithm.forward(a, u) if need_dx else None
-            dw = algorithm.weight_grad(a, d) if need_dw else None
-        return dx, dw if dw is None else added(dw, total)
+            dw = algorithm.weight_grad(a, d, total) if need_dw else None
+        return dx, dw
 
     return y, backward
 

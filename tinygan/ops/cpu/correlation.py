@@ -5,7 +5,7 @@ a = A(x), d = D(y), u = B(w) in which a matrix product is what remains:
 
     y  = Dᵀ(a·u)        forward
     dx = Aᵀ(d·uᵀ)       input_grad
-    dw = Bᵀ(aᵀ·d)       weight_grad
+    dw = Bᵀ(aᵀ·d)       weight_grad, added where it is made
 
 Images are independent, so a task gets whole images; the weight gradient, a sum over all images, is cut along channels
 instead. So no two tasks add to the same place, and nothing is summed in an order that chance decides.

@@ -62,14 +62,15 @@ class TiledCorrelation(Correlation):
         products = np.matmul(d, u.swapaxes(1, 2), out=scratch((*d.shape[:2], u.shape[1]), d.dtype))
         self.tiles.input_from_points(products, out)
 
-    def weight_grad(self, a: np.ndarray, d: np.ndarray) -> np.ndarray:
-        dw = aligned(self.kernel_shape, a.dtype)
+    def weight_grad(self, a: np.ndarray, d: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
+        dw = aligned(self.kernel_shape, a.dtype) if total is None else total
 
         def work(part: slice) -> None:
             out = dw[..., part]
             products = scratch((self.points, a.shape[2], out.shape[3]), a.dtype)
             np.matmul(a.swapaxes(1, 2), d[..., part], out=products)
-            self.tiles.kernel_from_points(products.reshape(self.points, -1, *out.shape[2:]), out)
+            values = products.reshape(self.points, -1, *out.shape[2:])
+            self.tiles.kernel_from_points(values, out, add=total is not None)
 
         run(partial(work, part) for part in channel_parts(dw.shape[3]))
         return dw
