@@ -61,6 +61,7 @@ def results(algorithm: Correlation, x, w, dy, output_bias, input_bias):
         "dx": algorithm.input_grad(d, u),
         "dx + b": algorithm.input_grad(d, u, input_bias),
         "dw": algorithm.weight_grad(a, d),
+        "dw + 1": algorithm.weight_grad(a, d, np.ones(algorithm.kernel_shape, a.dtype)),
         "y by shards": algorithm.forward_by_shards(x, u),
         "y + b by shards": algorithm.forward_by_shards(x, u, output_bias),
         "dx by shards": algorithm.input_grad_by_shards(dy, u),
@@ -72,8 +73,8 @@ def formula(window: Window, x, w, dy, output_bias, input_bias):
     """The same by the reference."""
     y, backward = reference.correlate(x, w, window)
     dx, dw = backward(dy)
-    once = {"y": y, "y + b": y + output_bias, "dx": dx, "dx + b": dx + input_bias, "dw": dw}
-    return once | {f"{name} by shards": value for name, value in once.items() if name != "dw"}
+    once = {"y": y, "y + b": y + output_bias, "dx": dx, "dx + b": dx + input_bias, "dw": dw, "dw + 1": dw + 1}
+    return once | {f"{name} by shards": value for name, value in once.items() if "dw" not in name}
 
 
 def assert_same(algorithm: Correlation, dtype=np.float64, tolerance=1e-13):
