@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygan.runtime.recording import whole
+
 _current: Any = None  # one of the engines
 
 
@@ -53,7 +55,7 @@ def all_gather(values: np.ndarray) -> np.ndarray:
 
     The same for all, and so is whatever each of them computes from it.
     """
-    return _current.all_gather(values) if _current else values.astype(np.float64)[np.newaxis]
+    return whole(_current.all_gather, values) if _current else values.astype(np.float64)[np.newaxis]
 
 
 def all_reduce(*vectors: np.ndarray) -> tuple[np.ndarray, ...]:

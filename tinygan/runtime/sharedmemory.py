@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.recording import whole
 
 ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
 SPINS = 200  # looks at a semaphore before going to sleep: being woken takes longer than most waits last
@@ -42,7 +43,11 @@ class Collective:
         return self.rank
 
     def barrier(self) -> None:
-        """Until all ranks are here. Rank 0 counts them and opens a door for each of the others."""
+        """Until all ranks are here."""
+        whole(self._meet)
+
+    def _meet(self) -> None:
+        """Rank 0 counts all ranks and opens a door for each of the others."""
         if self.rank:
             self._arrived.release()
             self._take(self._doors[self.rank - 1])

@@ -9,6 +9,7 @@ from tinygan.array import Array
 from tinygan.ops import reference
 from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
 from tinygan.ops.window import TwoGradients
+from tinygan.runtime.recording import whole
 from tinygan.runtime.scratch import scratch
 
 
@@ -16,19 +17,27 @@ def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.nda
     y = np.empty(x.shape, x.dtype)
     rows, out = as_rows(x), as_rows(y)
     weights, shifts = tile_channels(np.asarray(1 - slope, x.dtype), rows), tile_channels(shift, rows)
+    slopes = tile_channels(slope, rows)
 
     def work(_: int, block: slice) -> None:
         height, below = _height_and_mask(rows[block], shifts)
         u = _select(below, height)
-        try:
-            with np.errstate(invalid="raise"):
-                np.multiply(u, weights, out=u)
-                np.subtract(rows[block], u, out=out[block])
-        except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
-            out[block] = reference.rectify(rows[block], tile_channels(slope, rows), shifts)
+        whole(_bend, rows[block], u, weights, slopes, shifts, out[block])
 
     for_each_block(*rows.shape, work)
     return y
+
+
+def _bend(
+    x: np.ndarray, u: np.ndarray, weights: np.ndarray, slopes: Array | float, shifts: Array | float, out: np.ndarray
+) -> None:
+    """x − (1 − a)·u into ``out``; u is overwritten."""
+    try:
+        with np.errstate(invalid="raise"):
+            np.multiply(u, weights, out=u)
+            np.subtract(x, u, out=out)
+    except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
+        out[...] = reference.rectify(x, slopes, shifts)
 
 
 def rectify_backward(
