@@ -5,7 +5,8 @@
 The step is captured on the stand-in for CuPy (tests/fakecupy.py), which records every operation of the device with its
 arrays. The table has how often each occurs, its time by a model (benchmarks/gpu_model.py, whose assumptions are
 options), bytes read and written, and the products' operations. ``--nodes`` lists all in their order; ``--profile FILE``
-sets beside the model what benchmarks.profile measured on a device.
+sets beside the model what benchmarks.profile measured on a device; ``--candidate implicit`` puts the convolution of
+benchmarks/candidates in the package's place.
 """
 
 if __name__ == "__main__":  # first of all, since the imports take a second
@@ -13,22 +14,26 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from benchmarks import workload
-from benchmarks.gpu_model import ASSUMPTIONS, Assumptions, Cost, cost
+from benchmarks import gpu_model, workload
+from benchmarks.candidates import bill as candidate
+from benchmarks.candidates.convolution import in_place
+from benchmarks.gpu_model import ASSUMPTIONS, Assumptions, Cost
 from benchmarks.workload import Workload
 from tests import fakecupy
 from tests.fakecuda import Node
 from tinygan import ops
 from tinygan.cli import OneLineParser
-from tinygan.device import open_backend
+from tinygan.device import Backend, open_backend
 from tinygan.errors import run_script
 from tinygan.ops.cuda import cublas
 from tinygan.rng import rng_for
@@ -54,16 +59,20 @@ def main(arguments: list[str]) -> None:
     parser.set_defaults(device="gpu")
     parser.add_argument("--nodes", action="store_true", help="list every operation in its order")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="what benchmarks.profile wrote on a device")
+    text = "of benchmarks/candidates, in the place of the package's convolution"
+    parser.add_argument("--candidate", choices=("implicit",), help=text)
     for field in ASSUMPTIONS:
         name = f"--{field.name.replace('_', '-')}"
         parser.add_argument(name, type=field.type, default=field.default, metavar="X", help="(default: %(default)g)")
     options = parser.parse_args(arguments)
     work = workload.from_arguments(options)
     device = Assumptions(**{field.name: getattr(options, field.name) for field in ASSUMPTIONS})
-    nodes = operations(work)
+    with in_place() if options.candidate else contextlib.nullcontext():
+        nodes = operations(work)
+    cost = candidate.cost if options.candidate else gpu_model.cost
     if options.nodes:
         say(*(_line(node, cost(node, device)) for node in nodes), "")
-    say(*table(work, bill(nodes, device)).split("\n"))
+    say(*table(work, bill(nodes, device, cost)).split("\n"))
     if options.profile:
         measured = json.loads(options.profile.read_text())["ms"]
         say(f"measured ({options.profile}): {1e3 * measured:.0f} µs")
@@ -72,27 +81,42 @@ def main(arguments: list[str]) -> None:
 def operations(work: Workload) -> list[Node]:
     """Every device operation of one step, images gathered and losses recorded as in training; nothing is computed."""
     schedule = SCHEDULES[work.schedule]
-    with pytest.MonkeyPatch.context() as monkeypatch, np.errstate(all="ignore"):
-        xp = fakecupy.install(monkeypatch)
-        memory = xp.stand_in.device.memory
-        memory.watched, memory.limit = False, 2**50
-        monkeypatch.setattr("tinygan.device.why_no_gpu", lambda: None)
-        backend = open_backend("gpu", work.precision)
+    with on_stand_in(work.precision) as backend:
+        xp, size, real = backend.xp, (work.size, work.size), backend.dtype
         game = Game(*(Player(network, rng_for(0, "bill"), backend) for network in work.networks()))
-        size, real = (work.size, work.size), backend.dtype
         pixels, places = xp.zeros((work.batch, *size, 3), np.uint8), xp.zeros((work.batch, 4), np.int64)
         codes, rate = xp.zeros((schedule.code_batches, work.batch, work.code_size), real), xp.zeros((), real)
         row, rows = xp.zeros((), np.int64), xp.zeros((1, 3), real)
-        cublas.handle(xp)
-        stream, pool = xp.cuda.get_current_stream(), xp.cuda.MemoryPool()
-        with xp.cuda.using_allocator(pool.malloc):
-            stream.begin_capture()
+
+        def step():
             images = ops.gather_images(pixels, places, size, real)
             ops.record_losses(*schedule.step(game, images, codes, rate), row, rows)
-            return stream.end_capture().nodes
+
+        return recorded(backend, step)[0]
 
 
-def bill(nodes: list[Node], device: Assumptions) -> list[Row]:
+@contextlib.contextmanager
+def on_stand_in(precision: str) -> Iterator[Backend]:
+    """A backend on the stand-in for CuPy, with as much memory as is asked for."""
+    with pytest.MonkeyPatch.context() as monkeypatch, np.errstate(all="ignore"):
+        memory = fakecupy.install(monkeypatch).stand_in.device.memory
+        memory.watched, memory.limit = False, 2**50
+        monkeypatch.setattr("tinygan.device.why_no_gpu", lambda: None)
+        yield open_backend("gpu", precision)
+
+
+def recorded(backend: Backend, run: Callable) -> tuple[list[Node], object]:
+    """What ``run`` asks of the stand-in, which is not carried out, and what it returned."""
+    xp = backend.xp
+    cublas.handle(xp)
+    stream, pool = xp.cuda.get_current_stream(), xp.cuda.MemoryPool()
+    with xp.cuda.using_allocator(pool.malloc):
+        stream.begin_capture()
+        result = run()
+        return stream.end_capture().nodes, result
+
+
+def bill(nodes: list[Node], device: Assumptions, cost: Callable[..., Cost] = gpu_model.cost) -> list[Row]:
     """One row per name, the longest first."""
     rows: dict[str, Row] = {}
     for node in nodes:

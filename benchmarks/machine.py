@@ -28,6 +28,7 @@ from tinygan.ops.cuda.matmul import gemm
 from tinygan.rng import rng_for
 from tinygan.runtime.cores import allowed_cores
 from tinygan.text import say
+from tinygan.training.provenance import git_commit
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
@@ -55,13 +56,7 @@ def description() -> dict:
     }
 
 
-def commit() -> str | None:
-    """The commit of this checkout, "-dirty" if it was changed since; None outside a git checkout."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+commit = git_commit  # of this checkout, whose tinygan runs
 
 
 def measure(device: str, precision: str) -> dict:

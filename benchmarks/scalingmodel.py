@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.collectives import split_vector
 
 RANKS = tuple(2**k for k in range(11))  # 1 to 1,024
 # Seconds that a message needs at least, and bytes per second of each rank's link in each direction.
@@ -44,7 +44,7 @@ class Counted:
     def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
         """Only its own."""
         self.calls.append(("parts", vectors[0].nbytes))
-        return [vectors[0][split_evenly(vectors[0].size, self.size)[0]]]
+        return [vectors[0][split_vector(vectors[0].size, self.size)[0]]]
 
     def share_parts(self, vector: np.ndarray) -> None:
         """The others' parts stay as they are."""

@@ -13,24 +13,23 @@ if __name__ == "__main__":  # first of all, since the imports take a second
     begin_script()
 
 import json
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from tinygan import cli
 from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
 from tinygan.evaluation.measures.sliced_wasserstein import sliced_wasserstein_distance
 from tinygan.evaluation.runsummary import RunSummary, read_run
-from tinygan.evaluation.statistics import rank_correlation
 from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.jsonfile import read_json
-from tinygan.report.checkpoints import AGREEMENT
 from tinygan.report.pictures import numbered
+from tinygan.report.tables import AGREEMENT
 from tinygan.text import say
 
 MEASURES = ("sliced_wasserstein", "ms_ssim")
@@ -41,7 +40,7 @@ def build_parser() -> OneLineParser:
     """The runs."""
     example = "python -m experiments.agreement runs/three-models/*"
     parser = OneLineParser(prog="experiments.agreement", description=__doc__.splitlines()[0], examples=(example,))
-    parser.add_argument("run", metavar="RUN", type=cli.path("RUN"), nargs="+", help="a run folder")
+    parser.add_run(several=True)
     return parser
 
 
@@ -84,6 +83,22 @@ def agreement(run: RunSummary) -> dict:
     return found
 
 
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Spearman's ρ: the correlation of the ranks of two series (N,), in [−1, 1]; equal values share their mean rank.
+
+    None where it is not defined: fewer than 2 values, or all values of a series equal.
+    """
+    x, y = (_ranks(values) - (len(values) - 1) / 2 for values in (x, y))
+    scale = math.sqrt((x @ x) * (y @ y))
+    return float(x @ y) / scale if scale else None
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """0 for the lowest; of equal values, the mean of their places in the order."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts + 1) / 2)[group]
+
+
 def images_of(path: Path, height: int, width: int) -> np.ndarray:
     """The images of a grid, uint8 (N, height, width, 3), row by row.
 
@@ -116,9 +131,9 @@ def _grids(run: RunSummary, losses: dict[int, float], known: dict[int, dict]) ->
 
 
 def _checkpoints(folder: Path) -> dict[int, dict]:
-    """What ``evaluate.py measures`` wrote, by iteration."""
+    """What ``evaluate.py measures`` wrote, by iteration; the newest where there are several, as of other counts."""
     rows = {}
-    for path in folder.glob("measures-*.json"):
+    for path in sorted(folder.glob("measures-*.json"), key=lambda file: file.stat().st_mtime):
         found = _read(path)
         rows[found["iteration"]] = {name: found["fake"][name]["mean"] for name in MEASURES}
     return rows

@@ -37,7 +37,7 @@ def build_parser() -> OneLineParser:
     """The runs, and where what is worth keeping of them goes."""
     example = "python -m experiments.collect runs/three-models/* --results results/three-models"
     parser = OneLineParser(prog="experiments.collect", description=__doc__.splitlines()[0], examples=(example,))
-    parser.add_argument("run", metavar="RUN", type=path("RUN"), nargs="+", help="a run folder")
+    parser.add_run(several=True)
     parser.add_argument("--results", type=path("--results"), required=True, metavar="DIR", help="where they are kept")
     parser.add_argument("--generators", action="store_true", help="the best generators too, alone and in float16")
     return parser

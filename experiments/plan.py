@@ -13,6 +13,7 @@ from tinygan.errors import UsageError
 from tinygan.training import options as training_options
 from tinygan.training import session
 from tinygan.training.options import Options, flag
+from tinygan.training.provenance import git_commit
 from tinygan.training.runfolder import RunFolder
 
 # What a run may have been told differently and still be the same training.
@@ -65,7 +66,7 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
     here = _fingerprint(wanted.dataset, wanted.data_dir, wanted.image_size, wanted.crop_size)
     if config["data"]["fingerprint"] != here:
         differences.append(f"images {config['data']['fingerprint'][:20]}… instead of {here[:20]}…")
-    code = session.git_commit() or f"version {tinygan.__version__}"
+    code = git_commit() or f"version {tinygan.__version__}"
     others = {one.get("git_commit") or f"version {one['versions']['tinygan']}" for one in config["sessions"]} - {code}
     differences += [f"code {other[:16]} instead of {code[:16]}" for other in sorted(others)]
     if differences:

@@ -33,10 +33,11 @@ class Node:
     """One operation of the device.
 
     Attributes:
-        kind: kernel (one of ours), gemm, cupy (a kernel of CuPy's) or memset; housekeeping is none of the device's.
+        kind: kernel (one of ours), gemm, cupy (a kernel of CuPy's), memset or nccl; housekeeping is not the device's.
         arrays: (shape, bytes) of each array, what is written last.
         numbers: other arguments, in their order.
         constants: of a kernel, what its compiler was told, by name.
+        communicator: of a call of NCCL's.
     """
 
     kind: str
@@ -46,12 +47,19 @@ class Node:
     numbers: tuple = ()
     threads: int = 0
     constants: dict = field(default_factory=dict)
+    communicator: object = field(default=None, repr=False)
 
 
 class Device:
-    """One device with its memory; current stream and allocator are those of the calling thread, as in CuPy."""
+    """One device with its memory; current stream and allocator are those of the calling thread, as in CuPy.
 
-    def __init__(self):
+    Attributes:
+        count: how many the process could take; it must use the one that its main thread has taken.
+        prompt: whether graphs are carried out when they are launched.
+    """
+
+    def __init__(self, count: int = 1):
+        self.count, self.prompt = count, False
         self.lock = threading.RLock()
         self.memory, self.pinned, self.blocks_of_pools = DeviceMemory(), PinnedMemory(), []
         self._of_thread = threading.local()
@@ -65,10 +73,10 @@ class Device:
 
     @property
     def thread(self):
-        """The calling thread's ``stack`` of streams, ``current`` stream and ``allocator``."""
+        """The calling thread's ``stack`` of streams, ``current`` stream, ``allocator``, and device's ``number``."""
         here = self._of_thread
         if not hasattr(here, "stack"):
-            here.stack, here.current, here.allocator = [self.null], self.null, self.pool.malloc
+            here.stack, here.current, here.allocator, here.number = [self.null], self.null, self.pool.malloc, 0
         return here
 
     @property
@@ -193,6 +201,8 @@ class Graph:
         self.launches += 1
         with self.device.lock:
             stream.queue.append(self._run)
+            if self.device.prompt:
+                stream.drain()
 
     def _run(self):
         for node in self._work:
@@ -208,26 +218,29 @@ class Event:
         self.stream = None
 
     def record(self, stream=None):
-        self.stream = stream or self.device.current
+        self.stream, self.number = stream or self.device.current, self.device.thread.number
         with self.device.lock:
             self.stream.queue.append(self)
 
     def synchronize(self):
         # Allowed during a capture, by another thread, and not counted: it guards memory of the host.
         assert self.stream is not None
+        assert self.number == self.device.thread.number, "a thread with another current device: it would open that one"
         with self.device.lock:
             if self in self.stream.queue:
                 self.stream.drain(until=self)
 
 
 def namespace(device: Device) -> types.SimpleNamespace:
-    """What stands in for ``cupy.cuda``: one device with a driver."""
+    """What stands in for ``cupy.cuda``: a device with a driver."""
     memory = device.memory
     runtime = types.SimpleNamespace(
         CUDARuntimeError=CUDARuntimeError,
         driverGetVersion=lambda: 13000,
-        getDeviceCount=lambda: 1,
-        getDevice=lambda: 0,
+        runtimeGetVersion=lambda: 13020,
+        getDeviceCount=lambda: device.count,
+        getDevice=lambda: device.thread.number,
+        deviceGetPCIBusId=lambda number: f"0000:{number:02x}:00.0",
         getDeviceProperties=lambda index: {"name": b"pretended GPU", "totalGlobalMem": memory.limit},
         memGetInfo=lambda: (memory.limit - memory.used, memory.limit),
     )
@@ -241,6 +254,16 @@ def namespace(device: Device) -> types.SimpleNamespace:
         finally:
             here.allocator = before
 
+    def use(number):
+        assert 0 <= number < device.count, "cudaErrorInvalidDevice"
+        device.thread.number = number
+
+    def one_device(number=None):
+        number = device.thread.number if number is None else number
+        return types.SimpleNamespace(
+            id=number, compute_capability="90", synchronize=synchronize, use=lambda: use(number)
+        )
+
     def synchronize():
         device.refuse_during_capture("synchronise")
         device.wait(device.current)
@@ -248,7 +271,7 @@ def namespace(device: Device) -> types.SimpleNamespace:
 
     return types.SimpleNamespace(
         runtime=runtime,
-        Device=lambda: types.SimpleNamespace(id=0, compute_capability="90", synchronize=synchronize),
+        Device=one_device,
         Stream=lambda non_blocking=False: Stream(device, non_blocking),
         Event=type("Event", (Event,), {"device": device}),
         get_current_stream=lambda: device.current,

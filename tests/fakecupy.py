@@ -19,7 +19,7 @@ import types
 
 import numpy as np
 
-from tests import fakecublas, fakecuda
+from tests import fakecublas, fakecuda, fakenccl
 from tests.fakecuda import Node
 from tests.gpu import emulator
 
@@ -266,21 +266,23 @@ class RawModule(emulator.Module):
         return launch
 
 
-def install(monkeypatch):
-    """Put the stand-in in ``cupy``'s place: one device, a driver, and working products."""
+def install(monkeypatch, devices=1):
+    """Put the stand-in in ``cupy``'s place: so many devices, a driver, and working products."""
     global device
     real = None
     if importlib.util.find_spec("cupy"):
         import cupy as real
-    device = fakecuda.Device()
+    device = fakecuda.Device(devices)
     module = FakeModule("cupy", np, real)
     module.__spec__ = importlib.machinery.ModuleSpec("cupy", None)
     module.cuda = fakecuda.namespace(device)
+    module.cuda.nccl = fakenccl.Nccl(device)
     module.RawModule = RawModule
     pool = device.pool
     module.get_default_memory_pool = lambda: pool
     module.stand_in = types.SimpleNamespace(device=device, cublas=fakecublas.Cublas(device))
     monkeypatch.setitem(sys.modules, "cupy", module)
+    monkeypatch.setitem(sys.modules, "cupy.cuda.nccl", module.cuda.nccl)
     monkeypatch.setitem(sys.modules, "cupyx", types.SimpleNamespace(empty_pinned=device.pinned.empty))
     monkeypatch.setattr("tinygan.ops.cuda.cublas.load_library", lambda: module.stand_in.cublas)
     monkeypatch.setattr("tinygan.runtime.graph.load_driver", lambda: fakecublas.Driver(device))

@@ -59,6 +59,7 @@ class Block:
     """``size`` bytes of the device, at an aligned address.
 
     Attributes:
+        asked: bytes that somebody may use, from the first.
         owner: the capture during which it was handed out, None if there was none.
     """
 
@@ -67,14 +68,14 @@ class Block:
         room = np.empty(size + 2 * GUARD + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT + (GUARD if GUARD % ALIGNMENT == 0 else ALIGNMENT)
         self.bytes, self._guards = room[start : start + size], (room[start - GUARD : start], room[start + size :])
-        self.pointer, self.alive, self._asked = self.bytes.ctypes.data, True, size
+        self.pointer, self.alive, self.asked = self.bytes.ctypes.data, True, size
         memory.add(self)
         if memory.watched:
             room.fill(PATTERN)
 
     def hand_out(self, nbytes: int) -> None:
         """From now on only the first ``nbytes`` are anybody's."""
-        self._asked = nbytes
+        self.asked = nbytes
         self.spoil()
 
     def spoil(self) -> None:
@@ -86,7 +87,7 @@ class Block:
         """Complain where the block was given back, or somebody wrote beside his array."""
         assert self.alive, "an address in memory that was given back to the device"
         if self.memory.watched:
-            for guard in (*self._guards, self.bytes[self._asked :]):
+            for guard in (*self._guards, self.bytes[self.asked :]):
                 assert (guard == PATTERN).all(), "something was written outside an array"
 
     def release(self) -> None:
@@ -130,10 +131,15 @@ class Pooled:
 
 
 class MemoryPool:
-    """``cupy.cuda.MemoryPool``. Blocks are handed out again for the same rounded size on the same stream."""
+    """``cupy.cuda.MemoryPool``. Blocks are handed out again for the same rounded size on the same stream.
+
+    Attributes:
+        most_used: bytes that were lent at once.
+    """
 
     def __init__(self, device, allocator=None):
         self.device, self.common = device, False
+        self._used = self.most_used = 0
         self._allocator = allocator or (lambda size: MemoryPointer(Memory(device, size), 0))
         self._free, self._lent = {}, {}
         # As in CuPy 14, where they keep each other alive: a pool that is dropped does not give its blocks back.
@@ -149,6 +155,8 @@ class MemoryPool:
             raw = free.pop() if free else self._new(size)
             block = raw.mem.block
             self._lent[block.pointer] = raw
+            self._used += size
+            self.most_used = max(self.most_used, self._used)
             block.owner = stream.capture
             stream.in_order(block, lambda: block.hand_out(nbytes))
         return MemoryPointer(Pooled(self, block, stream), 0)
@@ -167,6 +175,7 @@ class MemoryPool:
     def take_back(self, block: Block, stream) -> None:
         with self.device.lock:
             raw = self._lent.pop(block.pointer)
+            self._used -= block.size
             self._free.setdefault((stream.ptr, block.size), []).append(raw)
             stream.in_order(block, block.spoil)
 
@@ -178,7 +187,7 @@ class MemoryPool:
         return sum(raw.mem.size for free in self._free.values() for raw in free)
 
     def used_bytes(self) -> int:
-        return sum(raw.mem.size for raw in self._lent.values())
+        return self._used
 
     def total_bytes(self) -> int:
         return self.used_bytes() + self.free_bytes()

@@ -44,14 +44,40 @@ def reading_core() -> dict[str, set[str]]:
     return core
 
 
-def test_the_reading_core_is_in_exactly_one_chapter_each():
-    pulled = {chapter.name: EXCERPT.findall(chapter.read_text()) for chapter in CHAPTERS}
-    places = {
-        part: [chapter for chapter, names in pulled.items() if wanted & set(names)]
-        for part, wanted in reading_core().items()
-    }
-    assert len(places) > 45
-    assert {part: found for part, found in places.items() if len(found) != 1} == {}
+def not_in_one_chapter(texts: dict[str, str]) -> dict[str, list[str]]:
+    """What of the reading core is in no chapter, or in several, or twice in one, and where."""
+    pulled = [(chapter, name) for chapter, text in texts.items() for name in EXCERPT.findall(text)]
+    core = reading_core()
+    assert len(core) > 45
+    places = {part: [chapter for chapter, name in pulled if name in wanted] for part, wanted in core.items()}
+    return {part: found for part, found in places.items() if len(found) != 1}
+
+
+@pytest.fixture
+def texts():
+    return {chapter.stem: chapter.read_text() for chapter in CHAPTERS}
+
+
+def test_the_reading_core_is_in_exactly_one_chapter_each(texts):
+    assert not_in_one_chapter(texts) == {}
+
+
+def test_what_is_in_no_chapter_or_in_two_is_told(texts):
+    pulled = "```{excerpt} tinygan.layers.TReLU\n```\n"
+    texts["05-batch-norm"] += pulled
+    texts["07-logits"] = texts["07-logits"].replace(
+        "{excerpt} tinygan.losses.least_squares", "{excerpt} tinygan.losses"
+    )
+    assert not_in_one_chapter(texts) == {"layer TReLU": ["04-kinks", "05-batch-norm"], "loss least_squares": []}
+
+
+def test_every_name_that_a_chapter_imports_is_used(texts):
+    for chapter, text in texts.items():
+        trees = [ast.parse(code) for *_, code in CELL.findall(text)]
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        imports = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
+        assert names <= {node.id for node in nodes if isinstance(node, ast.Name)}, chapter
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)

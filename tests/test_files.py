@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from tinygan import files
 from tinygan.errors import TinyganError
 from tinygan.files import atomic_file, remove_temporary_files, write_atomically
 
@@ -18,6 +19,53 @@ def test_a_file_is_replaced_whole(tmp_path):
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Held:
+    """os.replace of a system that refuses it while another program has the file open, so many times."""
+
+    def __init__(self, monkeypatch, times, winerror):
+        self.left, self.winerror, self.slept, self.really = times, winerror, 0.0, os.replace
+        monkeypatch.setattr(files.os, "replace", self.replace)
+        monkeypatch.setattr(files.time, "sleep", self.sleep)
+
+    def replace(self, source, target):
+        if self.left:
+            self.left -= 1
+            error = PermissionError(errno.EACCES, "Access is denied", str(target))
+            error.winerror = self.winerror
+            raise error
+        self.really(source, target)
+
+    def sleep(self, seconds):
+        self.slept += seconds
+
+
+@pytest.mark.parametrize("winerror", [5, 32])
+def test_a_file_that_a_reader_holds_is_replaced_when_it_lets_go(tmp_path, monkeypatch, winerror):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    held = Held(monkeypatch, 4, winerror)
+    write_atomically(path, b"new")
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"new", [path])
+    assert held.slept < 1
+
+
+def test_a_file_that_a_reader_keeps_is_kept_and_the_line_says_why(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    held = Held(monkeypatch, 1000, 32)
+    with pytest.raises(TinyganError, match=r"the file that was there before is kept; another program may have it open"):
+        write_atomically(path, b"new")
+    assert (path.read_bytes(), list(tmp_path.iterdir())) == (b"old", [path])
+    assert held.slept == pytest.approx(3)
+
+
+def test_what_no_reader_causes_is_not_tried_again(tmp_path, monkeypatch):
+    held = Held(monkeypatch, 1000, None)
+    with pytest.raises(TinyganError, match=r"cannot write .*: Access is denied; allow it"):
+        write_atomically(tmp_path / "file", b"new")
+    assert held.slept == 0
 
 
 def test_an_exception_keeps_the_old_file_and_leaves_nothing_behind(tmp_path):

@@ -19,16 +19,15 @@ from tinygan.training import checkpoint
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENTS = ("three_models", "agreement", "learning_rates", "collect", "affine", "resnet")
-BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
+BENCHMARKS = ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "gpu_measure", "scaling", "ncclstep")
+CANDIDATES = ("implicit", "compiled")
 SCRIPTS = [
     ["train.py", "--iterations", "1", "--device", "cpu"],
     ["evaluate.py", "compare", "nowhere"],
     ["data_prep.py", "info", "nowhere"],
     *(["-m", f"experiments.{name}"] for name in EXPERIMENTS),
-    *(
-        ["-m", f"benchmarks.{name}"]
-        for name in ("step", "source", "profile", "machine", "gpu_session", "gpu_bill", "scaling")
-    ),
+    *(["-m", f"benchmarks.{name}"] for name in BENCHMARKS),
+    *(["-m", f"benchmarks.candidates.{name}"] for name in CANDIDATES),
 ]
 # Stands in for a person's Ctrl-C: whoever imports this module first gets the signal in the middle of it.
 INTERRUPTED_IMPORT = """
@@ -43,13 +42,15 @@ sys.meta_path.insert(0, Finder())
 
 
 def test_every_script_is_among_them():
-    names = {file.stem for folder in ("experiments", "benchmarks") for file in (ROOT / folder).glob("*.py")}
-    run = {name for name in names if "run_script(main" in next(ROOT.glob(f"*/{name}.py")).read_text()}
+    files = [file for folder in ("experiments", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    run = {file.stem for file in files if "run_script(main" in file.read_text()}
     assert run == {script[1].rpartition(".")[2] for script in SCRIPTS if script[0] == "-m"}
 
 
 @pytest.mark.parametrize("name", ["numpy", "numpy.linalg", "tinygan.errors"])
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script[script[0] == "-m"])
+@pytest.mark.parametrize(
+    "script", [*SCRIPTS, ["-m", "tinygan", "train", "--dry-run"]], ids=lambda script: script[script[0] == "-m"]
+)
 def test_an_interrupted_import_is_one_line(tmp_path, script, name):
     (tmp_path / "sitecustomize.py").write_text(INTERRUPTED_IMPORT.format(name=name))
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}

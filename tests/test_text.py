@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.data.conftest import write_pictures
-from tinygan.text import PLAIN, printable
+from tinygan.text import PLAIN, how_to_install, printable
 
 ROOT = Path(__file__).parent.parent
 TINY = ["--features", "2", "--code-size", "4", "--batch-size", "5", "--device", "cpu", "--log-every", "1"]
@@ -142,3 +142,14 @@ def test_our_own_characters_have_plain_ones():
         if ord(character) > 127
     }
     assert used <= {chr(code) for code in PLAIN}
+
+
+def test_what_is_told_to_type_is_typed_alike_everywhere():
+    """No shell and no place of an environment is assumed: how to install is said by one function, and so in README."""
+    for file in sorted((ROOT / "tinygan").rglob("*.py")):
+        text = file.read_text()
+        assert ".venv" not in text, file
+        assert text.count("pip install -e") == (2 if file.name == "text.py" else 0), file
+    readme = (ROOT / "README.md").read_text()
+    for extra in ("cuda13", "mpi", "lsun"):
+        assert how_to_install(extra).partition(" -m ")[2] in readme

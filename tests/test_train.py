@@ -63,6 +63,7 @@ def test_dry_run_prints_the_paper_counts_and_makes_nothing(run, tmp_path):
 
 
 def test_a_dry_run_for_a_gpu_says_what_it_measured(run, monkeypatch):
+    monkeypatch.setattr("tinygan.training.dryrun.why_no_gpu", lambda: "none is here")
     used = []
     step = SCHEDULES["alternating"].step
     spied = SCHEDULES["alternating"]._replace(step=lambda *a: used.append(dispatch.implementation()) or step(*a))
@@ -73,7 +74,7 @@ def test_a_dry_run_for_a_gpu_says_what_it_measured(run, monkeypatch):
         assert (code, err) == (0, "")
         assert set(used) == {operations}
         assert dispatch.implementation() == "fast"
-        assert ("measured on the CPU with the plain formulas" in out) == (device == "gpu")
+        assert ("counted on the CPU with the plain formulas" in out) == (device == "gpu")
 
 
 def test_a_residual_network_from_the_command_line(run, tmp_path):
@@ -180,7 +181,7 @@ def test_an_out_folder_that_cannot_be_written(run, tmp_path):
 
 def test_no_gpu(run, monkeypatch):
     monkeypatch.setattr("tinygan.device.why_no_gpu", lambda: "CuPy is not installed: run pip")
-    assert_one_line(run(*TINY, "--device", "gpu"), 1, "--device gpu", "CuPy is not installed", "--device cpu")
+    assert_one_line(run(*TINY, "--device", "gpu"), 1, "device gpu: ", "CuPy is not installed", "take the device cpu")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(finished, run, monkeypatch):

@@ -5,7 +5,6 @@ CuPy is imported only when a GPU is asked for or looked for, so a machine withou
 
 import functools
 import importlib.util
-import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,6 +17,7 @@ from tinygan.runtime.allocator import reuse_freed_memory
 from tinygan.runtime.cores import allowed_cores
 from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.threads import use_all_cores
+from tinygan.text import how_to_install
 
 DEVICES = ("auto", "cpu", "gpu")
 PRECISIONS = {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
@@ -26,19 +26,12 @@ TENSOR_CORES = 80  # the compute capability, times ten, from which on devices mu
 
 @dataclass(frozen=True)
 class Backend:
-    """A device with its array module and the floating-point type of everything computed on it.
+    """A device with its array module and the floating-point type of everything computed on it."""
 
-    Attributes:
-        device: ``"cpu"`` or ``"gpu"``.
-        xp: ``numpy`` or ``cupy``.
-        dtype: of parameters and activations.
-        description: one line for people: processor or GPU model.
-    """
-
-    device: str
-    xp: ModuleType
-    dtype: np.dtype
-    description: str
+    device: str  # "cpu" or "gpu"
+    xp: ModuleType  # numpy or cupy
+    dtype: np.dtype  # of parameters and activations
+    description: str  # one line for people: processor or GPU model
 
     def to_device(self, host: np.ndarray) -> Array:
         """Copy a host array to the device as ``dtype`` (no copy where it already is that)."""
@@ -86,9 +79,8 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     On the GPU all work of the calling thread goes to one stream from here on, not the default one: that could not be
     captured (``runtime/graph.py``).
 
-    Raises:
-        TinyganError: ``gpu`` was asked for and cannot be used, with the reason and the remedy.
-        UsageError: unknown device or precision, or ``tf32`` on the CPU.
+    Raises TinyganError where ``gpu`` was asked for and cannot be used, with the reason and the remedy; UsageError for
+    an unknown device or precision, or ``tf32`` on the CPU.
     """
     if device not in DEVICES:
         raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
@@ -97,11 +89,11 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     dtype = np.dtype(PRECISIONS[precision])
     obstacle = None if device == "cpu" else why_no_gpu()
     if device == "gpu" and obstacle:
-        raise TinyganError(f"--device gpu: {obstacle}, or use --device cpu")
+        raise TinyganError(f"device gpu: {obstacle}, or take the device cpu")
     if device != "cpu" and obstacle is None:
         return _open_gpu(precision, dtype)
     if precision == "tf32":
-        raise UsageError("--precision tf32 needs a GPU: use --precision float32 on the CPU")
+        raise UsageError("precision tf32 needs a GPU: take float32 on the CPU")
     reuse_freed_memory()
     use_all_cores()
     return Backend("cpu", np, dtype, f"CPU, {allowed_cores()} cores")
@@ -110,10 +102,7 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
 def why_no_gpu() -> str | None:
     """None if CuPy has a usable GPU; else the reason and the remedy in one clause: no CuPy, no driver, no device."""
     if importlib.util.find_spec("cupy") is None:
-        return (
-            f"CuPy is not installed: in tinygan's folder run {sys.executable} -m pip install -e '.[cuda13]', with an "
-            "old driver '.[cuda12]'"
-        )
+        return f'CuPy is not installed: {how_to_install("cuda13")}, with an old driver ".[cuda12]"'
     try:
         import cupy
     except Exception as error:  # a broken CUDA installation raises whatever its loader raises

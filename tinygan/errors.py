@@ -5,10 +5,11 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any, NoReturn
 
 from tinygan.ranges import largest_typed
 from tinygan.signals import main_runs
-from tinygan.text import prepare_streams, say
+from tinygan.text import did_you_mean, prepare_streams, say
 
 
 class TinyganError(Exception):
@@ -25,6 +26,18 @@ class UsageError(TinyganError):
 
 class InputError(TinyganError, ValueError):
     """An array does not fit what it was given to: a layer's input, a loss's target. Exit code 1."""
+
+
+class Choices(dict[str, Any]):
+    """What can be chosen by its name; UsageError, with the likely one, for a name that it does not have."""
+
+    def __init__(self, kind: str, entries: dict[str, Any]):
+        super().__init__(entries)
+        self.kind = kind
+
+    def __missing__(self, name: str) -> NoReturn:
+        similar = did_you_mean(str(name), self)
+        raise UsageError(f"unknown {self.kind} {name!r}{similar}: choose one of {', '.join(self)}")
 
 
 class NonFiniteError(TinyganError):
@@ -59,7 +72,7 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     except OSError as error:
         caught, exit_code, line = error, 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
     except MemoryError as error:  # CuPy's OutOfMemoryError is one too
-        caught, exit_code, line = error, 1, f"not enough memory{_how_much(error)}: {_less_memory(arguments)}"
+        caught, exit_code, line = error, 1, f"not enough memory{_how_much(error)}: {_less_memory(arguments, error)}"
     except KeyboardInterrupt as error:
         caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
@@ -83,7 +96,11 @@ def _how_much(error: MemoryError) -> str:
     return f" ({error})" if str(error) else ""
 
 
-def _less_memory(arguments: list[str]) -> str:
-    """The remedy: a smaller size, where one was typed that can be; a resumed run keeps its own."""
+def _less_memory(arguments: list[str], error: MemoryError) -> str:
+    """The remedy: a smaller size, where one was typed that can be; else the error's last note, where it has one.
+
+    A resumed run keeps its sizes.
+    """
     typed = None if "--resume" in arguments else largest_typed(arguments)
-    return f"give less than {typed}" if typed else "end other programs, or take a machine with more of it"
+    notes = getattr(error, "__notes__", ["end other programs, or take a machine with more of it"])
+    return f"give less than {typed}" if typed else notes[-1]

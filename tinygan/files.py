@@ -4,6 +4,7 @@ import errno
 import glob
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ REMEDIES = {
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ELOOP: "its links lead round in a circle: name the file itself",
 }
+HELD = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION, both EACCES to Python
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.75, 1.5)  # seconds
 # How a folder, or a file system such as CIFS and some of FUSE, says that it has no fsync.
 NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.ENOSYS}
 
@@ -42,13 +45,9 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     For the program's own files; what a user names is written by :func:`tinygan.output.write_output`. If the block
     raises, or the process dies anywhere, what was at ``path`` before is still there and whole. An exception also
     removes the temporary file; a killed process leaves one that ends in ``.part`` behind, which the next writer of
-    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins.
-
-    Args:
-        mode: permissions of the file, None for those of any new file.
-
-    Raises:
-        TinyganError: the system refused to write (full disk, no permission), naming the file and what is kept.
+    ``path`` removes. Every writer has one of its own, so of two that write the same file the last wins. ``mode`` is the
+    file's, None for that of any new one. Raises TinyganError where the system refuses to write (full disk, no
+    permission), naming the file and what is kept.
     """
     path = Path(path)
     temporary = None
@@ -62,7 +61,7 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
             sync(file.fileno())
             if fcntl is None:  # Windows renames no open file
                 file.close()
-            os.replace(temporary, path)
+            replace(temporary, path)
     except BaseException as error:
         if temporary:
             temporary.unlink(missing_ok=True)
@@ -82,9 +81,23 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None]) ->
             file.write(content)
 
 
+def replace(source: Path, target: Path) -> None:
+    """os.replace. Windows refuses it while another program has ``target`` open: tried again for three seconds then."""
+    for pause in PAUSES:
+        try:
+            return os.replace(source, target)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in HELD:
+                raise
+        time.sleep(pause)
+    return os.replace(source, target)
+
+
 def cannot_write(path: Path, error: OSError, kept: str = "") -> TinyganError:
     """The line for a refusal of the system: what it was, what is ``kept``, and what helps, where that is known."""
     remedy = REMEDIES.get(error.errno, "")
+    if getattr(error, "winerror", None) in HELD:
+        remedy = f"another program may have it open: close it there; else {remedy}"
     return TinyganError(f"cannot write {path}: {error.strerror or error}{kept}{remedy and '; ' + remedy}")
 
 
@@ -121,11 +134,7 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def acquire(self, refusal: str) -> None:
-        """Lock the folder, where the system and the file system can.
-
-        Raises:
-            TinyganError: another process holds it; ``refusal`` is the line.
-        """
+        """Lock the folder, where the system and the file system can; TinyganError(refusal) if another process has."""
         if fcntl is None:
             return
         self._descriptor = os.open(self.folder, os.O_RDONLY)

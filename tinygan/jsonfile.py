@@ -25,12 +25,9 @@ SHOWN = 40  # characters of a wrong value
 
 
 def read_json(path: Path, kind: object, remedy: str, largest: int = LARGEST) -> typing.Any:
-    """The content of a JSON file.
+    """The content of a JSON file; OSError where the system refuses to read it.
 
-    Raises:
-        TinyganError: it is damaged, or not what ``kind`` says; the line ends with ``remedy``.
-        FileNotFoundError: there is no such file.
-        OSError: the system refuses to read it.
+    Raises TinyganError where it is damaged, or not what ``kind`` says; the line ends with ``remedy``.
     """
     try:
         return parse_json(read_bytes(path, largest), kind)
@@ -50,13 +47,10 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
 
 
 def parse_json(content: bytes | str, kind: object) -> typing.Any:
-    """Parse JSON text and check it.
+    """Parse JSON text and check it; ValueError, with a phrase for people, for no JSON in UTF-8, or not of ``kind``.
 
     >>> parse_json('{"count": 3}', {"count": int})
     {'count': 3}
-
-    Raises:
-        ValueError: it is no JSON in UTF-8, too deep, or not what ``kind`` says; a phrase for people.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")

@@ -5,9 +5,11 @@ is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661
 where they could round to 0 or 1.
 """
 
+import numpy as np
+
 from tinygan import ops
 from tinygan.array import Array
-from tinygan.errors import InputError
+from tinygan.errors import Choices, InputError
 
 
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
@@ -19,8 +21,7 @@ def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
     >>> value.round(4), gradient
     (np.float64(0.6931), array([-0.25, -0.25]))
     """
-    _check("binary_cross_entropy", logits, target)
-    return ops.binary_cross_entropy(logits, target)
+    return ops.binary_cross_entropy(logits, _checked("binary_cross_entropy", logits, target))
 
 
 def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
@@ -31,8 +32,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     >>> least_squares(np.array([0.0]), target=0)
     (np.float64(0.25), array([0.25]))
     """
-    _check("least_squares", logits, target)
-    return ops.least_squares(logits, target)
+    return ops.least_squares(logits, _checked("least_squares", logits, target))
 
 
 def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
@@ -48,11 +48,12 @@ def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
     return (error * error).mean(), 2 * error / error.size
 
 
-ADVERSARIAL_LOSSES = {"bce": binary_cross_entropy, "least-squares": least_squares}
+ADVERSARIAL_LOSSES = Choices("loss", {"bce": binary_cross_entropy, "least-squares": least_squares})
 
 
-def _check(loss: str, logits: Array, target: int) -> None:
+def _checked(loss: str, logits: Array, target: int) -> int:
     if logits.ndim != 1 or not logits.size or logits.dtype.kind != "f":
         raise InputError(f"{loss}: expected float logits (N,), N at least 1; found {logits.dtype} {logits.shape}")
-    if not isinstance(target, int) or target not in (0, 1):
+    if not isinstance(target, int | np.integer) or target not in (0, 1):
         raise InputError(f"{loss}: expected target 1 for real or 0 for generated; found {target!r}")
+    return int(target)  # NumPy's own would make float64 of float32

@@ -19,8 +19,7 @@ NOT_REPLACED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
 def check_output(path: Path, option: str) -> None:
     """Refuse a path that cannot be written to, before hours of work go into what shall be written there.
 
-    Raises:
-        TinyganError: it is a folder, lies in none, or is forbidden; the line begins with ``option``.
+    Raises TinyganError for a folder, a path in none, or a forbidden one; the line begins with ``option``.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))
@@ -37,10 +36,8 @@ def write_output(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
 
     A file is replaced in one step, so what was there stays whole until then, and keeps its permissions. A symbolic
     link is followed. A device, a pipe, a file with several names or another owner or group is written to, not replaced;
-    so is what standard output goes to, behind what was printed before.
-
-    Raises:
-        TinyganError: it is a folder, or the system refuses to write.
+    so is what standard output goes to, behind what was printed before. Raises TinyganError for a folder, and where the
+    system refuses to write.
     """
     status = None
     try:

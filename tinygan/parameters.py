@@ -42,6 +42,12 @@ class Parameters(dict[str, Array]):
         if value is not self[name]:
             raise TypeError(f"parameter {name!r} is a view: write into it with [...] or +=")
 
+    def hold_as(self, kind: type[Array]) -> None:
+        """The same memory, seen as arrays of this class."""
+        self.flat = self.flat.view(kind)
+        for name, view in self.items():
+            super().__setitem__(name, view.view(kind))
+
     def zeros_like(self) -> "Parameters":
         """New storage of the same names and shapes, all zero."""
         return Parameters({name: view.shape for name, view in self.items()}, self.backend, self.bounded)

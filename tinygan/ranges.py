@@ -8,17 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both included.
-
-    Attributes:
-        whole: whole numbers only.
-        usual: the default of a number that decides how much memory is needed; None for the others.
-    """
+    """Numbers from ``low`` to ``high``, both included."""
 
     low: float
     high: float
-    whole: bool = True
-    usual: float | None = None
+    whole: bool = True  # whole numbers only
+    usual: float | None = None  # the default of a number that decides how much memory is needed
 
     def __str__(self) -> str:
         """

@@ -11,42 +11,30 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import Backend
+from tinygan.errors import Choices
 from tinygan.frozen import frozen
 from tinygan.layers import Layer
 from tinygan.optim import Adam, RMSProp
 from tinygan.parameters import Parameters
 
-OPTIMISERS = {"rmsprop": RMSProp, "adam": Adam}
+OPTIMISERS = Choices("optimiser", {"rmsprop": RMSProp, "adam": Adam})
 
 
 class Search(NamedTuple):
-    """How codes are searched for; the defaults are those of the paper's code (notes A4).
+    """How codes are searched for; the defaults are those of the paper's code (notes A4)."""
 
-    Attributes:
-        steps: descent steps; 50 in the running test, 2,000 in the final one.
-        learning_rate: of the optimiser.
-        optimiser: a name in ``OPTIMISERS``.
-        restarts: further searches from random codes besides the one from 0; the best of an image counts.
-    """
-
-    steps: int = 50
+    steps: int = 50  # of the descent, in the running test; 2,000 in the final one
     learning_rate: float = 0.01
-    optimiser: str = "rmsprop"
-    restarts: int = 0
+    optimiser: str = "rmsprop"  # a name in OPTIMISERS
+    restarts: int = 0  # further searches from random codes besides the one from 0; the best of an image counts
 
 
 class Reconstruction(NamedTuple):
-    """What a search found, on the host.
+    """What a search found, on the host."""
 
-    Attributes:
-        codes: (N, Z).
-        images: G(codes), floats in [0, 1], (N, H, W, 3).
-        losses: squared error per value of each image, float64 (N,).
-    """
-
-    codes: np.ndarray
-    images: np.ndarray
-    losses: np.ndarray
+    codes: np.ndarray  # (N, Z)
+    images: np.ndarray  # G(codes), floats in [0, 1], (N, H, W, 3)
+    losses: np.ndarray  # squared error per value of each image, float64 (N,)
 
 
 def search_codes(

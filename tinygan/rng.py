@@ -13,9 +13,7 @@ import numpy as np
 def rng_for(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     """A generator for one use: counter-based (Philox), keyed by the run's seed, the purpose's name and an index.
 
-    Args:
-        seed: the run's one seed, a non-negative integer.
-        purpose: what the numbers are for, e.g. ``"latent"``; its CRC-32 enters the key.
-        index: iteration, epoch or image number; non-negative.
+    ``purpose`` is what the numbers are for, such as "latent"; its CRC-32 enters the key. ``index`` is that of an
+    iteration, epoch or image. Seed and index are non-negative.
     """
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, zlib.crc32(purpose.encode()), index))))

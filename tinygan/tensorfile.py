@@ -22,30 +22,18 @@ DTYPES = {"F32": np.float32, "F64": np.float64}  # safetensors' name of what is 
 
 
 def save_tensors(path: Path, tensors: dict[str, np.ndarray], description: dict) -> None:
-    """Write a file, whole or not at all.
-
-    Raises:
-        TinyganError: the disk refuses.
-    """
+    """Write a file, whole or not at all; TinyganError where the disk refuses."""
     text = json.dumps(description)
     checksums = json.dumps(_checksums(tensors, text))
     write_atomically(path, safetensors.numpy.save(tensors, {DESCRIPTION: text, CHECKSUMS: checksums}))
 
 
 def load_tensors(path: Path, kind: object) -> tuple[dict, dict[str, np.ndarray], bool]:
-    """Read such a file into host memory.
+    """Read such a file into host memory: description, tensors, and whether the file had check sums.
 
-    Args:
-        kind: what the description must be, see :mod:`tinygan.jsonfile`.
-
-    Returns:
-        description, tensors, and whether the file had check sums (all of them were right, then): a checkpoint of
-        format 1 had none.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or something else; a phrase for people.
-        OSError: the system refuses to read it.
+    All of these were right, then; a checkpoint of format 1 had none. ``kind`` is what the description must be, see
+    :mod:`tinygan.jsonfile`. Raises OSError where the system refuses to read it, ValueError, with a phrase for people,
+    where it is damaged, or something else.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("it is no file")

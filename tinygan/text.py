@@ -40,6 +40,15 @@ def as_called(text: str) -> str:
     return re.sub(rf"(?<![\w/.-])({'|'.join(COMMANDS)})\b", lambda found: f"{_command[0]} {COMMANDS[found[0]]}", text)
 
 
+def how_to_install(extra: str) -> str:
+    """What puts one of tinygan's extras into the Python that runs; double quotes mean the same to every shell.
+
+    >>> how_to_install("onnx").split(" -m ")[1]
+    'pip install -e ".[onnx]"'
+    """
+    return f'in tinygan\'s folder run {sys.executable} -m pip install -e ".[{extra}]"'
+
+
 def did_you_mean(typed: str, known: Iterable[str]) -> str:
     """The most similar of ``known`` as a question in parentheses, or nothing.
 

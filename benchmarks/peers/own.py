@@ -69,8 +69,8 @@ class Tinygan:
             self.backend.xp.cuda.get_current_stream().synchronize()
 
     def run_eagerly(self, on: bool = True) -> None:
-        """Operation by operation on the GPU too: what is looked at in detail cannot be captured."""
-        self.eager = on
+        """Operation by operation: what is looked at in detail cannot be captured or recorded."""
+        self.eager = self.workers.context.eagerly = on
 
     def watch(self, on: bool) -> None:
         self.run_eagerly(on)

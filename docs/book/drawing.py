@@ -2,6 +2,7 @@
 
 import html
 import io
+import itertools
 import re
 
 import matplotlib
@@ -13,6 +14,7 @@ matplotlib.use("agg")
 
 # Each colour is drawn as this number and replaced by a variable of the page (book.css).
 INK, FAINT, BLUE, ORANGE, GREEN, PURPLE = "#010203", "#a1a2a3", "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+FIGURES = itertools.count(1)
 VARIABLES = {INK: "ink", FAINT: "faint", BLUE: "blue", ORANGE: "orange", GREEN: "green", PURPLE: "purple"}
 
 plt.rcParams |= {
@@ -55,6 +57,8 @@ def show(caption: str, alt: str, figure: plt.Figure | None = None) -> None:
     for number, name in VARIABLES.items():
         svg = svg.replace(number, f"var(--book-{name})")
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
+    # Figures of a page have names such as axes_1 each, and clip by them: the page needs every name once.
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\1figure{next(FIGURES)}-", svg)
     label = html.escape(alt, quote=True)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
     display(HTML(f'<figure class="drawn">{svg}<figcaption>{html.escape(caption)}</figcaption></figure>'))
@@ -81,6 +85,5 @@ def bare(*axes: plt.Axes) -> None:
 def numbers(axes: plt.Axes, matrix: np.ndarray, form: str = "{:g}") -> None:
     """Write every value of a small matrix into its cell."""
     for (i, j), value in np.ndenumerate(matrix):
-        axes.text(
-            j, i, form.format(value), ha="center", va="center", fontsize=9, color="black"
-        )  # on the cell, not the page
+        # Black in the dark too: it stands on a cell, not on the page.
+        axes.text(j, i, form.format(value), ha="center", va="center", fontsize=9, color="black")

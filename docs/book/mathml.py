@@ -7,10 +7,11 @@ from latex2mathml.converter import convert
 
 
 def draw(formula: str, display: str) -> str:
-    """A formula in TeX as MathML; dx and δx are one symbol each, set closely."""
-    return re.sub(
+    """A formula in TeX as MathML; dx and δx are one symbol each, set closely, and so is the name of a function."""
+    closely = re.sub(
         r"<mi>([dδ]|&#x003B4;)</mi><mi>(\w)</mi>", r'<mi class="d">\1\2</mi>', convert(formula, display=display)
     )
+    return re.sub(r"<mo[^>]*>([a-z]{2,})</mo>", r"<mi>\1</mi>", closely)
 
 
 def inline(translator, node: nodes.math) -> None:
@@ -20,8 +21,9 @@ def inline(translator, node: nodes.math) -> None:
 
 
 def block(translator, node: nodes.math_block) -> None:
-    """A formula on lines of its own."""
-    translator.body.append(f'<div class="formula">{draw(node.astext(), "block")}</div>')
+    """A formula on lines of its own; parts that a wide space separates may stand below each other."""
+    parts = (draw(part, "block") for part in node.astext().split(r"\qquad"))
+    translator.body.append(f'<div class="formula">{"".join(parts)}</div>')
     raise nodes.SkipNode
 
 

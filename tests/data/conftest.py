@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan.data import cifar10, cifar10_batches
+from tinygan.data import cifar10
 
 RECORDS = 4
 
@@ -68,7 +68,7 @@ def tar_of(members: dict[str, bytes], extra: tuple[tarfile.TarInfo, ...] = ()) -
 @pytest.fixture
 def tiny(monkeypatch):
     """The images and labels, the files of both versions, and helpers that make and register archives of them."""
-    monkeypatch.setattr(cifar10_batches, "RECORDS", RECORDS)
+    monkeypatch.setattr(cifar10, "RECORDS", RECORDS)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (6 * RECORDS, 32, 32, 3), np.uint8)
     labels = rng.integers(0, 10, 6 * RECORDS)

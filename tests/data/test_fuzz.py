@@ -9,13 +9,14 @@ import io
 import shutil
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.data.conftest import encoded, lsun_database, picture, write_pictures
-from tinygan.data import cifar10_batches
+from tinygan.data import cifar10
 from tinygan.data.decode import decode, quiet_decoders, reason
 from tinygan.data.packed import open_packed, read_description
 from tinygan.dataprep.describe import describe, verify
@@ -123,10 +124,10 @@ def test_cifar10_batches(rounds, tiny):
     ends = python[:200] + python[-150:]
 
     def read(content):
-        cifar10_batches.parse_python(content[:-150] + python[200:-150] + content[-150:], "batch")
+        cifar10.parse_python(content[:-150] + python[200:-150] + content[-150:], Path("batch"))
 
     assert fuzz([ends], rounds // 2, read)[1] > rounds // 8
-    fuzz([binary, python], rounds - rounds // 2, lambda content: cifar10_batches.parse_binary(content, "batch"))
+    fuzz([binary, python], rounds - rounds // 2, lambda content: cifar10.parse_binary(content, Path("batch")))
 
 
 def test_archives(rounds, tmp_path):

@@ -57,7 +57,7 @@ def test_exported_images_are_a_folder(tmp_path):
 
 def test_without_the_package(database, tmp_path, monkeypatch):
     monkeypatch.setattr(lsun.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(TinyganError, match=r"needs the package lmdb: .*pip install -e '.\[lsun\]'"):
+    with pytest.raises(TinyganError, match=r'needs the package lmdb: .*pip install -e "\.\[lsun\]"'):
         prepare(LmdbSource(database[0]), WISHES, tmp_path / "out", 1)
     assert not (tmp_path / "out").exists()
 

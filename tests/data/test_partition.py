@@ -8,8 +8,7 @@ import pytest
 from tests.data.conftest import picture
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import open_packed
-from tinygan.data.split import Split, split
-from tinygan.data.storedsplit import split_from_json, split_to_json
+from tinygan.data.split import Split, split, split_from_json, split_to_json
 from tinygan.dataprep.describe import describe
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.partition import read_partition

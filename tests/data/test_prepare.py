@@ -64,9 +64,9 @@ def test_a_stop_keeps_what_is_finished_and_the_same_call_goes_on(photos, whole, 
     append, out = PartialPack.append, tmp_path / "out"
     decoded = []
 
-    def stop(self, images, *others):
-        append(self, images, *others)
-        decoded.append(len(images))
+    def stop(self, block):
+        append(self, block)
+        decoded.append(len(block.images))
         if len(decoded) == stop_at:
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -228,7 +228,7 @@ def test_a_loss_that_is_not_a_number_is_a_damaged_line(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    with pytest.raises(TinyganError, match=r"is not a run folder .*: give one like"):
+    with pytest.raises(TinyganError, match=r"is no run folder .*: give one like"):
         read_run(tmp_path)
 
 

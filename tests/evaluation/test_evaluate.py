@@ -87,14 +87,18 @@ def test_results_of_other_settings_have_other_names(trained, call):
     }
 
 
-def test_a_result_of_another_iteration_is_not_replaced_silently(trained, call):
-    file = trained / "evaluation" / "modes-best-count32.json"
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("modes", "modes-best-count32.json"), ("samples", "samples-best-0-count32.png")],
+)
+def test_a_result_of_another_iteration_is_not_replaced_silently(trained, call, command, name):
+    file = trained / "evaluation" / name
     file.parent.mkdir(exist_ok=True)
-    file.write_text('{"iteration": 1}')
-    code, out, _ = call("modes", trained, "--count", 32)
-    now = json.loads(file.read_text())["iteration"]
-    assert (code, f"note: {file} is of iteration 1 so far; it will be of {now}" in out) == (0, True)
-    assert "note:" not in call("modes", trained, "--count", 32)[1]
+    file.write_text("of an earlier best")
+    os.utime(file, (1, 1))
+    code, out, _ = call(command, trained, "--count", 32)
+    assert (code, f"note: {file} is of an earlier iteration so far; it will be of " in out) == (0, True)
+    assert "note:" not in call(command, trained, "--count", 32)[1]
 
 
 def test_the_running_test_of_training_is_the_same_measure(trained, call):
@@ -121,20 +125,20 @@ def test_an_interrupted_test_goes_on_where_it_was(trained, monkeypatch):
     run = open_run(trained, "last", "cpu")
     whole = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
     searched = []
-    search = finaltest._search
+    search = TrainedRun.search
 
-    def interrupted(run, targets, rows, *how):
+    def interrupted(run, targets, how, batch_size, rows, **others):
         if len(searched) == 2:
             raise KeyboardInterrupt
         searched.append(rows)
-        return search(run, targets, rows, *how)
+        return search(run, targets, how, batch_size, rows, **others)
 
-    monkeypatch.setattr(finaltest, "_search", interrupted)
+    monkeypatch.setattr(TrainedRun, "search", interrupted)
     with pytest.raises(KeyboardInterrupt):
         reconstruction_test(run, "final", SEARCH, 8)
     unfinished = trained / "evaluation" / "reconstruct-final-last-5.unfinished.safetensors"
     assert unfinished.exists()
-    monkeypatch.setattr(finaltest, "_search", lambda *a: (searched.append(a[2]), search(*a))[1])
+    monkeypatch.setattr(TrainedRun, "search", lambda *a, **k: (searched.append(a[4]), search(*a, **k))[1])
     again = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())
     assert again["losses"] == whole["losses"]
     assert [rows.start for rows in searched] == [0, 8, 16, 24, 32]  # none twice
@@ -146,11 +150,13 @@ def test_what_was_left_by_another_search_is_not_used(trained, monkeypatch):
     whole = json.loads(reconstruction_test(run, "final", SEARCH, 40).read_text())
     other = Search(steps=5, learning_rate=0.5)
     calls = []
-    search = finaltest._search
-    monkeypatch.setattr(finaltest, "_search", lambda *a: calls.append(a) or (search(*a) if len(calls) == 1 else 1 / 0))
+    search = TrainedRun.search
+    monkeypatch.setattr(
+        TrainedRun, "search", lambda *a, **k: calls.append(a) or (search(*a, **k) if calls[1:] == [] else 1 / 0)
+    )
     with pytest.raises(ZeroDivisionError):
         reconstruction_test(run, "final", other, 20)
-    monkeypatch.setattr(finaltest, "_search", search)
+    monkeypatch.setattr(TrainedRun, "search", search)
     assert json.loads(reconstruction_test(run, "final", SEARCH, 40).read_text())["losses"] == whole["losses"]
 
 
@@ -353,7 +359,7 @@ def test_before_the_first_running_test_the_line_names_the_last_checkpoint(traine
     (young / "checkpoints" / "best.safetensors").unlink()
     code, _, err = call("samples", young)
     assert code == 1
-    assert err.endswith("there is a best one after the first running test, until then give --checkpoint last\n")
+    assert err.endswith("there is a best one after the first running test, until then take last (--checkpoint last)\n")
     assert call("samples", young, "--checkpoint", "last", "--count", 1)[0] == 0
 
 
@@ -362,8 +368,8 @@ def test_a_search_that_is_not_finite_does_not_replace_a_result(trained, call, tm
     command = ("reconstruct", run, "--steps", 2, "--device", "cpu")
     assert call(*command)[0] == 0
     result = run / "evaluation" / "reconstruct-final-best-2.json"
-    before, search = result.read_bytes(), finaltest._search
-    monkeypatch.setattr(finaltest, "_search", lambda *a: (r := search(*a))._replace(losses=r.losses * np.nan))
+    before, search = result.read_bytes(), TrainedRun.search
+    monkeypatch.setattr(TrainedRun, "search", lambda *a, **k: (r := search(*a, **k))._replace(losses=r.losses * np.nan))
     code, _, err = call(*command, "--learning-rate", "900")
     assert code == 1
     assert "not finite at --learning-rate 900" in err

@@ -70,7 +70,7 @@ def test_it_waits_for_a_first_running_test(tmp_path, rounds, capsys):
 
 
 def test_a_folder_that_is_no_run_is_named_at_once(tmp_path, rounds):
-    with pytest.raises(TinyganError, match="is not a run folder"):
+    with pytest.raises(TinyganError, match="is no run folder"):
         follow.follow([tmp_path], tmp_path / "page.html")
 
 

@@ -1,5 +1,7 @@
 """Trained generators as functions: out of a run's folder, out of a file, and the one that tinygan brings."""
 
+import shutil
+
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -48,6 +50,19 @@ def test_codes_of_another_shape_are_refused(shape):
 def test_a_name_that_nothing_has_is_one_line_that_says_what_there_is():
     with pytest.raises(TinyganError, match=r"cifar10-xy is no run folder.*cifar10-wn"):
         load_generator("cifar10-xy")
+
+
+def test_a_run_is_named_as_everywhere_and_a_checkpoint_by_its_number(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TinyganError, match="latest: no run in runs has a checkpoint"):
+        load_generator("latest")
+    shutil.copytree(trained, tmp_path / "runs" / "00003-shapes-wn")
+    assert load_generator("latest", 8).iteration == load_generator(trained, "8").iteration == 8
+    with pytest.raises(TinyganError, match=r"has no checkpoint '000007'; there are: 000008, best, last$"):
+        load_generator("latest", 7)
+    (tmp_path / "runs/00003-shapes-wn/checkpoints/best.safetensors").unlink()
+    with pytest.raises(TinyganError, match="until then take last"):
+        load_generator("latest")
 
 
 @pytest.mark.parametrize("damage", ["short", "foreign", "tensor missing", "shape", "metadata"])

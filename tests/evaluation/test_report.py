@@ -22,10 +22,9 @@ from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
 from tinygan.report import write_report
-from tinygan.report.axes import Axis
-from tinygan.report.checkpoints import AGREEMENT
-from tinygan.report.series import evenly, thin
-from tinygan.report.strips import spread_out
+from tinygan.report.pictures import spread_out
+from tinygan.report.series import Axis, evenly, thin
+from tinygan.report.tables import AGREEMENT
 
 VOID = {"meta", "img", "input", "br", "link"}
 HOSTILE = "<script>alert(1)<"  # no slash: it has to be a folder's name

@@ -1,19 +1,20 @@
 """The running loss beside other measures of the same iterations."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import stats
 
-from experiments import agreement
+from experiments import agreement, collect
 from tests.evaluation.test_comparison import make_run
 from tinygan.data import shapes
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
 from tinygan.images import save_grid
-from tinygan.report.checkpoints import AGREEMENT
+from tinygan.report.tables import AGREEMENT
 
 
 @pytest.fixture
@@ -54,6 +55,30 @@ def test_measures_of_checkpoints_are_read(run):
     assert found["rank_correlation"] == {"sliced_wasserstein": pytest.approx(0.5), "ms_ssim": None}
 
 
+def test_of_several_measures_of_an_iteration_the_newest_counts(run):
+    for iteration in (100, 200, 300):
+        for age, (name, distance) in enumerate({"-count50": 9.0 - iteration / 100, "": 4.0, "-seed3": 7.0}.items()):
+            fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
+            file = run / "evaluation" / f"measures-{iteration:06d}{name}.json"
+            file.write_text(json.dumps({"iteration": iteration, "fake": fake}))
+            os.utime(file, (100 - age, 100 - age))
+    found = agreement.agreement(read_run(run))["checkpoints"]
+    assert found["sliced_wasserstein"] == [8.0, 7.0, 6.0]
+
+
+def test_latest_is_a_run_too(run, capsys, monkeypatch):
+    monkeypatch.chdir(run.parent)
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints/last.safetensors").touch()
+    run.rename(run.parent / "00003-shapes-wn")
+    (run.parent / "runs").mkdir()
+    (run.parent / "00003-shapes-wn").rename(run.parent / "runs" / "00003-shapes-wn")
+    agreement.main(["latest"])
+    assert "00003-shapes-wn: grids, 4 iterations" in capsys.readouterr().out
+    collect.main(["latest", "--results", "kept"])
+    assert (run.parent / "kept/00003-shapes-wn/log.jsonl").exists()
+
+
 def test_a_grid_is_read_as_it_was_written(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (20, 6, 8, 3), np.uint8)
     save_grid(tmp_path / "grid.png", images)
@@ -66,3 +91,18 @@ def test_a_damaged_file_is_named(run):
     (run / "evaluation" / AGREEMENT).write_text('{"grids":')
     with pytest.raises(TinyganError, match=r"agreement\.json is damaged .*: delete it"):
         agreement.main([str(run)])
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 101])
+def test_the_rank_correlation_is_scipys(count):
+    rng = np.random.default_rng(count)
+    x = rng.standard_normal(count)
+    y = x + rng.standard_normal(count)
+    assert agreement.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+    x, y = np.round(np.concatenate([x, [9, 9]])), np.round(np.concatenate([y, [9, 9]]))  # with equal values
+    assert agreement.rank_correlation(x, y) == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+
+
+def test_the_rank_correlation_is_not_defined_for_a_constant():
+    assert agreement.rank_correlation(np.ones(5), np.arange(5.0)) is None
+    assert agreement.rank_correlation(np.ones(1), np.ones(1)) is None

@@ -99,5 +99,5 @@ def test_mistakes_are_one_line(tmp_path, capsys, monkeypatch):
     for script, arguments in ((evaluate.main, [str(tmp_path)]), (train.main, ["--out", str(out)])):
         command = ["tensorboard", *arguments] if script is evaluate.main else ["--tensorboard", *arguments]
         assert run_script(script, command) == 1
-        assert "pip install -e '.[tensorboard]'" in capsys.readouterr().err
+        assert 'pip install -e ".[tensorboard]"' in capsys.readouterr().err
     assert not out.exists()

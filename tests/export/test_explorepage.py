@@ -10,10 +10,11 @@ from PIL import Image
 
 from tests.browser import CHROMIUM, WHY_NOT, Browser
 from tests.layers.cases import CASES, prepare, smooth_input, upstream
+from tinygan import load_generator
 from tinygan.cli import evaluate
 from tinygan.device import open_backend
 from tinygan.errors import run_script
-from tinygan.evaluation.trained import TrainedRun
+from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.export import explorepage
 from tinygan.export.explorepage import HELD_OUT, packed, principal_directions, write_page
 from tinygan.export.folded import operations_of
@@ -22,7 +23,6 @@ from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search, search_codes
 from tinygan.rng import rng_for
 from tinygan.training.options import Options
-from tinygan.training.runfolder import RunFolder
 from tinygan.training.session import build_game
 
 PAGE = Path(explorepage.__file__).parent / "page"
@@ -35,7 +35,7 @@ NETWORKS = {
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
 
 
-def make_run(folder, **changes) -> TrainedRun:
+def make_run(folder, **changes) -> TrainedGenerator:
     """A run as if trained: no value where it started, running statistics included."""
     sizes = {"image_size": SIZE, "code_size": CODE, "features": 8}
     options = Options(**(sizes | changes))
@@ -48,7 +48,7 @@ def make_run(folder, **changes) -> TrainedRun:
             rng_for(2, "explore").standard_normal((8, options.code_size)).astype("f4"), training=True
         )
     folder.mkdir(parents=True, exist_ok=True)
-    return TrainedRun(RunFolder(folder), options, "best", 7, "", game, backend)
+    return TrainedGenerator(game.generator.network, options, 7, backend, folder)
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +111,13 @@ def test_images_and_search_are_pythons(name, browser, tmp_path):
     codes[0] = 0
     draw = "async (code) => [...(await engine.draw(new Float32Array(code))).image]"
     drawn = images(browser, f"Promise.all({json.dumps(codes.tolist())}.map({draw}))")
-    expected = run.generator(codes)[0]
+    expected = run.network(codes)[0]
     assert expected[1:].std(axis=0).mean() > 0.01  # codes matter
     np.testing.assert_allclose(drawn, expected, atol=1 / 255)
 
     targets = np.clip(expected[3:] + rng_for(5, "explore").uniform(-0.1, 0.1, expected[3:].shape), 0, 1).astype("f4")
-    found = search_codes(run.generator, targets, np.zeros((2, CODE), "f4"), Search(steps=60), run.backend)
-    before = search_codes(run.generator, targets, np.zeros((2, CODE), "f4"), Search(steps=0), run.backend)
+    found = search_codes(run.network, targets, np.zeros((2, CODE), "f4"), Search(steps=60), run.backend)
+    before = search_codes(run.network, targets, np.zeros((2, CODE), "f4"), Search(steps=0), run.backend)
     assert (found.losses < 0.9 * before.losses).all()  # the search has something to find
     for target, first, last, code in zip(targets, before.losses, found.losses, found.codes, strict=True):
         script = """(async () => {
@@ -180,9 +180,9 @@ def test_the_gradient_is_pythons(name, browser, bare, tmp_path):
     run = make_run(tmp_path / name, **NETWORKS[name])
     browser.open(bare)
     codes = rng_for(6, "explore").standard_normal((9, CODE)).astype(np.float32)
-    images, backward = run.generator(codes)
+    images, backward = run.network(codes)
     dy = rng_for(7, "explore").standard_normal(images.shape).astype(np.float32)
-    _, dz = by_javascript(browser, *packed(operations_of(run.generator)), codes, dy)
+    _, dz = by_javascript(browser, *packed(operations_of(run.network)), codes, dy)
     expected = backward(dy)
     assert np.median(np.abs(dz - expected).max(1) / np.abs(expected).max(1)) < 3e-3
 
@@ -350,7 +350,7 @@ def test_a_hostile_name_is_text(tmp_path):
 def test_the_principal_directions_are_those_of_the_jacobian(tmp_path):
     run = make_run(tmp_path / "run", norm="none")
     values = int(np.prod(SIZE)) * 3
-    _, backward = run.generator(np.zeros((values, CODE), np.float32))
+    _, backward = run.network(np.zeros((values, CODE), np.float32))
     jacobian = backward(np.eye(values, dtype=np.float32).reshape(values, *SIZE, 3))
     found = principal_directions(run, 3)
     np.testing.assert_allclose(found @ found.T, np.eye(3), rtol=0, atol=1e-6)
@@ -366,3 +366,27 @@ def test_a_run_is_explored(trained, tmp_path, capsys):
     facts = json.loads(re.search(r'id="network">(.*?)</script>', path.read_text())[1])
     assert len(facts["held_out"]) == HELD_OUT
     assert len(facts["directions"]) == 6  # a code of six values has no more
+
+
+def test_the_generator_that_tinygan_brings_is_explored(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run_script(evaluate.main, ["explore", "cifar10-wn", "--out", "page.html"]) == 0
+    assert capsys.readouterr().out == "page.html\n"
+    text = Path("page.html").read_text()
+    assert "<title>The generator of cifar10-wn</title>" in text
+    assert "9,000 iterations on cifar10" in text
+    assert len(text.encode()) < 4_000_000
+
+
+@needs_browser
+def test_the_page_in_the_documentation_draws_as_that_generator_does(browser):
+    page = Path(__file__).parents[2] / "docs" / "explore.html"
+    assert page.stat().st_size < 4_000_000
+    browser.problems.clear()
+    browser.open(page)
+    browser.wait_for("document.documentElement.dataset.ready")
+    codes = rng_for(6, "explore").standard_normal((2, 128)).astype(np.float32)
+    for code, expected in zip(codes, load_generator("cifar10-wn")(codes), strict=True):
+        drawn = browser.run(f"engine.draw(new Float32Array({code.tolist()})).then((one) => [...one.image])")
+        np.testing.assert_allclose(np.reshape(drawn, (32, 32, 3)), expected, atol=1 / 255)
+    assert browser.problems == []

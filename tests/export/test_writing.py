@@ -12,9 +12,8 @@ from tests.export.networks import BUILD, SIZE, network
 from tinygan.cli import evaluate
 from tinygan.errors import run_script
 from tinygan.evaluation.trained import open_run
-from tinygan.export import numpy_files, torch_files
 from tinygan.export.folded import operations_of
-from tinygan.export.writing import export
+from tinygan.export.writing import export, write_numpy, write_torch
 from tinygan.models.norms import NORMS
 
 RUN_ALONE = """
@@ -64,12 +63,12 @@ def assert_close(actual, expected):
 def test_a_process_without_tinygan(form, which, tmp_path):
     if form == "torch":
         pytest.importorskip("torch", reason="PyTorch is not installed")
-    write, turn = {"numpy": (numpy_files, np.asarray), "torch": (torch_files, channels_first)}[form]
+    write, turn = {"numpy": (write_numpy, np.asarray), "torch": (write_torch, channels_first)}[form]
     folders, expected = [tmp_path / norm for norm in NORMS], []
     for folder in folders:
         folder.mkdir()
         layer, x = network(which, folder.name)
-        write.write_network(operations_of(layer), SIZE, folder / "G", {})
+        write(operations_of(layer), SIZE, folder / "G", {})
         np.save(folder / "x.npy", turn(x))
         expected.append(turn(layer(x)[0]))
     for actual, wanted in zip(run_alone(folders, form), expected, strict=True):
@@ -78,7 +77,7 @@ def test_a_process_without_tinygan(form, which, tmp_path):
 
 def test_the_module_for_pytorch_is_short_and_alone(tmp_path):
     layer, _ = network("dcgan G", "wn")
-    torch_files.write_network(operations_of(layer), SIZE, tmp_path / "G", {})
+    write_torch(operations_of(layer), SIZE, tmp_path / "G", {})
     text = (tmp_path / "torch_network.py").read_text()
     assert len(text.splitlines()) <= 40
     assert not re.search(r"(import|from) tinygan", text)
@@ -131,5 +130,5 @@ def test_without_onnx_the_remedy_is_named(trained, tmp_path, capsys, monkeypatch
     monkeypatch.delitem(sys.modules, "tinygan.export.onnx_files", raising=False)
     out = tmp_path / "out"
     assert run_script(evaluate.main, ["export", str(trained), "--to", "onnx", "--out", str(out)]) == 1
-    assert "pip install -e '.[onnx]'" in capsys.readouterr().err
+    assert 'pip install -e ".[onnx]"' in capsys.readouterr().err
     assert not out.exists()

@@ -8,6 +8,7 @@ when a block begins. Arguments are checked against the kernel's signature, which
 import ctypes
 import functools
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -40,45 +41,66 @@ static thread_local Position threadIdx, blockIdx, blockDim, gridDim;
 
 FIBERS = """
 #include <ucontext.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
 #define __shared__ static __attribute__((section("shared_memory")))
 extern char __start_shared_memory[], __stop_shared_memory[];
 enum { MOST = 1024, STACK = 65536 };
-static ucontext_t scheduler, fibers[MOST];
-static bool ended[MOST];
+// A fiber is begun once and runs the body again for each block; ucontext's own switches cost a system call each.
+static ucontext_t beginnings[MOST];
+static jmp_buf scheduler, fibers[MOST];
+static bool begun[MOST], ended[MOST];
 static char *stacks;
 static unsigned int running;
 static void (*kernel_body)();
+static void pause_fiber() { if (!_setjmp(fibers[running])) _longjmp(scheduler, 1); }
 static void fiber()
 {
-    kernel_body();
-    ended[running] = true;
-    swapcontext(&fibers[running], &scheduler);
+    for (;;) {
+        kernel_body();
+        ended[running] = true;
+        pause_fiber();
+    }
 }
-static void __syncthreads() { swapcontext(&fibers[running], &scheduler); }
+static void __syncthreads() { pause_fiber(); }
+static __attribute__((noinline)) void resume(unsigned int t)
+{
+    running = t;
+    if (_setjmp(scheduler)) return;
+    if (begun[t]) _longjmp(fibers[t], 1);
+    begun[t] = true;
+    setcontext(&beginnings[t]);
+}
+static void make_fibers()
+{
+    stacks = (char *)malloc((size_t)MOST * STACK);
+    for (unsigned int t = 0; t < MOST; ++t) {
+        getcontext(&beginnings[t]);
+        beginnings[t].uc_stack.ss_sp = stacks + (size_t)t * STACK;
+        beginnings[t].uc_stack.ss_size = STACK;
+        beginnings[t].uc_link = 0;
+        makecontext(&beginnings[t], fiber, 0);
+    }
+}
 // False if some threads ended while others waited for them.
 static bool run_block(unsigned int threads, unsigned int backwards)
 {
-    if (!stacks) stacks = (char *)malloc((size_t)MOST * STACK);
+    if (!stacks) make_fibers();
     memset(__start_shared_memory, 0xFF, (size_t)(__stop_shared_memory - __start_shared_memory));
-    for (unsigned int t = 0; t < threads; ++t) {
-        getcontext(&fibers[t]);
-        fibers[t].uc_stack.ss_sp = stacks + (size_t)t * STACK;
-        fibers[t].uc_stack.ss_size = STACK;
-        fibers[t].uc_link = 0;
-        ended[t] = false;
-        makecontext(&fibers[t], fiber, 0);
-    }
+    memset(ended, 0, sizeof ended);
     for (unsigned int done = 0; !done;) {
         for (unsigned int n = 0; n < threads; ++n) {
-            running = backwards ? threads - 1 - n : n;
-            threadIdx = {running, 0, 0};
-            swapcontext(&scheduler, &fibers[running]);
-            done += ended[running];
+            const unsigned int t = backwards ? threads - 1 - n : n;
+            threadIdx = {t, 0, 0};
+            resume(t);
+            done += ended[t];
         }
-        if (done && done < threads) return false;
+        if (done && done < threads) {
+            memset(begun, 0, sizeof begun);  // those that wait are given up
+            return false;
+        }
     }
     return true;
 }
@@ -199,9 +221,14 @@ def _library(code: str, options: tuple[str, ...], constants: tuple[str, ...]) ->
         launchers.append((FIBER_LAUNCHER if barriers else LAUNCHER).format(name=name, passed=passed))
     text = "\n".join([SHIM, FIBERS if barriers else "", variables, code, *launchers])
     stem = Path(_folder.name) / hashlib.sha256((text + repr(options)).encode()).hexdigest()[:16]
-    stem.with_suffix(".cpp").write_text(text)
+    if stem.with_suffix(".so").exists():  # of another process that was given this folder
+        return ctypes.CDLL(str(stem.with_suffix(".so")))
+    source = stem.with_suffix(f".{os.getpid()}.cpp")
+    source.write_text(text)
     # Every warning an error: what CUDA's compiler only mentions is found here.
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-variable"]
-    command = ["g++", *flags, *options, "-shared", "-fPIC", "-o", str(stem.with_suffix(".so"))]
-    subprocess.run([*command, str(stem.with_suffix(".cpp"))], check=True)
+    own = stem.with_suffix(f".{os.getpid()}")
+    command = ["g++", *flags, *options, "-shared", "-fPIC", "-o", str(own)]
+    subprocess.run([*command, str(source)], check=True)
+    own.replace(stem.with_suffix(".so"))
     return ctypes.CDLL(str(stem.with_suffix(".so")))

@@ -19,6 +19,19 @@ def why_no_compiler() -> str | None:
 
 def compile_cubin(source: str, options: tuple[str, ...], architecture: str) -> bytes:
     """Machine code for ``architecture`` (sm_75, …); AssertionError with the compiler's log if it says anything."""
+    # Registers that do not suffice, and arrays that are no registers, are slow: the compiler is to say so.
+    warnings = [f"--ptxas-options=--warn-on-{what}" for what in ("spills", "local-memory-usage")]
+    log, cubin = _compile(source, [*options, *warnings], architecture)
+    assert not log.strip(), log
+    return cubin
+
+
+def compile_log(source: str, options: tuple[str, ...], architecture: str) -> str:
+    """What the compiler says of each kernel's registers, shared memory and spills."""
+    return _compile(source, [*options, "--ptxas-options=-v"], architecture)[0]
+
+
+def _compile(source: str, options: list[str], architecture: str) -> tuple[str, bytes]:
     from cuda.pathfinder import load_nvidia_dynamic_lib
 
     library = ctypes.CDLL(load_nvidia_dynamic_lib("nvrtc").abs_path)
@@ -28,13 +41,11 @@ def compile_cubin(source: str, options: tuple[str, ...], architecture: str) -> b
     try:
         # The options that CuPy adds, so that what is compiled is what will run.
         flags = [*options, f"-arch={architecture}", "--std=c++17", "-ftz=true"]
-        # Registers that do not suffice, and arrays that are no registers, are slow: the compiler is to say so.
-        flags += [f"--ptxas-options=--warn-on-{what}" for what in ("spills", "local-memory-usage")]
         texts = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))
         status = library.nvrtcCompileProgram(program, len(flags), texts)
         log = _text(library.nvrtcGetProgramLogSize, library.nvrtcGetProgramLog, program).rstrip(b"\0").decode()
-        assert (status, log.strip()) == (0, ""), log
-        return _text(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN, program)
+        assert status == 0, log
+        return log, _text(library.nvrtcGetCUBINSize, library.nvrtcGetCUBIN, program)
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
 

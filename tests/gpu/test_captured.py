@@ -10,16 +10,17 @@ import threading
 import numpy as np
 import pytest
 
-from tests.training.conftest import tiny_data, tiny_options  # noqa: F401 (fixtures)
+from tests.training.conftest import TINY_RESNET, tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
-from tinygan.errors import NonFiniteError
+from tinygan.errors import NonFiniteError, run_script
 from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search
 from tinygan.runtime import graph
-from tinygan.training import checkpoint, feed, iteration, loop, session
+from tinygan.training import checkpoint, feed, iteration, loop, ranks, session
 from tinygan.training import options as training_options
 from tinygan.training.iteration import eager_iteration
 from tinygan.training.loop import Trainer
+from tinygan.training.step import SCHEDULES
 
 ITERATIONS = 9  # the second epoch of 42 images in batches of 7 begins, two log lines and a rest, a running test
 
@@ -56,7 +57,7 @@ def assert_same(one: dict, other: dict) -> None:
 
 def eagerly(monkeypatch):
     """Have the loop take the iteration that is not captured."""
-    monkeypatch.setattr(loop, "iteration_of", lambda session, losses, note: eager_iteration(session, losses))
+    monkeypatch.setattr(ranks, "iteration_of", lambda session, losses, note: eager_iteration(session, losses))
 
 
 @pytest.mark.parametrize(("schedule", "loss"), [("alternating", "bce"), ("shared", "least-squares")])
@@ -66,6 +67,18 @@ def test_captured_and_eager_give_the_same_bytes(gpu_options, norm, schedule, los
     captured = train(options)
     assert captured.iteration.replay.captured
     assert "captured" not in capsys.readouterr().out
+    eagerly(monkeypatch)
+    assert_same(state(captured), state(train(options)))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_residual_network_too(gpu_options, norm, schedule, monkeypatch, capsys):
+    monkeypatch.setattr(feed, "PREVIEW_COUNT", 2)
+    few = {"iterations": graph.WARM_UPS + 2, "test_every": 0, "sample_every": 100, "batch_size": 2}
+    options = gpu_options(**TINY_RESNET, norm=norm, schedule=schedule, **few)
+    captured = train(options)
+    assert captured.iteration.replay.captured
     eagerly(monkeypatch)
     assert_same(state(captured), state(train(options)))
 
@@ -184,3 +197,19 @@ def test_codes_are_drawn_while_the_device_computes(gpu_options, monkeypatch):
     assert threads[0] is threading.main_thread()
     assert len(threads) > ITERATIONS - 1
     assert threading.main_thread() not in threads[1:]
+
+
+@pytest.mark.parametrize("typed", ["", "--batch-size 90"])
+def test_a_device_that_is_full_is_one_line_with_what_helps(gpu_options, fake_cupy, capsys, typed):
+    """The usual batch may be too large for a small device, although nothing large was typed."""
+    trainer = Trainer(session.start(gpu_options(), ["test"]))
+    memory = fake_cupy.stand_in.device.memory
+
+    def main(arguments):
+        memory.limit = memory.used + 100_000
+        trainer.run()
+
+    assert run_script(main, typed.split()) == 1
+    helps = typed or f"--batch-size {trainer.options.batch_size}"
+    line = capsys.readouterr().err
+    assert re.fullmatch(rf"error: not enough memory \(Out of memory alloc[^\n]*\): give less than {helps}\n", line)

@@ -6,11 +6,17 @@ On the stand-in: a device may round a product and the addition behind it only on
 import numpy as np
 import pytest
 
+from tests.gpu import emulator
 from tests.gpu.test_kernels import random
+from tests.gpu.test_parity import step_results
 from tests.ops.test_patches import WINDOWS
+from tests.training.conftest import TINY_RESNET
+from tinygan.models.norms import NORMS
 from tinygan.ops.cuda import channel_dot, launch, patches, sums, weight_norm
 from tinygan.ops.cuda.launch import Kernels
 from tinygan.ops.cuda.weight_norm import constants
+from tinygan.training.options import MODELS, Options
+from tinygan.training.step import SCHEDULES
 
 # Of one load ahead or less, of some, of a rest, of several rounds.
 SHAPES = [(1, 3), (7, 5), (64, 4), (333, 3), (2000, 2)]
@@ -149,3 +155,15 @@ def test_fold(fake_cupy, dtype, window, shape, places):
     rows = fake_cupy.asarray(values.reshape(-1, kh * kw * C))
     image = patches.fold(rows, *window, places, shape)
     np.testing.assert_array_equal(image.get(), padded[:, ph : ph + H, pw : pw + W])
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("model", "schedule"), list(zip(MODELS, SCHEDULES, strict=True)))
+def test_a_step_is_the_same_in_whatever_order_threads_run(fake_cupy, monkeypatch, model, norm, schedule):
+    """A value that two threads write, or one reads while another writes it, would come out otherwise."""
+    sizes = {"batch_size": 3, "image_size": (16, 16), "features": 4, **(TINY_RESNET if model == "resnet" else {})}
+    options = Options(norm=norm, schedule=schedule, learning_rate=1e-3, **sizes)
+    forwards = step_results(options, "gpu")
+    monkeypatch.setattr(emulator, "backwards", True)
+    for name, value in step_results(options, "gpu").items():
+        np.testing.assert_array_equal(value, forwards[name], err_msg=name)

@@ -16,8 +16,8 @@ SHAPES = [(1, 1), (7, 3), (5, 4, 6, 3), (2, 3, 130)]
 @pytest.fixture(params=[1, 2], autouse=True)
 def small_blocks_on_threads(request, monkeypatch):
     """Blocks so small that every array has many, the last one cut short, on one thread and on two."""
-    monkeypatch.setattr(blocks, "BLOCK", 16)
-    monkeypatch.setattr(blocks, "SINGLE_THREAD", 0)
+    for name, value in {"BLOCK": 16, "SHARED_BLOCK": 16, "SINGLE_THREAD": 0, "ROW": 8}.items():
+        monkeypatch.setattr(blocks, name, value)
     before = thread_count()
     use_all_cores(request.param)
     yield
@@ -35,6 +35,29 @@ def assert_same(actual, expected):
         return
     assert actual.shape == expected.shape
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-13 * max(1.0, np.abs(expected).max()))
+
+
+def test_rows_are_as_long_as_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(blocks, "ROW", 60)
+    x = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    assert blocks.as_rows(x).shape == (2, 60)
+    assert blocks.as_rows(x[:, :, ::2]).shape == (1, 60)
+    assert blocks.as_rows(x[:1, :1, :3]).shape == (1, 15)
+    assert blocks.as_rows(np.zeros((7, 50))).shape == (7, 50)
+    assert blocks.as_rows(np.zeros((7, 70))).shape == (7, 70)  # channels are not cut
+    np.testing.assert_array_equal(blocks.as_rows(x).ravel(), x.ravel())
+
+
+def test_blocks_are_small_where_one_thread_works(monkeypatch):
+    for name, value in {"BLOCK": 8, "SHARED_BLOCK": 32, "SINGLE_THREAD": 64}.items():
+        monkeypatch.setattr(blocks, name, value)
+    shared = 32 if thread_count() > 1 else 8
+    for rows, height in (63, 8), (64, shared):
+        sizes = []
+        blocks.for_each_block(rows, 1, lambda _, block, sizes=sizes: sizes.append(block.stop - block.start))
+        assert sum(sizes) == rows
+        assert max(sizes) == height
+        assert blocks.block_count(rows, 1) == len(sizes)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -105,12 +128,25 @@ def test_weight_norm(shape, axis):
     assert_same(cpu.channel_dot(w, dv, axis), (w * dv).sum(axis=axes))
 
 
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_batch_statistics_far_from_zero(offset):
+    """In float32: mean and deviations of each block are its own, and are put together without cancellation."""
+    x = random(40, 30, 5) + offset * np.arange(5)
+    mean, var = cpu.batch_statistics(x.astype(np.float32))
+    exact = x.astype(np.float32).astype(np.float64).reshape(-1, 5)
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(var, exact.var(axis=0), rtol=1e-4)
+
+
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 5, 700), (700, 5, 3), (65, 64, 65)])
 def test_products(sizes):
     M, K, N = sizes
     a, b = random(M, K), random(K, N, purpose="b")
     np.testing.assert_allclose(cpu.matmul(a, b), a @ b, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(cpu.matmul(b.T, a.T), b.T @ a.T, rtol=1e-12, atol=1e-12)  # transposed views
+    total = np.ones((M, N))
+    assert cpu.matmul(a, b, total) is total
+    np.testing.assert_allclose(total, 1 + a @ b, rtol=1e-12, atol=1e-12)
 
 
 def test_rmsprop():

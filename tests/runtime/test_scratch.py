@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from tinygan.runtime.scratch import _scratch, release_scratch, scratch
+from tinygan.runtime.scratch import _scratch, aligned, release_scratch, scratch
 from tinygan.runtime.threads import run, thread_count, use_all_cores
 
 
@@ -52,7 +52,17 @@ def test_scratch_is_aligned_and_used_again():
     run([work] * 3, alone=True)
     assert _scratch.block.size == 64 + 80
     assert addresses[1] == addresses[2]
-    assert (addresses[1] - _scratch.block.ctypes.data) % 64 == 0
+    assert addresses[1] % 64 == 0
+
+
+@pytest.mark.parametrize("shape", [(), (5,), (3, 100)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_arrays_begin_with_a_cache_line(shape, dtype):
+    kept = [aligned(shape, dtype) for _ in range(20)]
+    for array in kept:
+        assert array.ctypes.data % 64 == 0
+        assert (array.shape, array.dtype, array.flags.c_contiguous) == (shape, dtype, True)
+        array[...] = 1  # there is memory behind it
 
 
 def test_released_scratch_is_given_back():

@@ -14,8 +14,8 @@ from tinygan.errors import NonFiniteError, TinyganError, UsageError
 from tinygan.rng import rng_for
 from tinygan.runtime import threads
 from tinygan.runtime.scratch import release_scratch
-from tinygan.training import checkpoint, dryrun, loop, session
-from tinygan.training.dryrun import describe, step_memory
+from tinygan.training import checkpoint, loop, one_chain, session, stepmemory
+from tinygan.training.dryrun import describe
 from tinygan.training.feed import latent_codes, learning_rate, preview_codes, to_unit_range
 from tinygan.training.loop import Trainer
 from tinygan.training.losslog import LossLog
@@ -23,6 +23,7 @@ from tinygan.training.options import Options
 from tinygan.training.session import build_game
 from tinygan.training.status import Status
 from tinygan.training.step import Losses
+from tinygan.training.stepmemory import step_memory
 
 
 def test_everything_appears_at_its_interval(tiny_options):
@@ -204,7 +205,7 @@ def test_the_memory_estimate_is_that_of_all_processes(tiny_options, monkeypatch)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     resident, _ = step_memory(options, game)
     _, half_step = step_memory(dataclasses.replace(options, batch_size=16), game)
-    monkeypatch.setattr(dryrun, "process_count", lambda batch_shape, device: 2)
+    monkeypatch.setattr(stepmemory, "process_count", lambda batch_shape, device: 2)
     assert step_memory(options, game) == (resident + gradients, pytest.approx(2 * half_step, rel=0.01))
 
 
@@ -213,9 +214,22 @@ def test_the_memory_estimate_knows_the_forms_of_the_whole_batch(norm, batch, mon
     """At these sizes half of the batch would take another form of the convolutions than the whole."""
     options = Options(norm=norm, batch_size=batch, schedule="shared", device="cpu")
     game = build_game(options, open_backend("cpu"))
-    monkeypatch.setattr(dryrun, "process_count", lambda batch_shape, device: 1)
+    monkeypatch.setattr(stepmemory, "process_count", lambda batch_shape, device: 1)
     _, estimate = step_memory(options, game)
-    monkeypatch.setattr(dryrun, "FEWEST_IMAGES", batch)  # the whole step is run
+    monkeypatch.setattr(stepmemory, "FEWEST_IMAGES", batch)  # the whole step is run
+    _, measured = step_memory(options, game)
+    assert estimate == pytest.approx(measured, rel=0.1)
+
+
+@pytest.mark.parametrize("schedule", ["shared", "alternating"])
+def test_the_memory_estimate_knows_whether_the_whole_batch_is_small(tiny_options, monkeypatch, schedule):
+    """Half of it goes through D together with the real images, the whole does not."""
+    options = tiny_options(batch_size=64, image_size=(16, 16), features=16, schedule=schedule)
+    game = build_game(options, open_backend("cpu"))
+    monkeypatch.setattr(stepmemory, "process_count", lambda batch_shape, device: 1)
+    monkeypatch.setattr(one_chain, "SMALL", 40 * 16 * 16 * 3)
+    _, estimate = step_memory(options, game)
+    monkeypatch.setattr(stepmemory, "FEWEST_IMAGES", 64)  # the whole step is run
     _, measured = step_memory(options, game)
     assert estimate == pytest.approx(measured, rel=0.1)
 
@@ -225,8 +239,8 @@ def test_the_memory_is_measured_on_the_threads_of_one_process(tiny_options, monk
     game = session.start(options, ["test"]).game
     before = threads.thread_count()
     monkeypatch.setattr(threads, "core_count", lambda: 6)
-    monkeypatch.setattr(dryrun, "process_count", lambda batch_shape, device: 2)
-    monkeypatch.setattr(dryrun, "_peak", lambda options, game, images: seen.append(threads.thread_count()) or 0)
+    monkeypatch.setattr(stepmemory, "process_count", lambda batch_shape, device: 2)
+    monkeypatch.setattr(stepmemory, "_peak", lambda options, game, images: seen.append(threads.thread_count()) or 0)
     step_memory(options, game)
     assert set(seen) == {3}
     assert threads.thread_count() == before

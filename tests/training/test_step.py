@@ -1,5 +1,7 @@
 """The two schedules against their definition, and who may touch what."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -138,6 +140,29 @@ def test_no_pass_is_made_twice(make, schedule, g_passes, d_passes, monkeypatch):
     counts = [sum(one in list(player.network.walk()) for one in seen) for player in game[:2]]
     layers = [sum(isinstance(one, BatchNorm) for one in player.network.walk()) for player in game[:2]]
     assert [count / number for count, number in zip(counts, layers, strict=True)] == [g_passes, d_passes]
+
+
+@pytest.mark.parametrize("norm", ["bn", "wn"])
+def test_what_g_kept_is_free_before_d_looks(make, norm):
+    """G's first pass of an alternating step has no backward: what it kept would be memory beside D's."""
+    game, real, codes = make(norm)
+    G, D, made, alive = game.generator, game.discriminator, [], []
+    g_network, d_network = G.network, D.network
+
+    def watched(x, training):
+        y, backward = g_network(x, training)
+        made.append(weakref.ref(backward))
+        return y, backward
+
+    def looking(x, training):
+        alive.append([one() is not None for one in made])
+        return d_network(x, training)
+
+    looking.walk = d_network.walk
+    G.network, D.network = watched, looking
+    alternating_step(game, real, codes, LEARNING_RATE)
+    assert alive[0] == [False]  # D's turn
+    assert alive[-1] == [False, True]  # G's turn goes back through the second
 
 
 def test_slopes_stay_between_0_and_1(make):

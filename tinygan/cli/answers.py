@@ -12,9 +12,9 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.evaluation import pictures
 from tinygan.evaluation.comparison import show_loss, table, to_json
 from tinygan.evaluation.finaltest import reconstruction_test
-from tinygan.evaluation.measures import measure
+from tinygan.evaluation.generator import load_generator
+from tinygan.evaluation.measures import measure, measure_table
 from tinygan.evaluation.measures.modes import modes as count_modes
-from tinygan.evaluation.measuretable import measure_table
 from tinygan.evaluation.ownimages import read_own, reconstruct_own
 from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
 from tinygan.evaluation.runsummary import read_run
@@ -24,12 +24,11 @@ from tinygan.export.explorepage import write_page
 from tinygan.export.writing import export as export_run
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
-from tinygan.reconstruction import Search, join
+from tinygan.reconstruction import Search
 from tinygan.report import write_report
 from tinygan.report.film import make_film
 from tinygan.report.follow import follow
 from tinygan.text import say
-from tinygan.training import batched_search
 from tinygan.training.runfolder import RunFolder
 
 
@@ -84,9 +83,7 @@ def interpolate(options: argparse.Namespace) -> None:
     say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif, options.seed))
     images = load_images(run, options, "running")
     targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
-    code_size = run.options.code_size
-    batches = batched_search.reconstruct(run.generator, targets, code_size, Search(500), run.backend, len(targets))
-    say(*pictures.interpolate(run, join(list(batches)).codes, "images", options.gif))
+    say(*pictures.interpolate(run, run.search(targets, Search(500), len(targets)).codes, "images", options.gif))
 
 
 def modes(options: argparse.Namespace) -> None:
@@ -115,7 +112,7 @@ def measures(options: argparse.Namespace) -> None:
 
 def explore(options: argparse.Namespace) -> None:
     """Write the page and say where."""
-    write_page(open_run(options.run, options.checkpoint, "cpu"), options.out)
+    write_page(load_generator(options.run, options.checkpoint), options.out)
     say(options.out)
 
 

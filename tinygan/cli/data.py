@@ -5,10 +5,9 @@ Makes a folder of ready pixels that train.py --data-dir opens at once. Every com
 
 import argparse
 
-from tinygan.cli.parser import OneLineParser, number, path, size
+from tinygan.cli.parser import OneLineParser, add_number, path, size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
 from tinygan.errors import UsageError
-from tinygan.ranges import flag
 from tinygan.runtime.cores import allowed_cores
 from tinygan.text import say
 
@@ -48,12 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(dataset, help=title, description=f"Pack {dataset}: {title}.", examples=examples)
         command.set_defaults(function=pack)
         add_options(command, dataset)
-    command = commands.add_parser(
-        "info",
-        help="what a packed set is",
-        description="Say what a packed set is.",
-        examples=("data_prep.py info data/celeba160 --verify",),
-    )
+    text, examples = "what a packed set is", ("data_prep.py info data/celeba160 --verify",)
+    command = commands.add_parser("info", help=text, description=f"Say {text}.", examples=examples)
     command.set_defaults(function=info)
     command.add_argument("folder", metavar="DIR", type=path("DIR"), help="a folder that this script made")
     command.add_argument("--verify", action="store_true", help="read all of it and compare")
@@ -70,41 +65,21 @@ def add_options(command: argparse.ArgumentParser, dataset: str) -> None:
     """The options of packing ``dataset``."""
     native = dataset == "cifar10"
     command.add_argument("--source", type=path("--source"), required=not native, metavar="PATH", help=SOURCES[dataset])
-    command.add_argument(
-        "--out", type=path("--out"), required=True, metavar="DIR", help="new folder for the packed set"
-    )
-    command.add_argument(
-        "--image-size",
-        type=size("image_size"),
-        required=not native,
-        default=(32, 32) if native else None,
-        metavar="SIZE",
-        help=f"pixels, N or WIDTHxHEIGHT, both even{' (default: 32)' if native else ''}",
-    )
-    command.add_argument(
-        "--crop-size",
-        type=size("crop_size"),
-        metavar="SIZE",
-        help="cut this out of the centre first; N or WIDTHxHEIGHT",
-    )
-
-    def add_number(group: argparse._ActionsContainer, name: str, default: float, text: str) -> None:
-        text += " (default: %(default)g)"
-        metavar = "PERCENT" if name == "max_skipped" else "N"
-        group.add_argument(flag(name), type=number(name), default=default, metavar=metavar, help=text)
-
+    text = "new folder for the packed set"
+    command.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help=text)
+    given = {"default": (32, 32)} if native else {"required": True}
+    text = f"pixels, N or WIDTHxHEIGHT, both even{' (default: 32)' if native else ''}"
+    command.add_argument("--image-size", type=size("image_size"), metavar="SIZE", help=text, **given)
+    text = "cut this out of the centre first; N or WIDTHxHEIGHT"
+    command.add_argument("--crop-size", type=size("crop_size"), metavar="SIZE", help=text)
     split = command.add_argument_group("split", "three disjoint sets, stored with the images")
     add_number(split, "running_test", RUNNING_TEST_IMAGES, "images of the running test")
     add_number(split, "final_test", FINAL_TEST_IMAGES, "images of the final test")
     add_number(split, "seed", 0, "of the split")
     if dataset == "celeba":
-        split.add_argument(
-            "--partition",
-            type=path("--partition"),
-            metavar="FILE",
-            help="list_eval_partition.txt: use the official division",
-        )
-    add_number(command, "max_skipped", 1.0, "give up when more images than this cannot be used")
+        text = "list_eval_partition.txt: use the official division"
+        split.add_argument("--partition", type=path("--partition"), metavar="FILE", help=text)
+    add_number(command, "max_skipped", 1, "give up when more images than this cannot be used")
     add_number(command, "processes", allowed_cores(), "that decode images")
 
 
@@ -149,9 +124,13 @@ def info(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write the images and say where."""
-    from tinygan.dataprep.export import export_png
+    from tinygan.bars import tqdm
+    from tinygan.data.packed import open_packed
+    from tinygan.images import save_png_folder
 
-    say(f"{export_png(options.folder, options.png_folder)} images: {options.png_folder}")
+    images = open_packed(options.folder).images
+    save_png_folder(options.png_folder, tqdm(images, unit="image", desc="images", disable=None))
+    say(f"{len(images)} images: {options.png_folder}")
 
 
 def main(arguments: list[str]) -> None:

@@ -5,13 +5,10 @@ Every command takes --help. Results go into the run's folder, under evaluation/.
 
 import argparse
 import importlib
-from pathlib import Path
 
-from tinygan.cli.parser import OneLineParser, filled, number, path
+from tinygan.cli.parser import OneLineParser, add_number, filled, number, path
 from tinygan.device import DEVICES
 from tinygan.evaluation.resultfile import USUAL_COUNTS
-from tinygan.ranges import flag
-from tinygan.training.runfolder import LATEST, RUNS, newest_run
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -23,97 +20,69 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
 
-    def add(name: str, text: str, *examples: str, several: bool = False) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *examples: str, takes: str = "", several: bool = False) -> OneLineParser:
         examples = [f"evaluate.py {name} {example}" for example in examples]
         command = commands.add_parser(name, help=text, description=text, examples=examples)
-        command.add_argument(
-            "run",
-            metavar="RUN",
-            type=run_path,
-            nargs="+" if several else None,
-            help="a run folder, or 'latest' for the newest one in runs",
-        )
-        if not several:
-            command.add_argument(
-                "--checkpoint",
-                type=checkpoint_name,
-                default="best",
-                metavar="C",
-                help="best, last or an iteration (default: %(default)s)",
-            )
-            command.add_argument(
-                "--device",
-                default="auto",
-                choices=DEVICES,
-                help="auto takes the GPU if there is a usable one (default: %(default)s)",
-            )
-            command.add_argument(
-                "--data-dir",
-                type=filled("--data-dir"),
-                metavar="DIR",
-                help="the data set, where it has moved since training",
-            )
+        command.add_run(several, ", or cifar10-wn, the generator that tinygan brings" if name == "explore" else "")
+        if "checkpoint" in takes:
+            text = "best, last or an iteration (default: %(default)s)"
+            command.add_argument("--checkpoint", type=checkpoint_name, default="best", metavar="C", help=text)
+        if "device" in takes:
+            text = "auto takes the GPU if there is a usable one (default: %(default)s)"
+            command.add_argument("--device", default="auto", choices=DEVICES, help=text)
+        if "data" in takes:
+            text = "the data set, where it has moved since training"
+            command.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help=text)
         return command
 
-    def add_number(command: argparse.ArgumentParser, name: str, default: float | None, text: str) -> None:
-        shown = "" if default is None else " (default: %(default)s)"
-        metavar = "X" if name == "learning_rate" else "N"
-        command.add_argument(flag(name), type=number(name), default=default, metavar=metavar, help=text + shown)
-
     text = "The paper's measure: squared error after searching each held-out image"
-    command = add("reconstruct", text, "latest", "runs/00000-cifar10-wn --count 500 --steps 200")
-    command.add_argument(
-        "--set",
-        default="final",
-        choices=("final", "running"),
-        help="held-out images: those of the final test, or those that chose the checkpoint (default: %(default)s)",
-    )
+    examples = "latest", "runs/00000-cifar10-wn --count 500 --steps 200"
+    command = add("reconstruct", text, *examples, takes="checkpoint device data")
+    text = "held-out images: those of the final test, or those that chose the checkpoint (default: %(default)s)"
+    command.add_argument("--set", default="final", choices=("final", "running"), help=text)
     add_number(command, "steps", 2000, "descent steps")
     add_number(command, "learning_rate", 0.01, "of the search's optimiser")
-    command.add_argument(
-        "--optimiser",
-        default="rmsprop",
-        choices=("rmsprop", "adam"),
-        help="of the search (default: %(default)s, the paper's)",
-    )
+    text = "of the search (default: %(default)s, the paper's)"
+    command.add_argument("--optimiser", default="rmsprop", choices=("rmsprop", "adam"), help=text)
     add_number(command, "restarts", 0, "searches from random codes besides the one from 0")
     add_number(command, "count", None, "only the first N images of the set")
     text = "images at once; for speed only (default: by their size; at 32x32 200, on a GPU 1000)"
     add_number(command, "batch_size", None, text)
+    text = "of your own instead of the set: any size, fitted as the data was"
+    command.add_argument("--image", type=path("--image"), nargs="+", metavar="FILE", help=text)
 
     text = "Images of random codes: a grid, a folder of PNG files or one .npz"
-    command = add("samples", text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz")
+    command = add(
+        "samples", text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz", takes="checkpoint device"
+    )
     add_number(command, "count", USUAL_COUNTS["samples"], "images")
     add_number(command, "seed", 0, "of the codes")
-    folder = filled("--png-folder")
-    command.add_argument(
-        "--png-folder", type=folder, metavar="DIR", help="write one PNG per image into this new folder"
-    )
-    command.add_argument(
-        "--npz", type=filled("--npz"), metavar="FILE", help="write uint8 'images' (N, H, W, 3), as 'arr_0' too"
-    )
+    text = "write one PNG per image into this new folder"
+    command.add_argument("--png-folder", type=filled("--png-folder"), metavar="DIR", help=text)
+    text = "write uint8 'images' (N, H, W, 3), as 'arr_0' too"
+    command.add_argument("--npz", type=filled("--npz"), metavar="FILE", help=text)
 
     text = "Walk between random codes, and between reconstructed test images"
-    command = add("interpolate", text, "latest --gif")
+    command = add("interpolate", text, "latest --gif", takes="checkpoint device data")
     add_number(command, "seed", 0, "of the codes")
     command.add_argument("--gif", action="store_true", help="also as animations")
 
     text = "Which of the 1024 modes of the embedded data set the generator covers"
-    command = add("modes", text, "runs/00000-shapes-wn")
+    command = add("modes", text, "runs/00000-shapes-wn", takes="checkpoint device")
     add_number(command, "count", USUAL_COUNTS["modes"], "samples")
     add_number(command, "seed", 0, "of the codes")
 
     text = "Measures without pretrained networks, each beside real against real"
-    command = add("measures", text, "latest --count 500")
+    command = add("measures", text, "latest --count 500", takes="checkpoint device data")
     add_number(command, "count", USUAL_COUNTS["measures"], "images")
     add_number(command, "seed", 0, "of codes and projections")
 
     text = "The generator in one page: sliders, walks, and the search for images dropped in"
-    command = add("explore", text, "latest --out explore.html")
+    command = add("explore", text, "latest --out explore.html", takes="checkpoint")
     command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, explore.html say")
 
     text = "G and D for other tools, normalisation folded into the weights; see docs/export.md"
-    command = add("export", text, "latest --to torch --out exported")
+    command = add("export", text, "latest --to torch --out exported", takes="checkpoint")
     command.add_argument("--to", required=True, choices=("torch", "onnx", "numpy"), help="what is to run them")
     command.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help="a new folder")
 
@@ -129,16 +98,9 @@ def build_parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, report.html say")
     command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
 
-    text = "of your own instead of the set: any size, fitted as the data was"
-    commands.choices["reconstruct"].add_argument("--image", type=path("--image"), nargs="+", metavar="FILE", help=text)
     text = "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM"
     add("film", text, "latest", several=True)
     return parser
-
-
-def run_path(text: str) -> Path:
-    """A run folder's path; of ``latest`` that of the newest run of ``runs``."""
-    return newest_run(RUNS) if filled("RUN")(text) == LATEST else Path(text)
 
 
 def checkpoint_name(text: str) -> str:
@@ -149,7 +111,5 @@ def checkpoint_name(text: str) -> str:
 def main(arguments: list[str]) -> None:
     """Parse ``arguments`` and run the command."""
     options = build_parser().parse_args(arguments)
-    answers = importlib.import_module(
-        "tinygan.cli.answers"
-    )  # only now, so that --help and a typing error answer at once
+    answers = importlib.import_module("tinygan.cli.answers")  # here, so that --help and a typing error answer at once
     getattr(answers, options.command)(options)

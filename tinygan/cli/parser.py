@@ -9,6 +9,7 @@ import tinygan
 from tinygan.errors import UsageError
 from tinygan.ranges import RANGES, flag
 from tinygan.text import as_called, did_you_mean
+from tinygan.training.runfolder import run_called
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -28,6 +29,14 @@ class OneLineParser(argparse.ArgumentParser):
         self.add_argument("--version", action="version", version=version, help="print the version, and stop")
         self.add_argument(
             "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
+        )
+
+    def add_run(self, several: bool = False, also: str = "") -> None:
+        """The argument RUN: a run's folder as a path, or several; ``latest`` is taken for it everywhere."""
+        text = f"a run folder, or 'latest' for the newest one in runs{also}"
+        count = "+" if several else None
+        self.add_argument(
+            "run", metavar="RUN", type=lambda name: run_called(filled("RUN")(name)), nargs=count, help=text
         )
 
     def error(self, message: str) -> None:
@@ -66,6 +75,17 @@ def number(name: str, within: str | None = None) -> Callable[[str], int | float]
             raise UsageError(f"{flag(name)} is {text!r}: give {numbers}") from None
 
     return read
+
+
+def add_number(group: argparse._ActionsContainer, name: str, default: float | None, text: str) -> None:
+    """The option ``name``, a number in its range."""
+    shown = "" if default is None else " (default: %(default)s)"
+    group.add_argument(flag(name), type=number(name), default=default, metavar=metavar(name), help=text + shown)
+
+
+def metavar(name: str) -> str:
+    """What stands for the number of option ``name`` in ``--help``."""
+    return {"learning_rate": "X", "max_skipped": "PERCENT"}.get(name, "N")
 
 
 def numbers(name: str, within: str | None = None) -> Callable[[str], list[int]]:

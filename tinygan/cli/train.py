@@ -9,9 +9,9 @@ import dataclasses
 from contextlib import closing, nullcontext
 from pathlib import Path
 
-from tinygan.cli.parser import OneLineParser, filled, number, numbers, size
+from tinygan.cli.parser import OneLineParser, filled, metavar, number, numbers, size
 from tinygan.errors import UsageError
-from tinygan.ranges import flag
+from tinygan.ranges import RANGES, flag
 from tinygan.text import say, started_as
 from tinygan.training import options as training_options
 from tinygan.training.options import CHOICES, PRESETS, Options, show
@@ -26,6 +26,57 @@ EXAMPLES = (
 )
 
 
+GROUPS = {
+    "network": {
+        "model": "dcgan; the residual network of the paper's last section (resnet); or networks of your own, "
+        "package.module:function (docs/own-layer.md)",
+        "norm": "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none",
+        "code_size": "length of the latent code",
+        "features": "channels of the outermost level, doubled at each level inwards",
+        "levels": "how often the image is halved (default: until its longer side is below 8)",
+        "d_features": "resnet: channels of D's levels from the image inwards, as in 64,128,256 (default: as --features "
+        "says)",
+        "g_features": "resnet: channels of G's levels (default: D's)",
+        "d_blocks": "resnet: residual blocks of D's levels (default: 1 each)",
+        "g_blocks": "resnet: residual blocks of G's levels (default: D's)",
+    },
+    "data": {
+        "dataset": "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)",
+        "data_dir": "where the data set lies: a folder made by data_prep.py, which also says its name and image size, "
+        "or as it came (default for cifar10: data/cifar10, downloaded)",
+        "image_size": "pixels, N or WIDTHxHEIGHT, both even",
+        "crop_size": "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
+        "augment": "flip: mirror half of the training images; crop: windows of --image-size at random places of a "
+        "packed set's larger images; or flip,crop",
+    },
+    "training": {
+        "iterations": "iterations in all, also after --resume",
+        "batch_size": "images per batch",
+        "learning_rate": "of RMSProp, for both networks",
+        "warmup": "iterations over which the learning rate rises from 0; helps runs that die at once",
+        "schedule": "alternating: D, then G on fresh noise; shared: one generated batch for both",
+        "loss": "adversarial loss: non-saturating cross-entropy, or least squares on probabilities",
+        "seed": "governs weights, noise, data order and previews",
+    },
+    "device": {
+        "device": "auto takes the GPU if there is a usable one",
+        "precision": "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else "
+        "float32",
+        "ops": "fast; or reference: every operation as its plain formula, for reading and checking",
+    },
+    "run": {
+        "out": "folder that runs are made in",
+        "name": "added to the run folder's name",
+        "log_every": "iterations per line of log.jsonl (mean losses) and of the status",
+        "sample_every": "iterations between sample grids",
+        "test_every": "iterations between reconstruction tests of 200 held-out images, 0 for none",
+        "save_every": "iterations between saves of checkpoints/last.safetensors",
+        "keep_every": "iterations between numbered checkpoints that are kept",
+    },
+}
+TEXTS = {"model": "MODEL", "augment": "HOW", "name": "NAME"}  # what may be any text, and what stands for it in --help
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Options in groups; one that is not typed is absent from the result, so that presets and resumes can fill it."""
     parser = OneLineParser(
@@ -34,101 +85,33 @@ def build_parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
         examples=EXAMPLES,
     )
-    defaults = Options()
-
-    def add(group: argparse._ArgumentGroup, name: str, text: str, **how) -> None:
-        default = getattr(defaults, name)
-        if default not in (None, ""):
-            text += f" (default: {show(default)})"
-        if name in CHOICES and name != "model":  # which may be one of your own
-            how["choices"] = CHOICES[name]
-        group.add_argument(flag(name), help=text, **how)
-
-    def add_number(group: argparse._ArgumentGroup, name: str, text: str) -> None:
-        add(group, name, text, type=number(name), metavar="X" if name == "learning_rate" else "N")
-
-    group = parser.add_argument_group("network")
-    add(
-        group,
-        "model",
-        "dcgan; the residual network of the paper's last section (resnet); or networks of your own, "
-        "package.module:function (docs/own-layer.md)",
-        metavar="MODEL",
-    )
-    add(group, "norm", "normalisation: weight norm (wn), affine everywhere (wn-affine), batch norm (bn), none")
-    add_number(group, "code_size", "length of the latent code")
-    add_number(group, "features", "channels of the outermost level, doubled at each level inwards")
-    add_number(group, "levels", "how often the image is halved (default: until its longer side is below 8)")
-    for name, text in (
-        ("d_features", "channels of D's levels from the image inwards, as in 64,128,256 (default: as --features says)"),
-        ("g_features", "channels of G's levels (default: D's)"),
-        ("d_blocks", "residual blocks of D's levels (default: 1 each)"),
-        ("g_blocks", "residual blocks of G's levels (default: D's)"),
-    ):
-        add(group, name, f"resnet: {text}", type=numbers(name, name.partition("_")[2]), metavar="N,N")
-
-    group = parser.add_argument_group("data")
-    add(group, "dataset", "cifar10, the embedded shapes, or a folder of images (celeba, lsun, folder)")
-    add(
-        group,
-        "data_dir",
-        "where the data set lies: a folder made by data_prep.py, which also says its name and image size, or as it "
-        "came (default for cifar10: data/cifar10, downloaded)",
-        type=filled("--data-dir"),
-        metavar="DIR",
-    )
-    add(group, "image_size", "pixels, N or WIDTHxHEIGHT, both even", type=size("image_size"), metavar="SIZE")
-    add(
-        group,
-        "crop_size",
-        "cut this out of the centre first; pixels, N or WIDTHxHEIGHT",
-        type=size("crop_size"),
-        metavar="SIZE",
-    )
-    add(
-        group,
-        "augment",
-        "flip: mirror half of the training images; crop: windows of --image-size at random places of a packed set's "
-        "larger images; or flip,crop",
-        metavar="HOW",
-    )
-
-    group = parser.add_argument_group("training")
-    add_number(group, "iterations", "iterations in all, also after --resume")
-    add_number(group, "batch_size", "images per batch")
-    add_number(group, "learning_rate", "of RMSProp, for both networks")
-    add_number(group, "warmup", "iterations over which the learning rate rises from 0; helps runs that die at once")
-    add(group, "schedule", "alternating: D, then G on fresh noise; shared: one generated batch for both")
-    add(group, "loss", "adversarial loss: non-saturating cross-entropy, or least squares on probabilities")
-    add_number(group, "seed", "governs weights, noise, data order and previews")
-
-    group = parser.add_argument_group("device")
-    add(group, "device", "auto takes the GPU if there is a usable one")
-    add(
-        group,
-        "precision",
-        "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32",
-    )
-    add(group, "ops", "fast; or reference: every operation as its plain formula, for reading and checking")
-
-    group = parser.add_argument_group("run")
+    for title, options in GROUPS.items():
+        group = parser.add_argument_group(title)
+        for name, text in options.items():
+            default = getattr(Options, name, None)
+            shown = "" if default in (None, "") else f" (default: {show(default)})"
+            group.add_argument(flag(name), help=text + shown, **_takes(name))
     group.add_argument("--preset", choices=tuple(PRESETS), help="a paper run's options; typed options win")
-    group.add_argument(
-        "--resume",
-        type=filled("--resume"),
-        metavar="WHAT",
-        help="go on from a run folder, a checkpoint file, or 'latest'",
-    )
-    add(group, "out", "folder that runs are made in", type=filled("--out"), metavar="DIR")
-    add(group, "name", "added to the run folder's name", metavar="NAME")
-    add_number(group, "log_every", "iterations per line of log.jsonl (mean losses) and of the status")
-    add_number(group, "sample_every", "iterations between sample grids")
-    add_number(group, "test_every", "iterations between reconstruction tests of 200 held-out images, 0 for none")
-    add_number(group, "save_every", "iterations between saves of checkpoints/last.safetensors")
-    add_number(group, "keep_every", "iterations between numbered checkpoints that are kept")
+    text = "go on from a run folder, a checkpoint file, or 'latest'"
+    group.add_argument("--resume", type=filled("--resume"), metavar="WHAT", help=text)
     group.add_argument("--tensorboard", action="store_true", help="also write the log and the pictures for TensorBoard")
     group.add_argument("--dry-run", action="store_true", help="print networks, memory and options, and stop")
     return parser
+
+
+def _takes(name: str) -> dict:
+    """What argparse is told of the values of option ``name``."""
+    if name in TEXTS:
+        return {"metavar": TEXTS[name]}
+    if name in CHOICES:
+        return {"choices": CHOICES[name]}
+    if name in ("image_size", "crop_size"):
+        return {"type": size(name), "metavar": "SIZE"}
+    if name in ("data_dir", "out"):
+        return {"type": filled(flag(name)), "metavar": "DIR"}
+    if name in RANGES:
+        return {"type": number(name), "metavar": metavar(name)}
+    return {"type": numbers(name, name.partition("_")[2]), "metavar": "N,N"}
 
 
 def main(arguments: list[str]) -> None:

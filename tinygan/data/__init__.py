@@ -4,11 +4,9 @@
     split.py            which images train, which choose the best checkpoint, which give the final figure
     transform.py        crop and scale to the size that the network draws
     decode.py           one image file's bytes to pixels, with a word on what had to be converted
-    metadata.py         files that Pillow reads only without their texts, profiles and EXIF
-    png.py              a PNG's transparent colour
+    oddfiles.py         files that Pillow reads only without their texts and EXIF; transparent colours
 
-    cifar10.py          CIFAR-10, found on the disk or downloaded
-    cifar10_batches.py  its two file formats
+    cifar10.py          CIFAR-10 in its two forms, found on the disk or downloaded
     unpickle.py         the one of them that is a pickle, read without letting it run
     download.py         an archive comes whole and genuine, or not at all
     shapes.py           1024 known modes, drawn instead of downloaded
@@ -16,8 +14,8 @@
     folder.py           any folder of images: CelebA, exported LSUN, your own
     batches.py          the order in which training walks through the images; devicebatches.py, the same on a GPU
 
-    packed.py           what data_prep.py makes of any of them, once: the format, and how it is opened
-    storedsplit.py      the split in it, by file name; how a set is packed is in tinygan/dataprep/
+    packed.py           what data_prep.py makes of any of them, once: the format, and how it is opened; how a set is
+                        packed is in tinygan/dataprep/
 
 Everything is kept as bytes in NHWC and becomes float in [0, 1] only in a training step.
 """
@@ -27,7 +25,7 @@ from pathlib import Path
 from tinygan.data import cifar10, folder, shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.data.packed import DESCRIPTION, is_packed, open_packed, read_description
-from tinygan.data.transform import Size, fit_array
+from tinygan.data.transform import Size, fit_array, shown
 from tinygan.errors import TinyganError, UsageError
 
 FOLDERS = {  # data sets that are read from a folder of image files, and what --data-dir must name for each
@@ -41,19 +39,12 @@ DATASETS = ("cifar10", "celeba", "lsun", "folder", "shapes")
 def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = None) -> ImageSet:
     """Load one of ``DATASETS`` with every image fitted to ``size``.
 
-    Args:
-        dataset: the data set's name.
-        data_dir: where it is, packed or as it came. Required for celeba, lsun and folder; optional for cifar10, which
-            is downloaded without it; shapes takes none.
-        size: (height, width) of the images.
-        crop: (height, width) cut from the centre before scaling, or None.
-
+    ``data_dir`` is where it is, packed or as it came: required for celeba, lsun and folder; optional for cifar10, which
+    is downloaded without it; shapes takes none. ``crop``, (height, width) too, is cut from the centre before scaling.
     A packed set whose images are larger than ``size`` is used through windows (see :class:`ImageSet`).
 
-    Raises:
-        UsageError: an unknown name, a missing or needless ``data_dir``, a size or crop that is not positive, or a
-            crop larger than the images.
-        TinyganError: the images cannot be found, downloaded or read.
+    Raises UsageError for an unknown name, a missing or needless ``data_dir``, a size or crop that is not positive, or a
+    crop larger than the images; TinyganError where the images cannot be found, downloaded or read.
     """
     if dataset not in DATASETS:
         raise UsageError(f"unknown data set {dataset!r}; choose one of {', '.join(DATASETS)}")
@@ -75,7 +66,7 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         if dataset == "lsun" and (Path(data_dir) / "data.mdb").exists():
             raise UsageError(
                 f"{data_dir} is an LMDB; prepare it once: data_prep.py lsun --source {data_dir} --image-size "
-                f"{size[1]}x{size[0]} --out DIR, then name DIR with --data-dir"
+                f"{shown(size)} --out DIR, then name DIR with --data-dir"
             )
         return folder.load(data_dir, size, crop, dataset)
     if dataset == "cifar10":

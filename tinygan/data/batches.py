@@ -84,7 +84,7 @@ class BatchSource:
         return self.images[self.indices[:count], top : top + height, left : left + width]
 
     def plan(self, iteration: int) -> Plan:
-        """What the batch of iteration 1, 2, … is made of."""
+        """What this rank's part of the batch of iteration 1, 2, … is made of."""
         positions = np.arange((iteration - 1) * self.batch_size, iteration * self.batch_size)
         epochs, offsets = np.divmod(positions, len(self.indices))
         rows = np.concatenate([self._epoch(epoch)[offsets[epochs == epoch]] for epoch in np.unique(epochs)])
@@ -94,11 +94,12 @@ class BatchSource:
         if "crop" in self.augment:
             places = np.subtract(self.images.shape[1:3], self.size) + 1
             corners = (chance[:, 1:] * places).astype(np.int64)
-        return Plan(rows, *corners.T, (chance[:, 0] < 0.5) & ("flip" in self.augment))
+        whole = Plan(rows, *corners.T, (chance[:, 0] < 0.5) & ("flip" in self.augment))
+        return Plan(*(values[self.part] for values in whole))
 
     def gather(self, iteration: int, out: np.ndarray | None = None) -> np.ndarray:
         """Make a batch, in ``out`` (B, *size, 3) if given."""
-        plan, (height, width) = Plan(*(values[self.part] for values in self.plan(iteration))), self.size
+        plan, (height, width) = self.plan(iteration), self.size
         if out is None:
             out = np.empty((len(plan.rows), height, width, 3), np.uint8)
         for target, row, top, left, flip in zip(out, *plan, strict=True):

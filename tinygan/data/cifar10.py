@@ -1,26 +1,71 @@
 """CIFAR-10: 60,000 photographs of 32x32 pixels in ten classes, found on the disk or downloaded.
 
 Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009;
-https://www.cs.toronto.edu/~kriz/cifar.html.
+https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version" and "Python version".
 """
 
 import tarfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.data import cifar10_batches
-from tinygan.data.cifar10_batches import REMEDY, SIDE, Batch, parse_binary, parse_python
 from tinygan.data.download import check_archive, download
+from tinygan.data.folder import find_images
 from tinygan.data.imageset import ImageSet
+from tinygan.data.unpickle import unpickle
 from tinygan.errors import TinyganError
 
 DOWNLOAD_URL = "https://www.cs.toronto.edu/~kriz/"
 DOWNLOAD_FOLDER = Path("data/cifar10")
+REMEDY = "unpack the archive again, or name no folder to have it downloaded"
+RECORDS = 10_000  # images in each batch file
+SIDE = 32
+PIXEL_BYTES = 3 * SIDE * SIDE
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 LARGEST_BATCH = 64 << 20  # bytes; a genuine one has 31 MB, and what is larger is not read into memory
+
+Batch = tuple[np.ndarray, np.ndarray]  # images uint8 (R, H, W, 3), labels int64 (R,)
+
+
+def parse_binary(content: bytes, file: Path) -> Batch:
+    """Binary version: per record one byte of label, then the planes R, G, B, each row by row.
+
+    Raises TinyganError where the size or a label is wrong.
+    """
+    expected = RECORDS * (1 + PIXEL_BYTES)
+    if len(content) != expected:
+        raise TinyganError(f"{file} has {len(content)} bytes, not {expected}; {REMEDY}")
+    records = np.frombuffer(content, np.uint8).reshape(RECORDS, 1 + PIXEL_BYTES)
+    return _nhwc(records[:, 1:]), _checked(records[:, 0].tolist(), file)
+
+
+def parse_python(content: bytes, file: Path) -> Batch:
+    """Python version: a pickled dictionary of ``data`` uint8 (R, 3072), planes as above, and a list ``labels``.
+
+    Raises TinyganError where it is no such pickle, or an entry has the wrong type, shape or range.
+    """
+    batch = unpickle(content, str(file))
+    data, labels = batch.get(b"data"), batch.get(b"labels")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (RECORDS, PIXEL_BYTES):
+        found = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise TinyganError(f"{file}: 'data' must be uint8 ({RECORDS}, {PIXEL_BYTES}), not {found}; {REMEDY}")
+    if not isinstance(labels, list) or len(labels) != RECORDS or not all(type(label) is int for label in labels):
+        raise TinyganError(f"{file}: 'labels' must be a list of {RECORDS} integers; {REMEDY}")
+    return _nhwc(data), _checked(labels, file)
+
+
+def _checked(labels: list[int], file: Path) -> np.ndarray:
+    wrong = next((image for image, label in enumerate(labels) if not 0 <= label < len(CLASSES)), None)
+    if wrong is not None:
+        raise TinyganError(f"{file}: the label of image {wrong} is outside 0 to {len(CLASSES) - 1}; {REMEDY}")
+    return np.array(labels, np.int64)
+
+
+def _nhwc(rows: np.ndarray) -> np.ndarray:
+    """(R, 3072) rows of planes as a view of shape (R, H, W, 3)."""
+    return rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
 
 
 class Version(NamedTuple):
@@ -31,7 +76,7 @@ class Version(NamedTuple):
     sha256: str
     folder: str  # which the archive unpacks to
     batches: tuple[str, ...]  # the folder's files: training, then test
-    parse: Callable[[bytes, str], Batch]
+    parse: Callable[[bytes, Path], Batch]
 
 
 BINARY = Version(
@@ -62,24 +107,24 @@ def load(data_dir: Path | None = None) -> ImageSet:
             an archive file. None: the folder ``data/cifar10``, into which the binary archive (162 MB) is downloaded
             unless one of these is already there.
 
-    Raises:
-        TinyganError: nothing is found, the download fails, or a file is missing or damaged.
+    Raises TinyganError where nothing is found, the download fails, or a file is missing or damaged.
     """
     version, path = locate(data_dir)
-    images, labels = _join(version, path, read_batches(version, path))
+    images = np.empty((len(version.batches) * RECORDS, SIDE, SIDE, 3), np.uint8)
+    labels = np.empty(len(images), np.int64)
+    for batch, content in read_batches(version, path):
+        start = version.batches.index(batch) * RECORDS
+        rows = slice(start, start + RECORDS)
+        images[rows], labels[rows] = version.parse(content, path / batch)
     source = f"CIFAR-10, training and test images joined, {len(images)} images from {path}"
     return ImageSet("cifar10", images, labels, source)
 
 
 def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[Version, Path]:
-    """The version that is there, with the path of its archive or of its folder of batches; downloaded if need be.
+    """The version that is at ``data_dir``, with the path of its archive or of its folder of batches.
 
-    Args:
-        data_dir: as in :func:`load`; None looks into ``download_to`` and into ``data/cifar10``.
-        download_to: the folder that the binary archive is downloaded into.
-
-    Raises:
-        TinyganError: nothing is found, or the download fails.
+    Without ``data_dir``, what is in ``download_to`` or ``data/cifar10``, else the binary archive, downloaded into the
+    former. Raises TinyganError where nothing is found, or the download fails.
     """
     places = [Path(data_dir)] if data_dir else [download_to, DOWNLOAD_FOLDER]
     found = next(filter(None, map(_find, places)), None)
@@ -87,20 +132,17 @@ def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[
         found = BINARY, download_to / BINARY.archive
         download(DOWNLOAD_URL + BINARY.archive, found[1], BINARY.length, BINARY.sha256)
     if found is None:
+        instead = "name no folder to have it downloaded (162 MB)"
+        if Path(data_dir).is_dir() and find_images(data_dir).paths:
+            instead = "it holds image files: add --dataset folder to read them"
         raise TinyganError(
             f"no CIFAR-10 at {data_dir}: looked for {BINARY.archive}, {PYTHON.archive}, {BINARY.folder}/ and "
-            f"{PYTHON.folder}/ (or their batch files); name no folder to have it downloaded (162 MB)"
+            f"{PYTHON.folder}/ (or their batch files); {instead}"
         )
     return found
 
 
-def read_batches(version: Version, path: Path) -> Iterator[tuple[str, bytes]]:
-    """(file name, content) of the batches that are at ``path``, an archive or a folder, in whatever order they come."""
-    return _read_folder(version, path) if path.is_dir() else _read_archive(version, path)
-
-
 def _find(place: Path) -> tuple[Version, Path] | None:
-    """The version that is at ``place``, with the path of its archive or of its folder of batches."""
     for version in (BINARY, PYTHON):
         if place.name == version.archive and place.is_file():
             return version, place
@@ -113,46 +155,26 @@ def _find(place: Path) -> tuple[Version, Path] | None:
     return None
 
 
-def _join(version: Version, path: Path, contents: Iterator[tuple[str, bytes]]) -> Batch:
-    """Parse the batches, in whatever order they come, into one array in the order of ``version.batches``."""
-    records = cifar10_batches.RECORDS
-    images = np.empty((len(version.batches) * records, SIDE, SIDE, 3), np.uint8)
-    labels = np.empty(len(images), np.int64)
-    missing = list(version.batches)
-    for batch, content in contents:
-        start = version.batches.index(batch) * records
-        rows = slice(start, start + records)
-        images[rows], labels[rows] = version.parse(content, str(path / batch))
-        missing.remove(batch)
-    if missing:
-        raise TinyganError(f"{path} lacks {missing[0]}; {REMEDY}")
-    return images, labels
+def read_batches(version: Version, path: Path) -> Iterator[tuple[str, bytes]]:
+    """(file name, content) of all batches that are at ``path``, an archive or a folder, in whatever order they come.
 
-
-def _read_folder(version: Version, folder: Path) -> Iterator[tuple[str, bytes]]:
-    for batch in version.batches:
-        file = folder / batch
-        if file.is_file():
-            _check_size(file, file.stat().st_size)
-            yield batch, file.read_bytes()
-
-
-def _read_archive(version: Version, archive: Path) -> Iterator[tuple[str, bytes]]:
-    """The batches as they come in the archive: read as streams, so that no path in it is ever created on the disk."""
-    check_archive(archive, version.length, version.sha256)
-    expected = {f"{version.folder}/{batch}": batch for batch in version.batches}
-    try:
-        with tarfile.open(archive, "r|gz") as tar:
+    An archive is read as a stream, so that no path in it is ever created on the disk. Raises TinyganError where one is
+    missing, or the archive is not the published one.
+    """
+    missing = {f"{version.folder}/{batch}": batch for batch in version.batches}
+    if path.is_dir():
+        for member, batch in list(missing.items()):
+            file = path / batch
+            if file.is_file():
+                if file.stat().st_size > LARGEST_BATCH:
+                    size = file.stat().st_size
+                    raise TinyganError(f"{file} has {size} bytes, far more than a batch of CIFAR-10; {REMEDY}")
+                yield missing.pop(member), file.read_bytes()
+    else:
+        check_archive(path, version.length, version.sha256)
+        with tarfile.open(path, "r|gz") as tar:
             for member in tar:
-                batch = expected.get(member.name)
-                if batch is not None and member.isfile():
-                    del expected[member.name]  # a second member of that name is no batch
-                    _check_size(archive / batch, member.size)
-                    yield batch, tar.extractfile(member).read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise TinyganError(f"{archive} cannot be unpacked ({error}); delete it and download it again") from error
-
-
-def _check_size(file: Path, size: int) -> None:
-    if size > LARGEST_BATCH:
-        raise TinyganError(f"{file} has {size} bytes, far more than a batch of CIFAR-10; {REMEDY}")
+                if member.isfile() and member.name in missing:
+                    yield missing.pop(member.name), tar.extractfile(member).read()
+    if missing:
+        raise TinyganError(f"{path} lacks {next(iter(missing.values()))}; {REMEDY}")

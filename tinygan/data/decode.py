@@ -3,15 +3,16 @@
 import io
 import struct
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from tinygan.data.metadata import without_metadata
-from tinygan.data.png import rawmode, settle_transparent_colour
+from tinygan.data.oddfiles import rawmode, settle_transparent_colour, without_metadata
 from tinygan.data.transform import Size, fit
 from tinygan.errors import TinyganError
 
@@ -33,13 +34,9 @@ UPRIGHT = {
 def decode(content: bytes, size: Size, crop: Size | None) -> tuple[np.ndarray, list[str]]:
     """Decode a JPEG, PNG, WebP or BMP file, turn it as its EXIF orientation says, and :func:`fit` it.
 
-    Returns:
-        pixels: uint8 (H, W, 3).
-        notes: what was converted, one phrase each; empty for an RGB image of sufficient size.
-
-    Raises:
-        Exception: of nearly any type, if the bytes are no such image, are damaged, claim more than 50 million pixels,
-            or the image is smaller than the crop; :func:`reason` makes a phrase of it.
+    Returns pixels, uint8 (H, W, 3), and notes on what was converted, one phrase each: none for an RGB image of
+    sufficient size. Raises nearly any type of exception where the bytes are no such image, are damaged, claim more
+    than 50 million pixels, or the image is smaller than the crop; :func:`reason` makes a phrase of it.
     """
     image, notes = read_upright(content)
     height, width = crop or (image.height, image.width)
@@ -106,11 +103,7 @@ def _orientation(image: Image.Image) -> object:
 
 
 def open_image(path: Path) -> tuple[Image.Image, list[str]]:
-    """:func:`read_upright` of a file that a person names.
-
-    Raises:
-        TinyganError: naming the file and why it cannot be used.
-    """
+    """:func:`read_upright` of a file that a person names; TinyganError says why it cannot be used."""
     try:
         with quiet_decoders():
             return read_upright(read_file(path))
@@ -118,6 +111,48 @@ def open_image(path: Path) -> tuple[Image.Image, list[str]]:
         raise
     except Exception as error:  # decoders meet damage with nearly any type of exception
         raise TinyganError(f"{path} cannot be used: {reason(error)}") from error
+
+
+class Block(NamedTuple):
+    """What became of ``items`` items."""
+
+    items: int
+    images: np.ndarray  # uint8 (n, H, W, 3)
+    skipped: list[tuple[int, Exception]]  # (number in the block, reason) of the items that are not among them
+    notes: Counter[str]  # how many were converted in what way
+
+
+def decode_items(
+    read: Callable[[Any], bytes | np.ndarray],
+    items: Sequence,
+    images: np.ndarray,
+    crop: Size | None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Block:
+    """Read, decode and fit items one after the other into ``images`` (N, H, W, 3), from the front.
+
+    ``read`` gives an image file's bytes, or pixels uint8 (H, W, 3). An item that cannot be used is skipped. ``stopped``
+    is asked before each item; once it is true the block ends there.
+    """
+    size, kept, done, skipped, notes = images.shape[1:3], 0, len(items), [], Counter()
+    for number, item in enumerate(items):
+        if stopped():
+            done = number
+            break
+        try:
+            content = read(item)
+            if isinstance(content, np.ndarray):
+                images[kept], found = fit(Image.fromarray(content), size, crop), ()
+            else:
+                images[kept], found = decode(content, size, crop)
+        except MemoryError:
+            raise
+        except Exception as error:  # decoders meet damage with nearly any type of exception
+            skipped.append((number, error))
+        else:
+            notes.update(found)
+            kept += 1
+    return Block(done, images[:kept], skipped, notes)
 
 
 def read_file(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """The same batches on a GPU: gathered where the set lives in its memory, else streamed to it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ class StreamedSource(BatchSource):
     def __init__(self, backend: Backend, *arguments: Any, **keywords: Any):
         super().__init__(*arguments, **keywords)
         self._backend = backend
+        # A thread begins with the first GPU as its own, whichever is the rank's.
+        self._thread = ThreadPoolExecutor(1, "batches", backend.xp.cuda.Device().use)
         self._buffers = [backend.page_locked((self.batch_size, *self.size, 3)) for _ in range(2)]
         self._copied: list[Any] = [None, None]
 
@@ -69,7 +72,8 @@ class StreamedSource(BatchSource):
         turn = iteration % 2
         if self._copied[turn] is not None:
             self._copied[turn].synchronize()
-        return super().gather(iteration, self._buffers[turn])
+        own = len(range(self.batch_size)[self.part])
+        return super().gather(iteration, self._buffers[turn][:own])
 
     def batch(self, iteration: int) -> Array:
         """The images of iteration 1, 2, …, uint8 (B, *size, 3), on their way to the device."""

@@ -21,23 +21,12 @@ BLOCK_BYTES = 1 << 18
 def download(url: str, path: Path, length: int, sha256: str) -> None:
     """Fetch ``url`` into ``path``, which appears only when the whole file is there and its hash is right.
 
-    The folder of ``path`` is made if need be. Shows a progress bar on a terminal, one plain line elsewhere.
-
-    Args:
-        url: http or https.
-        path: where the file shall be.
-        length: its size in bytes.
-        sha256: its SHA-256 as lower-case hex.
-
-    Raises:
-        TinyganError: no connection, silence for 30 s, a web page instead of the file, a wrong size or hash. Nothing
-            is left behind.
+    The folder of ``path`` is made if need be. ``length`` is in bytes, ``sha256`` in lower-case hex. Shows a progress
+    bar on a terminal, one plain line elsewhere. Raises TinyganError where there is no connection, silence for 30 s, a
+    web page instead of the file, or a wrong size or hash; nothing is left behind.
     """
-    path = Path(path)
-    remedy = (
-        f"download it by hand with a browser, put the file into the folder {path.parent} "
-        "and give the same command again"
-    )
+    put = f"put the file into the folder {path.parent} and give the same command again"
+    remedy = f"download it by hand with a browser, {put}"
     with _one_line(url, remedy):
         response = urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS)
     with response:
@@ -73,12 +62,7 @@ def download(url: str, path: Path, length: int, sha256: str) -> None:
 
 
 def check_archive(path: Path, length: int, sha256: str) -> None:
-    """Make sure that the archive at ``path`` is the genuine one before anything parses it.
-
-    Raises:
-        TinyganError: it is a web page, truncated, another file or damaged: one line naming the path and the remedy.
-    """
-    path = Path(path)
+    """Raise TinyganError unless the archive at ``path`` is the genuine one, before anything parses it."""
     remedy = "delete it and download it again"
     with open(path, "rb") as file:
         if is_web_page(file.read(BLOCK_BYTES)):

@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygan.bars import tqdm
-from tinygan.data.decode import decode, quiet_decoders, read_file, reason
+from tinygan.data.decode import decode_items, quiet_decoders, read_file, reason
 from tinygan.data.imageset import ImageSet
 from tinygan.data.transform import Size
 from tinygan.errors import TinyganError, UsageError
@@ -31,15 +30,8 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     the folder, which are counted in ``source``. A file that cannot be decoded, claims more than 50 million pixels or
     is smaller than the crop is skipped and counted as well.
 
-    Args:
-        data_dir: the folder.
-        size: (height, width) of the images in the set.
-        crop: (height, width) cut from each image's centre first, or None.
-        name: the data set's name.
-
-    Raises:
-        TinyganError: no such folder, no image in it, more than 1 % of the files skipped, or too many for the memory.
-        UsageError: as before, when the first skipped file was smaller than the crop.
+    Raises TinyganError where there is no such folder, no image in it, more than 1 % of the files are skipped
+    (UsageError if the first of them was smaller than the crop), or they are too many for the memory.
     """
     data_dir = Path(data_dir)
     if not data_dir.is_dir():
@@ -63,40 +55,26 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     skipped = _decode_all(paths, images, crop)
     source = f"{len(paths)} image files below {data_dir}{left_out}"
     if skipped:
-        source += f", {len(skipped)} of them skipped, the first: {_describe(paths, skipped)}"
-        kept = sorted(set(range(len(paths))) - set(skipped))
-        for new, old in enumerate(kept):  # in place: there may be no memory for a second array
-            images[new] = images[old]
-        images = images[: len(kept)]
-    return ImageSet(name, images, None, printable(source))
+        source += f", {len(skipped)} of them skipped, the first: {_describe(*skipped[0])}"
+    return ImageSet(name, images[: len(paths) - len(skipped)], None, printable(source))
 
 
 class Found(NamedTuple):
-    """What is below a folder, sorted by path.
+    """What is below a folder, sorted by path."""
 
-    Attributes:
-        paths: image files.
-        links: symbolic links, to folders or named as images, that lead out of the folder.
-        odd: what else is named as an image, or might be a folder, and is neither: a link to nowhere, a pipe.
-        repeated: links to folders of it whose images are found without them.
-        others: files that are not named as images, by extension.
-    """
-
-    paths: list[Path]
-    links: list[Path]
-    odd: list[Path]
-    repeated: list[Path]
-    others: Counter[str]
+    paths: list[Path]  # image files
+    links: list[Path]  # symbolic links, to folders or named as images, that lead out of the folder
+    odd: list[Path]  # what else is named as an image, or might be a folder, and is neither: a link to nowhere, a pipe
+    repeated: list[Path]  # links to folders of it whose images are found without them
+    others: Counter[str]  # files that are not named as images, by extension
 
 
 def find_images(root: Path) -> Found:
     """Walk through ``root``; hidden files and folders and ``__MACOSX`` are passed over without a word.
 
     A link to a folder is followed if it stays inside ``root`` and the folder is not found otherwise, as with folders
-    of links into a hidden store. So each folder is read once, whatever circles the links make.
-
-    Raises:
-        TinyganError: a folder in it cannot be read.
+    of links into a hidden store. So each folder is read once, whatever circles the links make. Raises TinyganError
+    where a folder in it cannot be read.
     """
 
     def refuse(error: OSError) -> None:
@@ -140,43 +118,29 @@ def _is_inside(path: Path, home: str) -> bool:
     return not path.is_symlink() or Path(os.path.realpath(path)).is_relative_to(home)
 
 
-def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> dict[int, Exception]:
-    """Fill ``images`` (N, H, W, 3) and return the reason for each file that was skipped, in order."""
-
-    def decode_block(start: int) -> tuple[int, dict[int, Exception]]:
-        stop = min(start + BLOCK, len(paths))
-        return stop - start, dict(_decode(range(start, stop), paths, images, crop))
-
-    skipped = {}
+def _decode_all(paths: list[Path], images: np.ndarray, crop: Size | None) -> list[tuple[Path, Exception]]:
+    """Fill ``images`` (N, H, W, 3) from the front and return each file that was skipped, with the reason, in order."""
+    skipped, kept = [], 0
     pool = ThreadPoolExecutor(core_count())  # threads are enough: Pillow decodes and scales without Python's lock
     try:
         with quiet_decoders(), tqdm(total=len(paths), desc="images", unit="file", disable=None) as bar:
+            starts = range(0, len(paths), BLOCK)
             with thread_started():
-                blocks = pool.map(decode_block, range(0, len(paths), BLOCK))
-            for count, broken in blocks:
-                bar.update(count)
-                skipped |= broken
+                parts = [slice(start, start + BLOCK) for start in starts]
+                blocks = pool.map(lambda part: decode_items(read_file, paths[part], images[part], crop), parts)
+            for start, block in zip(starts, blocks, strict=True):
+                # Closing the gaps in place: there may be no memory for a second array.
+                images[kept : kept + len(block.images)] = block.images
+                kept += len(block.images)
+                skipped += [(paths[start + number], error) for number, error in block.skipped]
+                bar.update(block.items)
                 if len(skipped) > BROKEN_SHARE * len(paths):
-                    error = UsageError if isinstance(next(iter(skipped.values())), UsageError) else TinyganError
-                    raise error(f"more than 1 % of the images cannot be used, the first: {_describe(paths, skipped)}")
+                    error = UsageError if isinstance(skipped[0][1], UsageError) else TinyganError
+                    raise error(f"more than 1 % of the images cannot be used, the first: {_describe(*skipped[0])}")
     finally:
         pool.shutdown(cancel_futures=True)
     return skipped
 
 
-def _decode(
-    numbers: range, paths: list[Path], images: np.ndarray, crop: Size | None
-) -> Iterator[tuple[int, Exception]]:
-    """Write images[k] for each number k; yield (k, reason) for a file that has to be skipped."""
-    for k in numbers:
-        try:
-            images[k], _ = decode(read_file(paths[k]), images.shape[1:3], crop)
-        except MemoryError:
-            raise
-        except Exception as error:  # decoders meet damage with nearly any type of exception
-            yield k, error
-
-
-def _describe(paths: list[Path], skipped: dict[int, Exception]) -> str:
-    number, error = next(iter(skipped.items()))
-    return f"{paths[number]}: {reason(error)}"
+def _describe(path: Path, error: Exception) -> str:
+    return f"{path}: {reason(error)}"

@@ -24,8 +24,7 @@ class ImageSet:
             centre of each image, and training takes windows of it.
         known_fingerprint: what :meth:`fingerprint` would compute, where it was computed before.
 
-    Raises:
-        ValueError: an array has the wrong type or shape (a defect of the loader that made it).
+    Raises ValueError where an array has the wrong type or shape, a defect of the loader that made it.
     """
 
     name: str

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.data.imageset import ImageSet, with_split
-from tinygan.data.storedsplit import SPLIT, split_from_json
-from tinygan.data.transform import Size
+from tinygan.data.split import SPLIT, split_from_json
+from tinygan.data.transform import Size, shown
 from tinygan.errors import TinyganError, UsageError
 from tinygan.jsonfile import parse_json, read_bytes
 from tinygan.text import printable
@@ -68,26 +68,16 @@ def header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
 
 
 def is_packed(folder: Path) -> bool:
-    """Whether ``folder`` holds a packed set.
-
-    Raises:
-        TinyganError: it holds one that was not finished.
-    """
-    if (Path(folder) / DESCRIPTION).is_file():
-        return True
-    if (Path(folder) / UNFINISHED).is_dir():
-        raise TinyganError(
-            f"{folder} is a packed set that is not finished: give the same data_prep.py command again to finish it"
-        )
-    return False
+    """Whether ``folder`` holds a packed set; TinyganError if it holds one that was not finished."""
+    whole = (Path(folder) / DESCRIPTION).is_file()
+    if not whole and (Path(folder) / UNFINISHED).is_dir():
+        remedy = "give the same data_prep.py command again to finish it"
+        raise TinyganError(f"{folder} is a packed set that is not finished: {remedy}")
+    return whole
 
 
 def read_description(folder: Path) -> dict:
-    """``dataset.json``, checked as far as opening the set needs it.
-
-    Raises:
-        TinyganError: it is missing, damaged, or of a later version.
-    """
+    """``dataset.json``, checked; TinyganError where it is missing, damaged, or of a later version."""
     path = Path(folder) / DESCRIPTION
     if not is_packed(folder):
         raise TinyganError(f"{folder} is no packed set: it has no {DESCRIPTION}; make one with data_prep.py")
@@ -109,23 +99,18 @@ def read_description(folder: Path) -> dict:
 def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None) -> ImageSet:
     """Open a packed set without reading its pixels.
 
-    Args:
-        folder: with ``dataset.json``.
-        size: (height, width) that the networks draw, None for the images' own; where it is smaller, the set is used
-            through windows of that size (see :class:`ImageSet`).
-        crop: that must have been cut from the originals; None for whatever was.
-
-    Raises:
-        TinyganError: a file is missing or damaged.
-        UsageError: ``size`` or ``crop`` is not what the set was made with.
+    ``size`` is the (height, width) that the networks draw, None for the images' own; where it is smaller, the set is
+    used through windows of that size (see :class:`ImageSet`). ``crop`` must have been cut from the originals, None for
+    whatever was. Raises TinyganError where a file is missing or damaged, UsageError where ``size`` or ``crop`` is not
+    what the set was made with.
     """
     folder = Path(folder)
     description = read_description(folder)
     count, own = description["count"], (description["height"], description["width"])
     if size is not None and (size[0] > own[0] or size[1] > own[1]):
-        raise UsageError(f"{folder} holds images of {_text(own)}, too small for --image-size {_text(size)}")
+        raise UsageError(f"{folder} holds images of {shown(own)}, too small for --image-size {shown(size)}")
     if crop is not None and list(crop) != description["crop"]:
-        raise UsageError(f"{folder} was packed with another crop than --crop-size {_text(crop)}: leave the option out")
+        raise UsageError(f"{folder} was packed with another crop than --crop-size {shown(crop)}: leave the option out")
     images = _map(folder / IMAGES, (count, *own, 3))
     labels = None
     if description["classes"] or (folder / LABELS).exists():
@@ -178,7 +163,3 @@ def _map(path: Path, shape: tuple[int, ...], kind: str = "|u1") -> np.ndarray:
 def damaged(path: Path, what: object) -> TinyganError:
     """The line for a file of a packed set that is not what it was."""
     return TinyganError(f"{path} is damaged ({what}); delete the folder and prepare it again with data_prep.py")
-
-
-def _text(size: Size) -> str:
-    return f"{size[1]}x{size[0]}"

@@ -1,5 +1,6 @@
 """Which images train, which choose the best checkpoint, and which are kept for the final figure."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,9 @@ from tinygan.rng import rng_for
 
 RUNNING_TEST_IMAGES = 200  # the paper's two sizes
 FINAL_TEST_IMAGES = 2000
+TESTS = ("running", "final")
+# What a split must be in a file, see jsonfile.py.
+SPLIT = {"seed": int, "partition": str | None, "train": int, "running": dict[str, int], "final": dict[str, int]}
 
 
 class Split(NamedTuple):
@@ -31,7 +35,7 @@ def split(
     final: int = FINAL_TEST_IMAGES,
     partition: np.ndarray | None = None,
 ) -> Split:
-    """Divide ``count`` images by a seeded permutation: 200 running test, 2000 final test, the rest for training.
+    """Divide ``count`` images (ValueError for none) by a seeded permutation: running test, final test, training.
 
     A small set gives at most 1/20 and 1/10 of itself to the tests, which may leave a test empty (fewer than 20 and
     10 images); training always gets something.
@@ -43,14 +47,10 @@ def split(
     images that it was then reported on (notes, B11 and B12). Here the three are disjoint.
 
     Args:
-        running: wanted size of the running test.
-        final: wanted size of the final test.
+        running, final: wanted sizes of the tests.
         partition: (N,) of 0, 1, 2: an official division into training, validation and test. All of the first trains,
             the running test is drawn from the second and the final test from the third; what is left of them is not
             used.
-
-    Raises:
-        ValueError: there is no image to split.
     """
     if count < 1:
         raise ValueError(f"cannot split {count} images")
@@ -64,3 +64,27 @@ def split(
     running, final = min(running, count // 20), min(final, count // 10)
     first, second, rest = np.split(order, [running, running + final])
     return Split(rest, first, second)
+
+
+def split_to_json(division: Split, seed: int, partition: str | None, name_of: Callable[[int], str]) -> dict:
+    """What ``dataset.json`` says of a split: test images by name, so that it can never silently mean other images.
+
+    The rows of the training images, which may be millions, lie beside it. ``seed`` is the split's, ``partition`` the
+    name of the official partition's file, ``name_of`` gives a row's unique name.
+    """
+    tests = {test: {name_of(row): int(row) for row in getattr(division, test)} for test in TESTS}
+    return {"seed": seed, "partition": partition, "train": len(division.train), **tests}
+
+
+def split_from_json(stored: dict, train: np.ndarray, count: int) -> Split:
+    """The inverse of :func:`split_to_json`, with the training images' rows, int64, in a set of ``count`` images.
+
+    Raises ValueError where a row is outside the set, or in it twice.
+    """
+    division = Split(train, *(np.array(list(stored[test].values()), np.int64) for test in TESTS))
+    rows = np.concatenate(division)
+    if rows.min(initial=0) < 0 or rows.max(initial=0) >= count:
+        raise ValueError("the split uses an image that is not there")
+    if np.bincount(rows).max(initial=0) > 1:
+        raise ValueError("the split uses an image twice")
+    return division

@@ -14,15 +14,8 @@ def fit(image: Image.Image, size: Size, crop: Size | None = None) -> Image.Image
     For a square size this is the usual "shorter edge to the size, then centre crop". The cut is made in the
     coordinates of the original, in one step with the scaling: the centre is exact to a fraction of a pixel, and no
     long thin image ever grows to a huge one in between. The filter is Pillow's bilinear one, whose support grows
-    with the reduction, so that shrinking does not alias.
-
-    Args:
-        image: any Pillow image; see :func:`to_rgb` for what becomes of its mode.
-        size: (height, width) of the result.
-        crop: (height, width) cut from the centre first, None for no crop. CelebA's usual crop is (160, 160).
-
-    Raises:
-        UsageError: the image is smaller than the crop.
+    with the reduction, so that shrinking does not alias. CelebA's usual crop is (160, 160). See :func:`to_rgb` for what
+    becomes of the image's mode. Raises UsageError where the image is smaller than the crop.
     """
     image = to_rgb(image)
     if crop is not None:
@@ -36,9 +29,6 @@ def fit_array(images: np.ndarray, size: Size, crop: Size | None = None) -> np.nd
     """:func:`fit` for a whole set of equal images, uint8 (N, H, W, 3) to (N, *size, 3).
 
     Returns ``images`` itself when there is nothing to do.
-
-    Raises:
-        UsageError: the images are smaller than the crop.
     """
     if crop is not None and tuple(crop) != images.shape[1:3]:
         top, left = _corner(images.shape[1:3], crop)
@@ -77,6 +67,11 @@ def _corner(whole: Size, crop: Size) -> Size:
             "choose a smaller crop or none"
         )
     return centre(whole, crop)
+
+
+def shown(size: Size) -> str:
+    """A size as people write it, WIDTHxHEIGHT."""
+    return f"{size[1]}x{size[0]}"
 
 
 def centre(whole: Size, part: Size) -> Size:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tinygan.data.imageset import ImageSet, with_split
 from tinygan.data.packed import IMAGES, LABELS, NAMES, PREVIEW, TRAIN, checksum_of, damaged, read_description
-from tinygan.data.storedsplit import TESTS
+from tinygan.data.split import TESTS
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.errors import TinyganError
 from tinygan.jsonfile import read_bytes
@@ -55,8 +55,7 @@ def _lines(folder: Path, description: dict) -> list[str]:
 def verify(folder: Path, images: ImageSet) -> str:
     """Read all of an opened set, compare it with its description, and say what was compared.
 
-    Raises:
-        TinyganError: naming the first thing that is not as it was.
+    Raises TinyganError naming the first thing that is not as it was.
     """
     description = read_description(folder)
     count, size = description["count"], (description["height"], description["width"])
@@ -85,15 +84,9 @@ def verify(folder: Path, images: ImageSet) -> str:
 
 
 def _test_line(name: str, count: int, wanted: int, partition: str | None) -> str:
-    text = f"{count} {name} test"
-    if count < wanted:
-        share = (
-            "all there are"
-            if partition
-            else f"a set of this size gives no more than {'1/20' if name == 'running' else '1/10'}"
-        )
-        text += f" ({wanted} wanted; {share})"
-    return text
+    share = {"running": "1/20", "final": "1/10"}[name]
+    why = "all there are" if partition else f"a set of this size gives no more than {share}"
+    return f"{count} {name} test" + (f" ({wanted} wanted; {why})" if count < wanted else "")
 
 
 def _three(values: list[float]) -> str:

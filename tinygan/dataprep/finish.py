@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from tinygan.data.packed import (
     checksum_of,
     header,
 )
-from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split
-from tinygan.data.storedsplit import split_to_json
+from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES, split, split_to_json
 from tinygan.data.transform import Size
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.dataprep.partial import PartialPack
@@ -39,27 +37,16 @@ FILTER = "bilinear, support grows with the reduction (Pillow)"
 
 @dataclass(frozen=True)
 class PackOptions:
-    """What a packed set shall be; with the source they decide every byte of its images and its split.
+    """What a packed set shall be; with the source they decide every byte of its images and its split."""
 
-    Attributes:
-        dataset: its name, one of ``tinygan.data.DATASETS``.
-        size: (height, width) of the images.
-        crop: (height, width) cut from each image's centre first, or None.
-        running: wanted size of the running test.
-        final: wanted size of the final test.
-        seed: of the split.
-        partition: an official partition's file, or None.
-        max_skipped: share of the images that may be unusable.
-    """
-
-    dataset: str
+    dataset: str  # one of tinygan.data.DATASETS
     size: Size
-    crop: Size | None = None
+    crop: Size | None = None  # cut from each image's centre first
     running: int = RUNNING_TEST_IMAGES
     final: int = FINAL_TEST_IMAGES
-    seed: int = 0
-    partition: Path | None = None
-    max_skipped: float = 0.01
+    seed: int = 0  # of the split
+    partition: Path | None = None  # an official partition's file
+    max_skipped: float = 0.01  # share of the images that may be unusable
 
 
 def finish(
@@ -67,12 +54,8 @@ def finish(
 ) -> dict:
     """Make the packed set of ``unfinished`` whole and return its description.
 
-    Args:
-        partition: code of each of the listing's items, or None.
-
-    Raises:
-        TinyganError: there is no image.
-        UsageError: the partition leaves none for training.
+    ``partition`` is the code of each of the listing's items, or None. Raises TinyganError where there is no image,
+    UsageError where the partition leaves none for training.
     """
     out, count = unfinished.out, unfinished.rows
     if not count:
@@ -93,8 +76,11 @@ def finish(
     pixels = measure_pixels(path, count, wishes.size)
     os.replace(path, out / IMAGES)
     write_atomically(out / NAMES, lambda file: file.writelines(f"{name_of(row)}\n".encode() for row in range(count)))
+    classes = {}
     if listing.labels is not None:
         write_integers(out / LABELS, listing.labels[kept])
+        counts = np.bincount(listing.labels[kept], minlength=len(listing.classes)).tolist()
+        classes = dict(zip(map(printable, listing.classes), counts, strict=True))
     write_integers(out / TRAIN, division.train)
     save_preview(out, count, wishes.size)
     partition_name = printable(wishes.partition.name) if wishes.partition else None
@@ -112,7 +98,7 @@ def finish(
         "pixels": pixels.checksum,
         "fingerprint": with_split(pixels.checksum, division),
         "source": {"path": printable(str(source.path)), "fingerprint": listing.fingerprint},
-        "classes": dict(class_counts(listing, kept)),
+        "classes": classes,
         "converted": dict(sorted(unfinished.notes.items())),
         "skipped": [list(pair) for pair in skipped_images(listing, unfinished)],
         "left_out": listing.left_out,
@@ -135,14 +121,6 @@ def skipped_images(listing: Listing, unfinished: PartialPack) -> list[tuple[str,
     """(name, reason) of everything that is not packed."""
     known = [(printable(name), why) for name, why in listing.skipped]
     return known + [(printable(listing.items[number]), printable(why)) for number, why in unfinished.skipped]
-
-
-def class_counts(listing: Listing, kept: np.ndarray) -> Iterator[tuple[str, int]]:
-    """(class, images) in the order of the labels; nothing where there are no labels."""
-    if listing.labels is not None:
-        counts = np.bincount(listing.labels[kept], minlength=len(listing.classes))
-        for name, count in zip(listing.classes, counts, strict=True):
-            yield printable(name), int(count)
 
 
 def save_preview(out: Path, count: int, size: Size) -> None:

@@ -5,21 +5,12 @@ import os
 import shutil
 import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
-from tinygan.data.packed import (
-    DESCRIPTION,
-    HEADER_BYTES,
-    IMAGES,
-    LABELS,
-    NAMES,
-    PREVIEW,
-    TRAIN,
-    UNFINISHED,
-    header,
-)
+from tinygan.data.decode import Block
+from tinygan.data.packed import DESCRIPTION, HEADER_BYTES, IMAGES, LABELS, NAMES, PREVIEW, TRAIN, UNFINISHED, header
 from tinygan.data.transform import Size
 from tinygan.dataprep.measurepixels import pixels_crc
 from tinygan.errors import TinyganError
@@ -36,14 +27,8 @@ class PartialPack:
     """The folder ``out/unfinished``: images so far, and a journal that says how far that is.
 
     The images' file only grows, and the journal is replaced after the images that it speaks of are on the disk; so
-    after a crash at any moment the journal's word is good, and what lies behind it in the file is cut off.
-
-    Attributes:
-        folder: for this and for whatever a source needs until the end.
-        done: items of the source that are decoded or skipped.
-        rows: images written.
-        skipped: [item number, reason] of the others.
-        notes: how many images were converted in what way.
+    after a crash at any moment the journal's word is good, and what lies behind it in the file is cut off. ``done``
+    items of the source are decoded into ``rows`` images, or ``skipped``: [item number, reason].
     """
 
     def __init__(self, out: Path, size: Size, keep: tuple[str, ...] = ()):
@@ -59,8 +44,7 @@ class PartialPack:
     def _enter(self, keep: tuple[str, ...]) -> None:
         """Make the folder, or find it; refuse one that holds something else.
 
-        Args:
-            keep: names that may be there besides, such as the archive to be packed.
+        ``keep`` are names that may be there besides, such as the archive to be packed.
         """
         out = self.out
         try:
@@ -84,13 +68,9 @@ class PartialPack:
         remove_temporary_files(out)
 
     def open(self, job: dict) -> None:
-        """Begin, or go on if the folder holds the same job.
+        """Begin, or go on if the folder holds the same job: everything that decides what the images will be.
 
-        Args:
-            job: everything that decides what the images will be.
-
-        Raises:
-            TinyganError: images of another job are there.
+        Raises TinyganError where images of another job are there.
         """
         self.job = job
         path = self.folder / IMAGES
@@ -109,52 +89,40 @@ class PartialPack:
                 raise TinyganError(f"{path} is damaged (wrong check sum): delete {self.out} to start anew")
             self.done, self.rows, self.skipped = journal["done"], journal["rows"], journal["skipped"]
             self.notes = Counter(journal["notes"])
-        try:
+        with self._writing():
             mode = "r+b" if path.exists() else "w+b"
             self._images = open(path, mode, buffering=0)  # noqa: SIM115 - closed by close()
             self._images.truncate(self._length(self.rows))
             self._images.seek(0, os.SEEK_END)
-        except OSError as error:
-            raise self._cannot_write(error) from error
 
-    def append(self, images: np.ndarray, items: int, skipped: list[tuple[int, str]], notes: Counter[str]) -> None:
-        """Add a block: its images (n, H, W, 3), out of ``items`` items, with what was skipped and converted.
-
-        Raises:
-            TinyganError: it cannot be written; what is in the journal stays.
-        """
-        content = memoryview(images.reshape(-1))
-        try:
-            while content:  # without a buffer, a write may take a part
-                content = content[self._images.write(content) :]
-        except OSError as error:
-            raise self._cannot_write(error) from error
-        self.skipped += [[self.done + number, why] for number, why in skipped]
-        self.notes += notes
-        self.done += items
-        self.rows += len(images)
-        self._crc = zlib.crc32(images.reshape(-1), self._crc)
+    def append(self, block: Block) -> None:
+        """Add a block; TinyganError where it cannot be written: what is in the journal stays."""
+        content = left = memoryview(block.images.reshape(-1))
+        with self._writing():
+            while left:  # without a buffer, a write may take a part
+                left = left[self._images.write(left) :]
+        self._crc = zlib.crc32(content, self._crc)
+        self.skipped += [[self.done + number, why] for number, why in block.skipped]
+        self.notes += block.notes
+        self.done += block.items
+        self.rows += len(block.images)
 
     def save(self) -> None:
         """Put everything so far on the disk, then say so in the journal; without an image there is nothing to keep."""
         if not self.rows:
             return
-        try:
+        with self._writing():
             sync(self._images.fileno())
-        except OSError as error:
-            raise self._cannot_write(error) from error
         journal = {"job": self.job, "done": self.done, "rows": self.rows, "skipped": self.skipped, "notes": self.notes}
         journal["crc"] = self._crc
         write_atomically(self.folder / JOURNAL, json.dumps(journal).encode())
 
     def finish_images(self) -> Path:
         """Write the header, so that the images' file is whole, and return its path."""
-        try:
+        with self._writing():
             self._images.seek(0)
             self._images.write(header((self.rows, *self.size, 3)))
             sync(self._images.fileno())
-        except OSError as error:
-            raise self._cannot_write(error) from error
         return self.folder / IMAGES
 
     def remove(self) -> None:
@@ -185,8 +153,14 @@ class PartialPack:
             raise TinyganError(f"{path} is damaged (its numbers do not add up): delete {self.out} to start anew")
         return journal
 
-    def _cannot_write(self, error: OSError) -> TinyganError:
-        return cannot_write(self.folder / IMAGES, error, "; what is finished is kept for the same command")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(
+                self.folder / IMAGES, error, "; what is finished is kept for the same command"
+            ) from error
 
 
 def _is_of(name: str, ours: set[str]) -> bool:

@@ -17,14 +17,10 @@ LARGEST_FILE = 64 << 20  # bytes; the genuine one has 3 MB
 def read_partition(path: Path, items: Sequence[str]) -> np.ndarray:
     """The code of each item, found by file name: 0 training, 1 validation, 2 test; int64 (N,).
 
-    Args:
-        path: ``list_eval_partition.txt`` ("000001.jpg 0" per line) or Kaggle's ``.csv`` ("image_id,partition", then
-            "000001.jpg,0" per line), also as editors and spreadsheets save them: UTF-8 or UTF-16 with a byte order
-            mark, any line ends, quotes, tabs or semicolons.
-
-    Raises:
-        TinyganError: it cannot be read, or is no such list.
-        UsageError: it says nothing about one of the items.
+    ``path`` is ``list_eval_partition.txt`` ("000001.jpg 0" per line) or Kaggle's ``.csv`` ("image_id,partition", then
+    "000001.jpg,0" per line), also as editors and spreadsheets save them: UTF-8 or UTF-16 with a byte order mark, any
+    line ends, quotes, tabs or semicolons. Raises TinyganError where it cannot be read, or is no such list; UsageError
+    where it says nothing about one of the items.
     """
     try:
         with open(path, "rb") as file:

@@ -32,11 +32,13 @@ class WorkerEnded(Exception):
 class Pool:
     """``processes`` workers; a context manager that ends them at once, since nothing that they hold needs care.
 
-    Raises:
-        TinyganError: the system refuses a process.
+    Raises TinyganError where the system refuses a process.
     """
 
     def __init__(self, processes: int):
+        if os.name == "nt":
+            line = "Windows gives no pipe to the processes that decode images: prepare the set on Linux, macOS or WSL"
+            raise TinyganError(f"{line}; train.py reads it anywhere")
         self.workers: list[_Worker] = []
         try:
             for _ in range(processes):
@@ -68,11 +70,8 @@ class Pool:
     ) -> Iterator[Any]:
         """``function(*request)`` for each request, in their order; no more once ``stopped()`` is true.
 
-        A failure is raised when its turn has come, so the first one in that order is the one that is raised.
-
-        Raises:
-            WorkerEnded: the worker that had the next request exited.
-            Exception: what ``function`` raised; RuntimeError with the traceback, if that is a defect.
+        A failure is raised when its turn has come, so the first one in that order is the one that is raised: as
+        WorkerEnded where the worker exited, what ``function`` raised, or RuntimeError with the traceback of a defect.
         """
         requests, idle = iter(requests), list(self.workers)
         busy: dict[Connection, tuple[_Worker, int]] = {}

@@ -27,15 +27,10 @@ def prepare(source: Source, options: PackOptions, out: Path, processes: int, kee
     """Pack ``source`` into the folder ``out`` and return what ``dataset.json`` says of it.
 
     Stopped by a signal, a crash or a full disk, it keeps what is finished, and the same call goes on from there. The
-    result is the same, whatever the number of processes and stops.
+    result is the same, whatever the number of processes and stops. Files named in ``keep`` may lie in ``out`` already.
 
-    Args:
-        keep: names of files that may lie in ``out`` already.
-
-    Raises:
-        TinyganError: the source or ``out`` is not usable, or too many images are not.
-        UsageError: the partition does not fit the images.
-        Stopped: a signal came.
+    Raises TinyganError where the source or ``out`` is not usable, or too many images are not; UsageError where the
+    partition does not fit the images; Stopped when a signal came.
     """
     out = Path(out)
     place, origin = (Path(os.path.realpath(path)) for path in (out, source.path))  # resolve() fails at circles of links
@@ -84,7 +79,7 @@ def _decode(source: Source, options: PackOptions, listing: Listing, pack: Partia
         blocks = decoded_blocks(source, listing.items, pack.done, options.size, options.crop, processes, stop.asked)
         try:
             for block in blocks:
-                pack.append(block.images, block.items, block.skipped, block.notes)
+                pack.append(block)
                 progress.advance(block.items)
                 _limit_skipped(listing, pack, limit)
                 if time.monotonic() - saved > SAVE_SECONDS:

@@ -18,9 +18,8 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self.started = self.shown = time.monotonic()
-        self.bar = tqdm(
-            initial=self.first, total=self.total, desc=self.desc, unit="image", dynamic_ncols=True, disable=None
-        )
+        shown = {"initial": self.first, "total": self.total, "desc": self.desc, "unit": "image"}
+        self.bar = tqdm(**shown, dynamic_ncols=True, disable=None)
         return self
 
     def __exit__(self, *exception: object) -> None:

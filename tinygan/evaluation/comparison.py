@@ -8,7 +8,7 @@ import shlex
 
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import FinalResult, RunSummary
-from tinygan.evaluation.seeds import SEEDS_HEAD, collapsed, over_seeds, settings, show_model, tests_alike
+from tinygan.evaluation.seeds import SEEDS_HEAD, collapsed, over_seeds, seed_of, settings, show_model, tests_alike
 from tinygan.evaluation.statistics import mean_error, standard_error
 
 PAPER_CAPTION = "For orientation, the paper's own figures (Table 2; CelebA, so another data set and other losses):"
@@ -116,7 +116,7 @@ def _difference(run: RunSummary, reference: RunSummary) -> dict:
 
 def _setting(run: RunSummary) -> tuple[dict, int]:
     """What two runs must have in common to differ in their norm alone."""
-    return settings(run) | {"norm": None}, run.options.get("seed", 0)
+    return settings(run) | {"norm": None}, seed_of(run)
 
 
 def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:

@@ -13,12 +13,11 @@ from tinygan.evaluation.resultfile import result_file
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
-from tinygan.reconstruction import Reconstruction, Search, join, summary
-from tinygan.rng import rng_for
+from tinygan.reconstruction import Reconstruction, Search, summary
 from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.tensorfile import load_tensors, save_tensors
 from tinygan.training import ranks
-from tinygan.training.batched_search import reconstruct, usual_batch
+from tinygan.training.batched_search import usual_batch
 
 SHOWN = 50  # pairs of target and reconstruction in the picture
 
@@ -37,13 +36,8 @@ def reconstruction_test(
     of the same name targets beside reconstructions. What is finished is kept after every batch: called again after
     an interruption with the same settings, the test goes on where it was. With a ``count`` of images below the set's,
     its first ones (the sets are in random order), ``-first<count>`` follows, and then what is unusual in the search, as
-    in ``-lr0.02-adam-restarts3``.
-
-    Returns:
-        The path of the JSON file.
-
-    Raises:
-        TinyganError: the set is empty, or the data is not the run's.
+    in ``-lr0.02-adam-restarts3``. Returns the JSON file's path; raises TinyganError where the set is empty, or the data
+    is not the run's.
     """
     images = run.load_images(data_dir)
     targets = images.take(getattr(images.split, which_set))
@@ -53,14 +47,8 @@ def reconstruction_test(
         )
     whole, targets = len(targets), targets[:count]
     batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)
-    identity = {
-        "set": which_set,
-        "checkpoint": run.checkpoint,
-        "iteration": run.iteration,
-        **search._asdict(),
-        "count": len(targets),
-        "fingerprint": run.fingerprint,
-    }
+    identity = {"set": which_set, "checkpoint": run.checkpoint, "iteration": run.iteration, **search._asdict()}
+    identity |= {"count": len(targets), "fingerprint": run.fingerprint}
     first = f"-first{len(targets)}" if len(targets) < whole else ""
     name = f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}{first}"
     file = result_file(run, name, search._asdict(), {**Search()._asdict(), "steps": search.steps})
@@ -74,7 +62,7 @@ def reconstruction_test(
         while len(losses) < len(targets):
             started = time.monotonic()
             rows = slice(len(losses), len(losses) + batch_size)
-            found = _search(run, targets, rows, search, workers)
+            found = run.search(targets, search, batch_size, rows, workers=workers)
             if not np.isfinite(found.losses).all():
                 raise NonFiniteError(
                     f"the search's loss is not finite at --learning-rate {search.learning_rate}: give a smaller one; "
@@ -98,22 +86,8 @@ def reconstruction_test(
 def _workers(run: TrainedRun, batch_size: int) -> AbstractContextManager:
     """The processes that a batch of searches is shared out among."""
     if ranks.several():
-        return ranks.open_ranks(run.options, run.backend, run.game)
+        return ranks.open_ranks(run)
     return WorkerGroup(run.game, worker_count(batch_size, run.backend.device))
-
-
-def _search(run: TrainedRun, targets: np.ndarray, rows: slice, search: Search, workers: WorkerGroup) -> Reconstruction:
-    """One batch; random starts are drawn for the whole set, so that they do not depend on the batches."""
-    shape = len(targets), run.options.code_size
-
-    def random_codes(restart: int) -> np.ndarray:
-        return rng_for(0, "restart codes", restart).standard_normal(shape)[rows]
-
-    batch = targets[rows]
-    batches = reconstruct(
-        run.generator, batch, shape[1], search, run.backend, max(1, len(batch)), random_codes, workers
-    )
-    return join(list(batches))
 
 
 def _read_unfinished(path: Path, identity: dict, code_size: int) -> tuple[np.ndarray, np.ndarray, float]:

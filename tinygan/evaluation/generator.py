@@ -12,6 +12,7 @@ from tinygan.evaluation.trained import open_run
 from tinygan.layers import Layer, initialise
 from tinygan.rng import rng_for
 from tinygan.training.options import Options
+from tinygan.training.runfolder import run_called
 from tinygan.training.session import networks_of
 
 STORED = Path(__file__).parents[1] / "pretrained"
@@ -26,10 +27,12 @@ class TrainedGenerator:
         options: those of the run it was trained in.
         iteration: after how many it was saved.
         code_size: length Z of a code.
+        source: the run's folder, or the file that it is stored in.
     """
 
-    def __init__(self, network: Layer, options: Options, iteration: int, backend: Backend):
+    def __init__(self, network: Layer, options: Options, iteration: int, backend: Backend, source: Path):
         self.network, self.options, self.iteration, self.backend = network, options, iteration, backend
+        self.source = source
         self.code_size = options.code_size
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
@@ -40,12 +43,12 @@ class TrainedGenerator:
         return self.backend.to_host(images).astype(np.float32, copy=False)
 
 
-def load_generator(run: str | Path, checkpoint: str = "best", device: str = "cpu") -> TrainedGenerator:
+def load_generator(run: str | Path, checkpoint: str | int = "best", device: str = "cpu") -> TrainedGenerator:
     """The generator of a run folder at checkpoint ``best``, ``last`` or a kept iteration, or one that is stored alone.
 
     Args:
-        run: a run folder; or "cifar10-wn", which tinygan brings (its card: ``tinygan/pretrained/cifar10-wn.md``); or a
-            file that ``experiments.collect --generators`` wrote.
+        run: a run folder, or "latest" for the newest one in ``runs``; or "cifar10-wn", which tinygan brings (its card:
+            ``tinygan/pretrained/cifar10-wn.md``); or a file that ``experiments.collect --generators`` wrote.
 
     Raises:
         TinyganError: no run folder, or no such checkpoint, naming those that are there.
@@ -59,11 +62,12 @@ def load_generator(run: str | Path, checkpoint: str = "best", device: str = "cpu
         return _open_stored(Path(run), device)
     if not Path(run).exists() and stored.exists():
         return _open_stored(stored, device)
-    if not Path(run).exists():
+    folder = run_called(run)
+    if not folder.exists():
         brought = ", ".join(sorted(file.stem for file in STORED.glob("*.safetensors")))
         raise TinyganError(f"{run} is no run folder, and no generator that tinygan brings ({brought})")
-    opened = open_run(Path(run), checkpoint, device)
-    return TrainedGenerator(opened.generator, opened.options, opened.iteration, opened.backend)
+    opened = open_run(folder, checkpoint, device)
+    return TrainedGenerator(opened.generator, opened.options, opened.iteration, opened.backend, folder)
 
 
 def _open_stored(path: Path, device: str) -> TrainedGenerator:
@@ -78,7 +82,7 @@ def _open_stored(path: Path, device: str) -> TrainedGenerator:
         stores = initialise(network, rng_for(options.seed, "initial generator"), backend)
         for store in stores:
             store.load({name: tensors.pop(name) for name in store})
-        return TrainedGenerator(network, options, about["iteration"], backend)
+        return TrainedGenerator(network, options, about["iteration"], backend, path)
     except FileNotFoundError:
         raise TinyganError(f"there is no generator {path}") from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

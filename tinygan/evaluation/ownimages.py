@@ -12,13 +12,12 @@ from PIL import Image
 
 from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
-from tinygan.data.transform import Size, centre, fit
+from tinygan.data.transform import Size, centre, fit, shown
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import enlarged, save_grid
-from tinygan.reconstruction import Reconstruction, Search, join, summary
-from tinygan.rng import rng_for
-from tinygan.training.batched_search import reconstruct, usual_batch
+from tinygan.reconstruction import Reconstruction, Search, summary
+from tinygan.training.batched_search import usual_batch
 
 LONGEST_STEM = 40  # characters of a file's name in that of the result
 
@@ -34,13 +33,8 @@ class OwnImage(NamedTuple):
 def read_own(path: Path, run: TrainedRun, data_dir: str | None = None) -> OwnImage:
     """Read an image of any size and fit it as the run's data was: turned upright, cropped, scaled, cut at the centre.
 
-    Of an image that is smaller than the data's crop the largest centre of the crop's shape is taken.
-
-    Args:
-        data_dir: where the run's data is; asked for if the run draws windows of larger images, whose size it knows.
-
-    Raises:
-        TinyganError: it is no readable image.
+    Of an image that is smaller than the data's crop the largest centre of the crop's shape is taken. The run's data, in
+    ``data_dir``, is asked if the run draws windows of larger images, whose size it knows. TinyganError for no image.
     """
     options, size = run.options, run.options.image_size
     whole = run.load_images(data_dir).images.shape[1:3] if "crop" in options.augment else size
@@ -60,39 +54,25 @@ def _how(image: Image.Image, crop: Size | None, whole: Size, size: Size) -> str:
     taken = crop or own
     scale = min(taken[0] / whole[0], taken[1] / whole[1])
     taken = round(whole[0] * scale), round(whole[1] * scale)
-    steps = [_text(own)]
-    steps += [f"centre {_text(taken)} taken"] if taken != own else []
-    steps += [f"scaled to {_text(whole)}"] if taken != whole else []
-    steps += [f"centre {_text(size)} of that"] if whole != size else []
+    steps = [shown(own)]
+    steps += [f"centre {shown(taken)} taken"] if taken != own else []
+    steps += [f"scaled to {shown(whole)}"] if taken != whole else []
+    steps += [f"centre {shown(size)} of that"] if whole != size else []
     return ", ".join(steps)
 
 
 def reconstruct_own(run: TrainedRun, images: list[OwnImage], search: Search, batch_size: int | None = None) -> Path:
-    """Search for ``images`` and write the result into the run's ``evaluation`` folder.
+    """Search for ``images``, write the result into the run's ``evaluation`` folder, and return the JSON file's path.
 
     ``own-<first file's name>-<number>.json`` holds each image's figures and code, the PNG of the same name each target
     with its reconstruction to the right of it. The number is that of images, checkpoint and search, so other ones
     never take its place.
-
-    Returns:
-        The path of the JSON file.
     """
     targets = np.stack([image.pixels for image in images])
     batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)
-    shape = len(targets), run.options.code_size
     steps = search.steps * (1 + search.restarts) * math.ceil(len(targets) / batch_size)
     with tqdm(total=steps, unit="step", desc="search", disable=None) as bar:
-        batches = reconstruct(
-            run.generator,
-            targets,
-            run.options.code_size,
-            search,
-            run.backend,
-            batch_size,
-            lambda restart: rng_for(0, "restart codes", restart).standard_normal(shape),
-            after_step=bar.update,
-        )
-        found = join(list(batches))
+        found = run.search(targets, search, batch_size, after_step=bar.update)
 
     identity = {"checkpoint": run.checkpoint, "iteration": run.iteration, **search._asdict()}
     digest = hashlib.sha256(json.dumps([identity, targets.shape]).encode() + targets.tobytes()).hexdigest()
@@ -102,12 +82,8 @@ def reconstruct_own(run: TrainedRun, images: list[OwnImage], search: Search, bat
     pairs = np.stack([targets, run.generate(found.codes)], axis=1)  # (N, 2, H, W, 3)
     columns = 2 * max(1, round(math.sqrt(len(targets) / 2)))
     save_grid(file.with_suffix(".png"), enlarged(pairs.reshape(-1, *pairs.shape[2:])), columns)
-    report = {
-        **identity,
-        "run": str(run.folder.path),
-        "device": run.backend.description,
-        "images": [_figures(image, found, row) for row, image in enumerate(images)],
-    }
+    figures = [_figures(image, found, row) for row, image in enumerate(images)]
+    report = {**identity, "run": str(run.folder.path), "device": run.backend.description, "images": figures}
     write_atomically(file, json.dumps(report, indent=1).encode())
     return file
 
@@ -116,7 +92,3 @@ def _figures(image: OwnImage, found: Reconstruction, row: int) -> dict:
     one = Reconstruction(*(values[row : row + 1] for values in found))
     figures = {name: value for name, value in summary(one).items() if name != "std"}  # of one image there is none
     return {"file": str(image.path), "how": image.how, **figures, "code": one.codes[0].tolist()}
-
-
-def _text(size: Size) -> str:
-    return f"{size[1]}x{size[0]}"

@@ -4,13 +4,11 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinygan.bars import tqdm
 from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
 from tinygan.evaluation.trained import TrainedRun
-from tinygan.files import write_atomically
-from tinygan.images import enlarged, save_grid, save_png_folder
+from tinygan.images import enlarged, save_gif, save_grid, save_png_folder
 from tinygan.output import write_output
 from tinygan.rng import rng_for
 
@@ -27,8 +25,7 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
     Returns:
         Where they are.
 
-    Raises:
-        TinyganError: the folder exists and is not empty, or cannot be written.
+    Raises TinyganError: the folder exists and is not empty, or cannot be written.
     """
     batches = run.samples(count, seed)
     if png_folder:
@@ -39,8 +36,8 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
     if npz:
         write_output(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
         return npz
-    file = result_file(run, f"samples-{run.checkpoint}-{seed}", {"count": count}, {"count": USUAL_COUNTS["samples"]})
-    path = file.with_suffix(".png")
+    usual = {"count": USUAL_COUNTS["samples"]}
+    path = result_file(run, f"samples-{run.checkpoint}-{seed}", {"count": count}, usual, ".png")
     save_grid(path, images, columns=max(1, round(count**0.5)))
     return str(path)
 
@@ -54,14 +51,12 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool, seed: i
     Returns:
         The PNG's path; with ``gif`` also that of an animation, of images enlarged to about 256 pixels.
     """
-    path = result_file(run, f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}).with_suffix(".png")
+    path = result_file(run, f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}, ".png")
     rows = [run.generate(arc(ends[row], ends[row + 1], WALK_STEPS)) for row in range(len(ends) - 1)]
     save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
     if not gif:
         return [path]
-    frames = [Image.fromarray(enlarged(image)) for row in rows for image in row]
-    options = {"save_all": True, "append_images": frames[1:], "duration": GIF_MILLISECONDS, "loop": 0}
-    write_atomically(path.with_suffix(".gif"), lambda file: frames[0].save(file, format="gif", **options))
+    save_gif(path.with_suffix(".gif"), (enlarged(image) for row in rows for image in row), GIF_MILLISECONDS)
     return [path, path.with_suffix(".gif")]
 
 

@@ -45,27 +45,18 @@ class FinalResult(NamedTuple):
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run folder says.
-
-    Attributes:
-        name: the folder's name, unprintable characters escaped.
-        norm, options, data: from ``config.json``, of which ``config`` is the whole.
-        losses: the log's columns ``iteration``, ``d_real``, ``d_fake`` and ``g`` (nats), (lines,) each.
-        tests: the running tests in the log's order, at least one.
-        final: None if the best checkpoint has not been through the final test.
-        damaged: results of the final test that were left out since they cannot be read, by file name.
-    """
+    """What a run folder says; ``norm``, ``options`` and ``data`` are from ``config.json``, ``config`` is the whole."""
 
     folder: RunFolder
-    name: str
+    name: str  # the folder's, unprintable characters escaped
     norm: str
     options: dict
     data: dict
     config: dict
-    losses: dict[str, np.ndarray]
-    tests: list[RunningTest]
-    final: FinalResult | None
-    damaged: tuple[str, ...] = ()
+    losses: dict[str, np.ndarray]  # the log's columns iteration, d_real, d_fake and g (nats), (lines,) each
+    tests: list[RunningTest]  # in the log's order, at least one
+    final: FinalResult | None  # None if the best checkpoint has not been through the final test
+    damaged: tuple[str, ...] = ()  # files of final tests that were left out since they cannot be read
 
     @property
     def best(self) -> RunningTest:
@@ -80,13 +71,9 @@ class NoTestsError(TinyganError):
 def read_run(path: Path) -> RunSummary:
     """Read a run folder, of a run that has ended or one that is being written.
 
-    Raises:
-        TinyganError: not a run folder, or a damaged file (named, with its line).
-        NoTestsError: no running test.
+    Raises TinyganError where it is none, or a file is damaged (named, with its line); NoTestsError without a test.
     """
-    folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise TinyganError(f"{path} is not a run folder (it has no config.json): give one like runs/00000-cifar10-wn")
+    folder = RunFolder.existing(path)
     config = folder.read_config("leave this run out")
     options = config["options"]
     losses, tests = _read_log(folder)

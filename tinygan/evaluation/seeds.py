@@ -6,7 +6,6 @@ their losses of the same test images, seed by seed.
 
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +32,11 @@ class Model(NamedTuple):
     runs: list[RunSummary]
 
 
+def seed_of(run: RunSummary) -> int:
+    """The run's seed."""
+    return run.options.get("seed", 0)
+
+
 def settings(run: RunSummary) -> dict:
     """What makes the model: data and options, without those of one run of it."""
     options = {name: value for name, value in run.options.items() if name not in OF_A_RUN}
@@ -47,13 +51,11 @@ def models(runs: list[RunSummary]) -> list[Model]:
     firsts = [settings(group[0]) for group in groups.values()]
     names = dict.fromkeys(name for first in firsts for name in first if name not in ("norm", "data"))
     differing = [name for name in names if len({str(first.get(name)) for first in firsts}) > 1]
-    return [
-        Model(
-            ", ".join([group[0].norm, *(f"{flag(name)[2:]} {first.get(name)}" for name in differing)]),
-            sorted(group, key=lambda run: run.options.get("seed", 0)),
-        )
-        for group, first in zip(groups.values(), firsts, strict=True)
-    ]
+    found = []
+    for group, first in zip(groups.values(), firsts, strict=True):
+        name = ", ".join([group[0].norm, *(f"{flag(name)[2:]} {first.get(name)}" for name in differing)])
+        found.append(Model(name, sorted(group, key=seed_of)))
+    return found
 
 
 def collapsed(run: RunSummary) -> bool:
@@ -110,7 +112,7 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
         rows.append(
             {
                 "model": model.name,
-                "seeds": [run.options.get("seed", 0) for run in model.runs],
+                "seeds": [seed_of(run) for run in model.runs],
                 "iteration": until,
                 "best_iterations": [test.iteration for test in bests],
                 "running": _spread([test.loss for test in bests]),
@@ -128,16 +130,14 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
 
 def _final_tests(runs: list[RunSummary], until: int) -> tuple[str | None, dict[Path, FinalResult]]:
     """Comparable final tests of all runs at ``until``, else of all best checkpoints up to there, by the run's path."""
-
-    def choose(wanted: Callable[[str, FinalResult], bool]) -> dict[Path, FinalResult]:
-        found = {run.folder.path: [r for name, r in finals(run).items() if wanted(name, r)] for run in runs}
-        return {path: results[-1] for path, results in found.items() if results}
-
-    for which, wanted in (
-        ("last", lambda name, result: result.iteration == until),
-        ("best", lambda name, result: name == "best" and result.iteration <= until),
-    ):
-        chosen = choose(wanted)
+    last, best = {}, {}
+    for run in runs:
+        for name, result in finals(run).items():
+            if result.iteration == until:
+                last[run.folder.path] = result
+            if name == "best" and result.iteration <= until:
+                best[run.folder.path] = result
+    for which, chosen in (("last", last), ("best", best)):
         alike = {(result.count, result.steps, str(result.search)) for result in chosen.values()}
         if len(chosen) == len({run.folder.path for run in runs}) and len(alike) == 1:
             return which, chosen
@@ -145,13 +145,10 @@ def _final_tests(runs: list[RunSummary], until: int) -> tuple[str | None, dict[P
 
 
 def _difference(model: Model, reference: Model, tested: dict[Path, FinalResult]) -> dict | None:
-    theirs = {run.options.get("seed", 0): tested[run.folder.path].losses for run in reference.runs}
-    same_data = settings(model.runs[0])["data"] == settings(reference.runs[0])["data"]
-    pairs = [
-        tested[run.folder.path].losses - theirs[run.options.get("seed", 0)]
-        for run in model.runs
-        if run.options.get("seed", 0) in theirs and same_data
-    ]
+    if settings(model.runs[0])["data"] != settings(reference.runs[0])["data"]:
+        return None
+    ours, theirs = ({seed_of(run): tested[run.folder.path].losses for run in one.runs} for one in (model, reference))
+    pairs = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     if not pairs:
         return None
     return {**_spread([pair.mean() for pair in pairs]), "standard_error": mean_error(np.mean(pairs, axis=0))}

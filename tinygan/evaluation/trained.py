@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError
 from tinygan.images import to_uint8
 from tinygan.layers import Layer
+from tinygan.reconstruction import Reconstruction, Search, join
 from tinygan.rng import rng_for
 from tinygan.training import checkpoint
+from tinygan.training.batched_search import reconstruct
 from tinygan.training.options import Options
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.session import build_game, load_images
@@ -24,19 +27,13 @@ SAMPLE_BATCH = 100
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A run's generator at one checkpoint; it is only ever used in evaluation mode.
-
-    Attributes:
-        checkpoint: ``best``, ``last`` or the number it was asked for by.
-        iteration: that the checkpoint was saved after.
-        fingerprint: of the images that the run was trained on.
-    """
+    """A run's generator at one checkpoint; it is only ever used in evaluation mode."""
 
     folder: RunFolder
     options: Options
-    checkpoint: str
-    iteration: int
-    fingerprint: str
+    checkpoint: str  # "best", "last" or the number it was asked for by
+    iteration: int  # that the checkpoint was saved after
+    fingerprint: str  # of the images that the run was trained on
     game: Game
     backend: Backend
 
@@ -48,8 +45,7 @@ class TrainedRun:
     def load_images(self, data_dir: str | None = None) -> ImageSet:
         """The images of the run's data set, from ``data_dir`` or from where training found them.
 
-        Raises:
-            TinyganError: they are not those that the run was trained on, or cannot be loaded.
+        Raises TinyganError where they are not those that the run was trained on, or cannot be loaded.
         """
         images = load_images(self.options, data_dir)
         if images.fingerprint() != self.fingerprint:
@@ -65,6 +61,21 @@ class TrainedRun:
         images = [self.generator(self.backend.to_device(batch))[0] for batch in batches]
         return np.concatenate([to_uint8(self.backend.to_host(batch)) for batch in images])
 
+    def search(
+        self, targets: np.ndarray, search: Search, batch_size: int, rows: slice = slice(None), **how: Any
+    ) -> Reconstruction:
+        """What the search finds for ``rows`` of ``targets``, uint8 images; ``how`` as of :func:`reconstruct`.
+
+        Random starts are drawn for all targets, so that they do not depend on the batches.
+        """
+        shape = len(targets), self.options.code_size
+
+        def random_codes(restart: int) -> np.ndarray:
+            return rng_for(0, "restart codes", restart).standard_normal(shape)[rows]
+
+        wanted = targets[rows], shape[1], search, self.backend, batch_size, random_codes
+        return join(list(reconstruct(self.generator, *wanted, **how)))
+
     def samples(self, count: int, seed: int) -> Iterator[np.ndarray]:
         """``count`` images of random codes in batches; image k depends on (seed, k) only, not on ``count``."""
         for first in range(0, count, SAMPLE_BATCH):
@@ -72,25 +83,19 @@ class TrainedRun:
             yield self.generate(codes)[: count - first]
 
 
-def open_run(path: Path, which: str = "best", device: str = "auto") -> TrainedRun:
+def open_run(path: Path, which: str | int = "best", device: str = "auto") -> TrainedRun:
     """Open a run folder at checkpoint ``best``, ``last`` or an iteration number that was kept.
 
-    Raises:
-        TinyganError: no run folder, no such checkpoint (naming those that are there), or a foreign one.
+    Raises TinyganError for no run folder, no such checkpoint (naming those that are there), or a foreign one.
     """
-    folder = RunFolder(path)
-    if not folder.config.exists():
-        raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
-    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", which) else which
+    folder = RunFolder.existing(path)
+    name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", str(which)) else str(which)
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))
     if name not in there:
         line = f"{path} has no checkpoint {name[:40]!r}; there are: {', '.join(there) or 'none yet'}"
-        not_yet = name == "best" and "last" in there
-        raise TinyganError(
-            f"{line}; there is a best one after the first running test, until then give --checkpoint last"
-            if not_yet
-            else line
-        )
+        if name == "best" and "last" in there:
+            line += "; there is a best one after the first running test, until then take last (--checkpoint last)"
+        raise TinyganError(line)
     file = folder.checkpoints / f"{name}.safetensors"
     stored = checkpoint.load(file)
     backend = open_backend(device, _available(stored.options.precision, device))

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tinygan.errors import TinyganError
 from tinygan.files import FolderLock
+from tinygan.text import how_to_install
 from tinygan.training.runfolder import RunFolder
 
 try:
@@ -19,7 +20,7 @@ try:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 except ImportError as error:
-    raise TinyganError("TensorBoard is not installed: .venv/bin/pip install -e '.[tensorboard]'") from error
+    raise TinyganError(f"TensorBoard is not installed: {how_to_install('tensorboard')}") from error
 
 FIRST_PICTURES = {"reals": "samples", "targets": "reconstructions"}  # pictures without an iteration -> their folder
 
@@ -36,7 +37,7 @@ class EventFile:
     """
 
     def __init__(self, folder: RunFolder):
-        self.folder = folder
+        self.folder = RunFolder.existing(folder.path)
         self.path = folder.path / "tensorboard"
         self._lock = FolderLock(self.path)
         self._writer: EventFileWriter | None = None
@@ -45,10 +46,6 @@ class EventFile:
         try:
             started = json.loads(folder.config.read_text())["sessions"][0]["started"]
             self._begun = datetime.fromisoformat(started).timestamp()
-        except FileNotFoundError:
-            raise TinyganError(
-                f"{folder.path} is no run folder: it has no config.json; name one that train.py made"
-            ) from None
         except (ValueError, LookupError, TypeError) as error:
             raise TinyganError(
                 f"{folder.config} is damaged ({error!r}): put back the one that train.py wrote"

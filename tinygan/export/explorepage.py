@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinygan.evaluation.trained import TrainedRun
+from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.export.folded import Operation, operations_of
 from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.optim import RMSProp
 from tinygan.reconstruction import Search
 from tinygan.text import printable
+from tinygan.training.runfolder import RunFolder
 
 DIRECTIONS = 8
 JACOBIAN_STEP = 1e-2  # of each code value, for the central difference
@@ -30,11 +31,11 @@ HELD_OUT = 8  # images to search for
 MARKER = re.compile(r"\{\{(\S+)\}\}")
 
 
-def write_page(run: TrainedRun, path: Path) -> None:
-    """Write the page of ``run``'s generator, whole or not at all."""
-    operations, weights = packed(operations_of(run.generator))
-    title = f"The generator of {printable(run.folder.path.resolve().name)}"
-    facts = {"operations": operations, **describe(run), "held_out": held_out_images(run)}
+def write_page(generator: TrainedGenerator, path: Path) -> None:
+    """Write the page of ``generator``, whole or not at all."""
+    operations, weights = packed(operations_of(generator.network))
+    title = f"The generator of {printable(generator.source.resolve().name.removesuffix('.safetensors'))}"
+    facts = {"operations": operations, **describe(generator), "held_out": held_out_images(generator)}
     content = {
         "title": html.escape(title),
         "network": json.dumps(facts).replace("<", "\\u003c"),
@@ -65,37 +66,33 @@ def packed(operations: list[Operation]) -> tuple[list[dict], bytes]:
     return described, bytes(weights)
 
 
-def describe(run: TrainedRun) -> dict:
-    """What the page says about the run, and what its search needs to know."""
-    options, search = run.options, Search()
+def describe(generator: TrainedGenerator) -> dict:
+    """What the page says about the generator, and what its search needs to know."""
+    options, search = generator.options, Search()
     defaults = inspect.signature(RMSProp).parameters
     height, width = options.image_size
     return {
         "image_size": [height, width],
         "code_size": options.code_size,
-        "directions": np.round(principal_directions(run), 5).tolist(),
+        "directions": np.round(principal_directions(generator), 5).tolist(),
         "search": {
             "learning_rate": search.learning_rate,
-            "decay": defaults["decay"].default,
-            "epsilon": defaults["epsilon"].default,
+            **{name: defaults[name].default for name in ("decay", "epsilon")},
         },
         "summary": f"It turns codes of {options.code_size} values into images of {width}×{height} pixels, here in the "
-        f"browser: {options.model}, norm {options.norm}, {run.iteration:,} iterations on {options.dataset}.",
-        "about": f"Checkpoint {run.checkpoint}; weights rounded to float16. The search is RMSProp with "
-        f"learning rate {search.learning_rate:g}, as in the reconstruction test.",
+        f"browser: {options.model}, norm {options.norm}, {generator.iteration:,} iterations on {options.dataset}.",
+        "about": "Weights rounded to float16. The search is RMSProp with learning rate "
+        f"{search.learning_rate:g}, as in the reconstruction test.",
     }
 
 
-def principal_directions(run: TrainedRun, count: int = DIRECTIONS) -> np.ndarray:
+def principal_directions(generator: TrainedGenerator, count: int = DIRECTIONS) -> np.ndarray:
     """The first right singular vectors (count, Z) of the Jacobian ∂G/∂z at z = 0, by central differences.
 
     Moving the code along the first one changes the image most, in squared error for a step of a given length.
     """
-    steps = JACOBIAN_STEP * np.eye(run.options.code_size)
-    images = [
-        np.concatenate([run.backend.to_host(run.generator(run.backend.to_device(part))[0]) for part in batches(codes)])
-        for codes in (steps, -steps)
-    ]
+    steps = JACOBIAN_STEP * np.eye(generator.code_size)
+    images = [np.concatenate([generator(part) for part in batches(codes)]) for codes in (steps, -steps)]
     jacobian = (images[0].astype(np.float64) - images[1]).reshape(len(steps), -1) / (2 * JACOBIAN_STEP)
     return np.linalg.svd(jacobian.T, full_matrices=False)[2][:count]
 
@@ -105,12 +102,12 @@ def batches(codes: np.ndarray, size: int = 32) -> list[np.ndarray]:
     return [codes[first : first + size] for first in range(0, len(codes), size)]
 
 
-def held_out_images(run: TrainedRun) -> list[str]:
+def held_out_images(generator: TrainedGenerator) -> list[str]:
     """Targets of the running test as data URLs, cut out of the run's own picture; none where there is no picture."""
-    picture = run.folder.reconstructions / "targets.png"
+    picture = RunFolder(generator.source).reconstructions / "targets.png"
     if not picture.exists():
         return []
-    height, width = run.options.image_size
+    height, width = generator.options.image_size
     with Image.open(picture) as opened:
         count = min(HELD_OUT, opened.width // (width + GAP))
         tops = [GAP + k * (width + GAP) for k in range(count)]

@@ -25,68 +25,41 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinygan import layers
 from tinygan.array import Array
 from tinygan.errors import TinyganError
-from tinygan.layers import (
-    Addition,
-    AveragePool,
-    BatchNorm,
-    BilinearLayer,
-    Conv2d,
-    ConvTranspose2d,
-    Crop,
-    Layer,
-    Linear,
-    NearestDouble,
-    Pad,
-    Rescale,
-    Reshape,
-    ScaleShift,
-    Sequential,
-    Sigmoid,
-    Tanh,
-    WeightNorm,
-    WeightNormalisedAddition,
-)
+from tinygan.layers import Addition, BatchNorm, BilinearLayer, Layer, Rescale, ScaleShift, Sequential, WeightNorm
 from tinygan.layers.activations import TranslatedRectifier
 from tinygan.layers.addition import EPSILON as ADDITION_EPSILON
 from tinygan.layers.batchnorm import EPSILON as BATCH_NORM_EPSILON
 
 PLAIN = {  # layers without arrays: kind, settings
-    Sigmoid: ("sigmoid", ()),
-    Tanh: ("tanh", ()),
-    AveragePool: ("average_pool", ()),
-    NearestDouble: ("nearest_double", ()),
-    Reshape: ("reshape", ("shape",)),
-    Pad: ("pad", ("border",)),
-    Crop: ("crop", ("border",)),
+    layers.Sigmoid: ("sigmoid", ()),
+    layers.Tanh: ("tanh", ()),
+    layers.AveragePool: ("average_pool", ()),
+    layers.NearestDouble: ("nearest_double", ()),
+    layers.Reshape: ("reshape", ("shape",)),
+    layers.Pad: ("pad", ("border",)),
+    layers.Crop: ("crop", ("border",)),
 }
+WEIGHTED = {layers.Linear: "linear", layers.Conv2d: "correlate", layers.ConvTranspose2d: "correlate_transpose"}
 OUTPUT_AXIS = {"linear": 1, "correlate": 3, "correlate_transpose": 2}
 
 
 class Operation(NamedTuple):
-    """One step of a network.
+    """One step of a network."""
 
-    Attributes:
-        kind: a line of this module's table.
-        name: the layer's, with underscores for dots.
-        inputs: the values it reads: 0 is the network's input, k the result of the k-th operation.
-        settings: lists of numbers that JSON can hold.
-        arrays: float32.
-    """
-
-    kind: str
-    name: str
-    inputs: tuple[int, ...]
-    settings: dict[str, list[int]]
-    arrays: dict[str, np.ndarray]
+    kind: str  # a line of this module's table
+    name: str  # the layer's, with underscores for dots
+    inputs: tuple[int, ...]  # the values it reads: 0 is the network's input, k the result of the k-th operation
+    settings: dict[str, list[int]]  # what JSON can hold
+    arrays: dict[str, np.ndarray]  # float32
 
 
 def operations_of(network: Layer) -> list[Operation]:
     """The operations of ``network`` (on the CPU) in evaluation mode; the last one's result is the network's.
 
-    Raises:
-        TinyganError: it has a layer that is none of tinygan's.
+    Raises TinyganError where it has a layer that is none of tinygan's.
     """
     operations: list[Operation] = []
     _append(network, 0, operations)
@@ -172,7 +145,7 @@ def _(layer: WeightNorm, x: int, operations: list[Operation]) -> int:
 def _add_weighted(
     layer: Layer, inner: BilinearLayer, w: Array, b: Array | None, x: int, operations: list[Operation]
 ) -> int:
-    kind = {Linear: "linear", Conv2d: "correlate", ConvTranspose2d: "correlate_transpose"}[type(inner)]
+    kind = WEIGHTED[type(inner)]
     window = {} if kind == "linear" else {"stride": inner.window.stride, "pad": inner.window.pad}
     arrays = {"w": w, "b": np.zeros(inner.out_channels) if b is None else b}
     return _add(operations, kind, layer, (x,), arrays, **window)
@@ -188,7 +161,7 @@ def _(layer: TranslatedRectifier, x: int, operations: list[Operation]) -> int:
 def _(layer: Addition, x: int, operations: list[Operation]) -> int:
     branches = tuple(_append(branch, x, operations) for branch in (layer.residual, layer.shortcut))
     v = np.ones((2, 1))
-    if isinstance(layer, WeightNormalisedAddition):
+    if isinstance(layer, layers.WeightNormalisedAddition):
         w = np.asarray(layer.w, np.float64)
         v = w / np.sqrt(np.square(w).sum(axis=0) + ADDITION_EPSILON)
     return _add(operations, "add", layer, branches, {"v1": v[0], "v2": v[1]})

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.errors import TinyganError
+from tinygan.text import how_to_install
 
 try:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 except ImportError as error:
-    raise TinyganError("--to onnx needs the onnx package: .venv/bin/pip install -e '.[onnx]'") from error
+    raise TinyganError(f"--to onnx needs the onnx package: {how_to_install('onnx')}") from error
 
 from tinygan.export.channelsfirst import channels_first
 from tinygan.export.folded import Operation

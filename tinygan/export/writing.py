@@ -1,31 +1,29 @@
-"""A run's networks written for another tool: what the three forms share."""
+"""A run's networks written for another tool: a file for each network, and beside it the program that runs it."""
 
-import importlib
 import json
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+import safetensors.numpy
 
 from tinygan.errors import TinyganError
 from tinygan.evaluation.trained import TrainedRun
+from tinygan.export.channelsfirst import channels_first
 from tinygan.export.folded import Operation, operations_of
 from tinygan.files import write_atomically
+from tinygan.models.pyramid import Size
 from tinygan.text import printable
-
-FORMS = {"torch": "torch_files", "onnx": "onnx_files", "numpy": "numpy_files"}  # --to -> module with write_network
 
 
 def export(run: TrainedRun, form: str, folder: Path) -> list[Path]:
-    """Write ``generator`` and ``discriminator`` of ``run`` into the new ``folder``, with the program that runs them.
+    """Write ``generator`` and ``discriminator`` of ``run`` into the new ``folder``, and return the files' paths.
 
-    Returns:
-        The files.
-
-    Raises:
-        TinyganError: the folder is not empty, cannot be written, or a package is missing.
+    Raises TinyganError where the folder is not empty, cannot be written, or a package is missing.
     """
-    write_network = importlib.import_module(f"tinygan.export.{FORMS[form]}").write_network
+    write_network = {"torch": write_torch, "numpy": write_numpy}.get(form)
+    if form == "onnx":
+        from tinygan.export.onnx_files import write_network  # only here: it needs the onnx package
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise TinyganError(f"--out {folder} is not empty: name a new one")
@@ -46,17 +44,34 @@ def describe(run: TrainedRun) -> dict[str, str]:
     }
 
 
-def as_text(operations: list[Operation]) -> str:
+def write_numpy(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:
+    """For any program that reads NumPy's arrays: ``<path>.npz``, and a module of NumPy alone that runs it."""
+    file = path.with_suffix(".npz")
+    texts = {"operations": _as_text(operations), "description": json.dumps({"image_size": size, **description})}
+    write_atomically(file, lambda opened: np.savez(opened, **texts, **_all_arrays(operations)))
+    return [file, _copy_program("numpy_network.py", path.parent)]
+
+
+def write_torch(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:
+    """For PyTorch: ``<path>.safetensors``, and a module of 40 lines that runs it."""
+    operations = channels_first(operations)
+    file = path.with_suffix(".safetensors")
+    metadata = {"operations": _as_text(operations), "image_size": json.dumps(size), **description}
+    write_atomically(file, safetensors.numpy.save(_all_arrays(operations), metadata))
+    return [file, _copy_program("torch_network.py", path.parent)]
+
+
+def _as_text(operations: list[Operation]) -> str:
     """What is no array, as JSON: [kind, name, inputs, settings] of each operation."""
     return json.dumps([[one.kind, one.name, list(one.inputs), one.settings] for one in operations])
 
 
-def all_arrays(operations: list[Operation]) -> dict[str, np.ndarray]:
+def _all_arrays(operations: list[Operation]) -> dict[str, np.ndarray]:
     """Every array as ``<operation>.<array>``."""
     return {f"{one.name}.{name}": array for one in operations for name, array in one.arrays.items()}
 
 
-def copy_program(name: str, path: Path) -> Path:
-    """Put the module ``name`` of this package, which needs nothing of tinygan, at ``path``."""
-    write_atomically(path, resources.files(__package__).joinpath(name).read_bytes())
-    return path
+def _copy_program(name: str, folder: Path) -> Path:
+    """Put the module ``name`` of this package, which needs nothing of tinygan, into ``folder``."""
+    write_atomically(folder / name, resources.files(__package__).joinpath(name).read_bytes())
+    return folder / name

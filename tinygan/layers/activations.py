@@ -25,9 +25,7 @@ class TranslatedRectifier(Layer):
     A learned slope is projected to [0, 1] after each update, so that the function stays monotonic and bends the way
     of a rectifier; clamping it in the forward pass instead would kill its gradient at the border (notes B5).
 
-    Args:
-        slope, shift: a fixed number, or None for one learned per channel.
-        channels: C, where something is learned.
+    ``slope`` and ``shift`` are fixed numbers, or None for one learned per channel; ``channels`` is C, where that is.
     """
 
     def __init__(self, slope: float | None, shift: float | None, channels: int | None = None):

@@ -14,10 +14,8 @@ EPSILON = 1e-16
 class Addition(Layer):
     """y = residual(x) + shortcut(x); backward: dx is the sum of what both branches make of dy. Keeps what they keep.
 
-    The branches are layers from x (N, H, W, C_in) to the same shape (N, H', W', C) (He et al. 2016, arXiv 1512.03385).
-
-    Raises:
-        InputError: the branches' outputs differ in shape.
+    The branches are layers from x (N, H, W, C_in) to the same shape (N, H', W', C) (He et al. 2016, arXiv
+    1512.03385). Raises InputError: the branches' outputs differ in shape.
 
     >>> Addition(ReLU(), Sequential([]))(np.array([[-1.0, 2.0]]))[0]
     array([[-1.,  4.]])

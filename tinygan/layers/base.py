@@ -7,7 +7,7 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import Backend, open_backend
-from tinygan.errors import InputError
+from tinygan.errors import InputError, UsageError
 from tinygan.init import Initialiser
 from tinygan.parameters import Parameters
 
@@ -85,7 +85,8 @@ class Layer:
         ``axes`` has one letter per axis, or is "" for any rank; ``channels`` is the length of the last axis.
         """
         if (
-            (axes and x.ndim != len(axes))
+            not hasattr(x, "dtype")
+            or (axes and x.ndim != len(axes))
             or (channels is not None and (x.ndim < 2 or x.shape[-1] != channels))
             or x.dtype.kind != "f"
             or not x.size
@@ -96,7 +97,7 @@ class Layer:
     def refuse(self, x: Array, expected: str) -> NoReturn:
         """Raise InputError in one line that names the layer, what it expected and what it found."""
         where = f"layer {self.name}, {self!r}" if self.name else f"layer {self!r}"
-        raise InputError(f"{where}: expected {expected}; found {x.dtype} {x.shape}")
+        raise InputError(f"{where}: expected {expected}; found {described(x)}")
 
     def walk(self) -> Iterator["Layer"]:
         """This layer and everything below it, in the order of the forward pass."""
@@ -105,13 +106,22 @@ class Layer:
             yield from layer.walk()
 
     def __getattr__(self, name: str) -> Any:
-        specs = {**self.__dict__.get("parameter_specs", {}), **self.__dict__.get("buffer_specs", {})}
-        if name in specs:
+        if "children" not in self.__dict__:
+            raise AttributeError(
+                f"{type(self).__name__} has no {name!r}: call super().__init__() first in its __init__"
+            )
+        if name in self.parameter_specs or name in self.buffer_specs:
             raise AttributeError(f"{self!r} has no {name!r} yet: call initialise(network, rng) before the first pass")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return type(self).__name__
+
+
+def described(x: Array) -> str:
+    """An array's type and shape; of what is none, what to do about it."""
+    no_array = f"a {type(x).__name__}: give an array, as np.asarray(x, np.float32)"
+    return f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else no_array
 
 
 def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None = None) -> tuple[Parameters, Parameters]:
@@ -124,11 +134,15 @@ def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None =
     >>> {name: array.shape for name, array in parameters.items()}
     {'0.w': (2, 3), '0.b': (3,), '1.scale': (3,), '1.shift': (3,)}
     """
-    backend = backend or open_backend("cpu")
+    backend, layers = backend or open_backend("cpu"), list(layer.walk())
     layer.rename("")
+    for one in layers:
+        if layers.count(one) > 1:
+            where = f"in the network twice, the second time at {one.name!r}"
+            raise UsageError(f"layer {one!r} is {where}: make one for each place")
 
     def create(kind: str) -> Parameters:
-        declared = [(one, name, spec) for one in layer.walk() for name, spec in getattr(one, kind).items()]
+        declared = [(one, name, spec) for one in layers for name, spec in getattr(one, kind).items()]
         shapes = {one.path(name): spec.shape for one, name, spec in declared}
         arrays = Parameters(shapes, backend, [one.path(name) for one, name, spec in declared if spec.bounded])
         arrays.load({one.path(name): spec.init(rng, spec.shape) for one, name, spec in declared})

@@ -19,10 +19,8 @@ class BatchNorm(Layer):
 
     ``scale`` starts uniform in [0, 1), ``shift`` at 0: the 2017 library defaults that the paper ran with (notes A3).
 
-    Where several processes have a shard of the batch each, M, mean and var are those of the whole batch.
-
-    Raises:
-        InputError: in training with M = 1, where the batch variance says nothing.
+    Where several processes have a shard of the batch each, M, mean and var are those of the whole batch. Raises
+    InputError: in training with M = 1, where the batch variance says nothing.
 
     >>> layer = BatchNorm(1)
     >>> _ = initialise(layer, np.random.default_rng(0), open_backend("cpu", "float64"))
@@ -65,7 +63,7 @@ class BatchNorm(Layer):
                 return None
             if not training:
                 return dy * (self.scale * r)
-            dshift, dscale = collectives.all_reduce(dshift, dscale)  # type: ignore[arg-type]
+            dshift, dscale = collectives.all_reduce(dshift, dscale)
             return ops.batch_norm_backward(x, dy, mean, r, self.scale, dshift, dscale, M)
 
         return y, backward

@@ -2,6 +2,7 @@
 
 from tinygan import ops
 from tinygan.array import Array
+from tinygan.errors import UsageError
 from tinygan.init import fan_in_uniform
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.ops.window import Bilinear, Frozen
@@ -30,6 +31,8 @@ class BilinearLayer(Layer):
 
     def __init__(self, weight_shape: tuple[int, ...], output_axis: int, fan_in: int, bias: bool, init_factor: float):
         super().__init__()
+        if min(weight_shape) < 1:
+            raise UsageError(f"a weight of shape {weight_shape}: channels and kernel must be at least 1")
         self.output_axis = output_axis % len(weight_shape)
         self.out_channels = weight_shape[self.output_axis]
         self.parameter("w", weight_shape, fan_in_uniform(fan_in, init_factor))
@@ -40,10 +43,8 @@ class BilinearLayer(Layer):
 
     def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx or None,
-        dw or None)``, which adds dw to ``total`` in place if that is given.
-
-        Args:
-            frozen: a dict for one ``w`` that never changes; what is made of it alone is kept there, and there is no dw.
+        dw or None)``, which adds dw to ``total`` in place if that is given. ``frozen`` is a dict for one ``w`` that
+        never changes; what is made of it alone is kept there, and there is no dw.
         """
         raise TypeError(f"{type(self).__name__} must define apply_weight")
 

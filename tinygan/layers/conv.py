@@ -7,6 +7,7 @@ is the input gradient of the other. The operations are :func:`tinygan.ops.correl
 
 from tinygan import ops
 from tinygan.array import Array
+from tinygan.errors import UsageError
 from tinygan.layers.bilinear import BilinearLayer
 from tinygan.ops.window import Bilinear, Frozen, Window
 
@@ -23,6 +24,14 @@ class _Windowed(BilinearLayer):
 
 def _pair(size: Size) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else size
+
+
+def _window(kernel: Size, stride: Size, pad: Size) -> Window:
+    window = Window(_pair(kernel), _pair(stride), _pair(pad))
+    if min(window.stride) < 1 or min(window.pad) < 0:
+        given = f"kernel {kernel}, stride {stride}, pad {pad}"
+        raise UsageError(f"{given}: strides must be at least 1, and pads at least 0")
+    return window
 
 
 class Conv2d(_Windowed):
@@ -42,7 +51,7 @@ class Conv2d(_Windowed):
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
-        self.window = Window(_pair(kernel), _pair(stride), _pair(pad))
+        self.window = _window(kernel, stride, pad)
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
 
@@ -69,7 +78,7 @@ class ConvTranspose2d(_Windowed):
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
-        self.window = Window(_pair(kernel), _pair(stride), _pair(pad))
+        self.window = _window(kernel, stride, pad)
         kh, kw = self.window.kernel
         super().__init__((kh, kw, c_out, c_in), output_axis=2, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
         # With stride s an output pixel meets one in s² of the taps (notes A3).

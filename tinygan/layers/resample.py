@@ -10,10 +10,7 @@ from tinygan.layers.base import Backward, Gradients, Layer
 class AveragePool(Layer):
     """Mean of every 2×2 block: x (N, 2H, 2W, C) -> y (N, H, W, C). Keeps nothing.
 
-    Backward: a quarter of dy to each of the four.
-
-    Raises:
-        InputError: an odd height or width.
+    Backward: a quarter of dy to each of the four. Raises InputError: an odd height or width.
     """
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:

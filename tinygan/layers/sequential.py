@@ -40,8 +40,7 @@ class Sequential(Layer):
 class Reshape(Layer):
     """(N, ...) -> (N, *shape), the same values in the same order; one length may be −1. Keeps nothing.
 
-    Raises:
-        InputError: an image's values do not fill the shape.
+    Raises InputError: an image's values do not fill the shape.
     """
 
     def __init__(self, shape: tuple[int, ...]):

@@ -17,14 +17,9 @@ from tinygan.models.pyramid import Size, pyramid
 def generator(size: Size, code_size: int, features: int, norm: str, levels: int | None = None) -> Sequential:
     """G: codes (N, code_size), standard normal -> images (N, H, W, 3) in [0, 1].
 
-    Args:
-        size: (H, W), both even, the longer at least 8.
-        features: channels f of the outermost level; the innermost has f·2^(levels−1).
-        norm: one of ``NORMS``.
-        levels: how many times the size is doubled; None takes :func:`default_levels`.
-
-    Raises:
-        UsageError: a size, a number of levels or a norm that cannot be built.
+    ``size`` is (H, W), both even, the longer at least 8; ``features`` the channels f of the outermost level, the
+    innermost has f·2^(levels−1); ``norm`` one of ``NORMS``; ``levels`` how many times the size is doubled, None takes
+    :func:`default_levels`. Raises UsageError for what cannot be built.
     """
     sides, pads = pyramid(size, levels)
     channels = [features * 2**level for level in range(len(pads))]

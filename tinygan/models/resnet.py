@@ -21,14 +21,9 @@ from tinygan.models.pyramid import Size, pyramid
 def generator(size: Size, code_size: int, features: Sequence[int], blocks: Sequence[int], norm: str) -> Sequential:
     """G: codes (N, code_size), standard normal -> images (N, H, W, 3) in [0, 1].
 
-    Args:
-        size: (H, W), both even, the longer at least 8.
-        features: channels of each level, from the image inwards; their number is the number of levels.
-        blocks: residual blocks of each level, as many numbers.
-        norm: one of ``NORMS``.
-
-    Raises:
-        UsageError: a size, numbers of levels or a norm that cannot be built.
+    ``size`` is (H, W), both even, the longer at least 8; ``features`` the channels of each level, from the image
+    inwards, as many numbers as levels; ``blocks`` the residual blocks of each level; ``norm`` one of ``NORMS``. Raises
+    UsageError for what cannot be built.
     """
     sides, extras = _levels(size, features, blocks)
     layers: dict[str, Layer] = {}

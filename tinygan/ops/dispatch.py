@@ -37,8 +37,7 @@ _host, _device = _FAST
 def use(name: str) -> None:
     """Run all operations of this process on ``"fast"`` (the default) or on ``"reference"``, the plain formulas.
 
-    Raises:
-        ValueError: any other name.
+    Raises ValueError: any other name.
     """
     global _host, _device
     if name not in IMPLEMENTATIONS:

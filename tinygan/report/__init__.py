@@ -1,8 +1,8 @@
 """The comparison of runs as one HTML page that needs nothing else: no network, no other file.
 
-markup.py builds elements, axes.py and series.py prepare curves.py; pictures.py and strips.py, tables.py, seeds.py and
-checkpoints.py are the other parts; here they become a page, which follow.py writes again as runs go on. report.css and
-report.js go into it as they are. Without the script everything is readable too: it adds the sliders and the values
+markup.py builds elements, series.py prepares curves.py, seeds.py says which curves, tables.py and pictures.py are the
+other parts; here they become a page, which follow.py writes again as runs go on. report.css and report.js go into it as
+they are. Without the script everything is readable too: it adds the sliders and the values
 under the pointer.
 """
 
@@ -11,18 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.evaluation.comparison import INCOMPARABLE, show_difference, to_json
+from tinygan.evaluation.comparison import INCOMPARABLE, to_json
 from tinygan.evaluation.runsummary import LOSSES, RunSummary
 from tinygan.output import write_output
-from tinygan.report.axes import Axis
-from tinygan.report.checkpoints import agreement_table, finals_table
 from tinygan.report.curves import plot
 from tinygan.report.markup import Element, element, page
-from tinygan.report.pictures import final_cards, reconstruction_cards, sample_cards
-from tinygan.report.seeds import running_curves, seeds_summary, seeds_table, styles
-from tinygan.report.series import thin
-from tinygan.report.strips import strips
-from tinygan.report.tables import comparison_table, paper_table, settings
+from tinygan.report.pictures import final_cards, reconstruction_cards, sample_cards, strips
+from tinygan.report.seeds import running_curves, styles, summary
+from tinygan.report.series import Axis, thin
+from tinygan.report.tables import agreement_table, comparison_table, finals_table, paper_table, seeds_table, settings
 
 TITLE, ALONE = "Runs compared by reconstruction", "A run and its reconstructions"
 # Nothing is fetched from anywhere, whatever a file of a run may hold.
@@ -33,29 +30,27 @@ LN2 = float(np.log(2))
 def write_report(runs: list[RunSummary], path: Path) -> None:
     """Write the page to ``path``, as :func:`tinygan.output.write_output` does.
 
-    Raises:
-        TinyganError: there is no run, a picture is damaged, or the file cannot be written.
+    Raises TinyganError where there is no run, a picture is damaged, or the file cannot be written.
     """
     comparison, colours, several = to_json(runs), styles(runs), len(runs) > 1
     title, result = (TITLE, "Comparison") if several else (ALONE, "Result")
-    table = [comparison_table(runs, colours, comparison), *seeds_table(runs, comparison["models"])]
+    table = [comparison_table(runs, colours, comparison), *seeds_table(comparison["models"])]
     table += [*finals_table(runs, colours), *agreement_table(runs, colours)]
-    sections = [
-        _section("table", result, [_notes(comparison), *table, *_paper()]),
-        _section(
-            "curves",
-            "Curves",
-            [element("p", _HINT, class_="hint scripted-only"), _reconstruction_plot(runs), *_loss_plots(runs)],
-        ),
-        _section("samples", "Samples over time", [*strips(runs, colours), *_samples(runs, colours)]),
-        _section("reconstructions", "Targets and reconstructions", _cards(reconstruction_cards(runs, colours))),
-        _section("final", "Final test", _cards(final_cards(runs, colours), _PAIRS)),
-        _section("settings", "Settings", [settings(runs)]),
+    table += [element("h3", "The paper's own figures", class_="group"), paper_table()]
+    hint = element("p", _HINT, class_="hint scripted-only")
+    parts = [
+        ("table", result, [_notes(comparison), *table]),
+        ("curves", "Curves", [hint, _reconstruction_plot(runs), *_loss_plots(runs)]),
+        ("samples", "Samples over time", [*strips(runs, colours), *_samples(runs, colours)]),
+        ("reconstructions", "Targets and reconstructions", _cards(reconstruction_cards(runs, colours))),
+        ("final", "Final test", _cards(final_cards(runs, colours), _PAIRS)),
+        ("settings", "Settings", [settings(runs)]),
     ]
-    sections = [section for section in sections if section is not None]
-    links = [
-        element("li", element("a", section.find("h2").text, href=f"#{section.get('aria-labelledby')}"))
-        for section in sections
+    parts = [part for part in parts if part[2]]
+    links = [element("li", element("a", heading, href=f"#{name}")) for name, heading, _ in parts]
+    sections = [
+        element("section", element("h2", heading, id=name), content, aria_labelledby=name)
+        for name, heading, content in parts
     ]
     body = element(
         "body",
@@ -74,28 +69,6 @@ def write_report(runs: list[RunSummary], path: Path) -> None:
     write_output(path, page(element("html", _head(title), body, lang="en")))
 
 
-def summary(comparison: dict) -> str:
-    """The result in a sentence or two."""
-    runs = comparison["runs"]
-    which = "final" if all(run["final"] for run in runs) else "running"
-    best = min(runs, key=lambda run: run[which]["loss"])
-    text = (
-        f"{best['name']} has a {which} reconstruction loss of {best[which]['loss']:.6f} ({best[which]['psnr']:.2f} dB)"
-    )
-    if len(runs) == 1:
-        return text + "."
-    if any(INCOMPARABLE in note for note in comparison["notes"]):
-        return f"{len(runs)} runs, but {INCOMPARABLE}: see the notes."
-    if comparison["models"]:
-        return seeds_summary(comparison["models"])
-    differences = [
-        f"{run['name']} {show_difference(run)}" + (" (final loss)" if run["difference"]["of"] != which else "")
-        for run in runs
-        if run["difference"]
-    ]
-    return f"{text}, the lowest of {len(runs)} runs. Against {comparison['reference']}: {'; '.join(differences)}."
-
-
 def _head(title: str) -> Element:
     return element(
         "head",
@@ -112,20 +85,9 @@ def _asset(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _section(name: str, title: str, content: list[Element]) -> Element | None:
-    """A part of the page; None if it would be empty."""
-    if not content:
-        return None
-    return element("section", element("h2", title, id=name), content, aria_labelledby=name)
-
-
 def _notes(comparison: dict) -> Element | None:
     items = [element("li", note, class_="warning" if INCOMPARABLE in note else None) for note in comparison["notes"]]
     return element("ul", items, class_="notes", aria_label="Notes") if items else None
-
-
-def _paper() -> list[Element]:
-    return [element("h3", "The paper's own figures", class_="group"), paper_table()]
 
 
 def _reconstruction_plot(runs: list[RunSummary]) -> Element:
@@ -148,8 +110,7 @@ def _loss_plots(runs: list[RunSummary]) -> list[Element]:
         x, y = Axis(0, max(1.0, iterations[-1])), Axis(0, max(1.0, 1.05 * max(one.y.max() for one in series)))
         block = series[0].block
         caption = f"Means of {block} log lines; shaded: their lowest to highest." if block > 1 else None
-        title = f"Losses of {run.name}"
-        line = (LN2, "ln 2")
+        title, line = f"Losses of {run.name}", (LN2, "ln 2")
         plots.append(plot(f"curve-{index}", title, caption, series, x, y, "nats", 4, line, heading="h4"))
     if not plots:
         return []

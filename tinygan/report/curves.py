@@ -7,9 +7,8 @@ which is also what people read who do not see the curves.
 
 import numpy as np
 
-from tinygan.report.axes import Axis
-from tinygan.report.markup import Element, element
-from tinygan.report.series import Series
+from tinygan.report.markup import Element, element, row, swatch, table
+from tinygan.report.series import Axis, Series
 
 UNITS = 10_000  # the SVG's coordinates go from 0 to this on both axes
 STYLES = 6  # run-0 … run-5 of the style sheet
@@ -36,36 +35,29 @@ def plot(
         line: a value to draw a horizontal line at, and what to call it.
         heading: element of the title.
     """
-    marks = [_line(0, UNITS, place, place, "grid") for place in _places(y, flip=True)]
-    marks += [_line(place, place, 0, UNITS, "grid") for place in _places(x, flip=False)]
+    marks = [_line(0, UNITS, _down(y, value), _down(y, value), "grid") for value, _ in y.ticks()]
+    marks += [_line(_across(x, value), _across(x, value), 0, UNITS, "grid") for value, _ in x.ticks()]
     if line:
-        marks.append(_line(0, UNITS, *2 * [_units(y, line[0], flip=True)], "reference"))
+        marks.append(_line(0, UNITS, _down(y, line[0]), _down(y, line[0]), "reference"))
     for one in reversed(series):  # the first on top
-        across, mean, low, high = (_units(a, v, f) for a, v, f in _columns(one, x, y))
+        across, mean, low, high = _across(x, one.x), _down(y, one.y), _down(y, one.low), _down(y, one.high)
         if one.block > 1:
             outline = [*zip(across, high, strict=True), *reversed(list(zip(across, low, strict=True)))]
             marks.append(element("path", class_=f"band {one.style}", d=_path(outline) + "Z"))
         class_ = f"curve {one.style}" + (" point" if len(across) == 1 else "")
         marks.append(element("path", class_=class_, d=_path(zip(across, mean, strict=True)) + "h0"))
-    picture = element(
-        "svg",
-        marks,
-        viewBox=f"0 0 {UNITS} {UNITS}",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=describe(title, series, decimals),
-    )
+    view = {"viewBox": f"0 0 {UNITS} {UNITS}", "preserveAspectRatio": "none", "role": "img"}
+    picture = element("svg", marks, **view, aria_label=describe(title, series, decimals))
     labels = [_label("x-tick", text, left=x.position(value)) for value, text in x.ticks()]
     labels += [_label("y-tick", text, top=1 - y.position(value)) for value, text in y.ticks()]
     if line:
         labels.append(_label("reference-label", line[1], top=1 - y.position(line[0])))
-    area = element("div", picture, labels, class_="area", data_x=_numbers(x), data_y=_numbers(y))
     scale = ", logarithmic scale" if y.logarithmic else ""
     return element(
         "figure",
         element("figcaption", element(heading, title, id=name), caption and element("p", caption)),
         element("p", y_title + scale, class_="axis-title", aria_hidden="true"),
-        area,
+        element("div", picture, labels, class_="area", data_x=_numbers(x), data_y=_numbers(y)),
         element("p", "iteration", class_="axis-title x", aria_hidden="true"),
         element("p", class_="reading", aria_hidden="true"),
         element("ul", [_legend(one) for one in series], class_="legend"),
@@ -92,23 +84,13 @@ def run_style(index: int) -> str:
     return f"run-{index % STYLES}" + (" again" if index >= STYLES else "")
 
 
-def swatch(style: str) -> Element:
-    """A short piece of a series' line, for legends and headings."""
-    line = element("path", class_=f"curve {style}", d="M2,5H38")
-    return element("svg", line, class_="swatch", viewBox="0 0 40 10", aria_hidden="true")
+def _across(axis: Axis, values: np.ndarray | float) -> np.ndarray:
+    return np.rint(np.clip(axis.position(values), -1, 2) * UNITS).astype(int)
 
 
-def _columns(one: Series, x: Axis, y: Axis) -> list[tuple[Axis, np.ndarray, bool]]:
-    return [(x, one.x, False), (y, one.y, True), (y, one.low, True), (y, one.high, True)]
-
-
-def _units(axis: Axis, values: np.ndarray | float, flip: bool) -> np.ndarray:
-    position = np.clip(axis.position(values), -1, 2)
-    return np.rint((1 - position if flip else position) * UNITS).astype(int)
-
-
-def _places(axis: Axis, flip: bool) -> list[int]:
-    return [_units(axis, value, flip) for value, _ in axis.ticks()]
+def _down(axis: Axis, values: np.ndarray | float) -> np.ndarray:
+    """As :func:`_across` for the other direction, in which SVG counts from the top."""
+    return np.rint((1 - np.clip(axis.position(values), -1, 2)) * UNITS).astype(int)
 
 
 def _path(points) -> str:
@@ -134,20 +116,13 @@ def _legend(one: Series) -> Element:
 
 def _table(title: str, series: list[Series], decimals: int) -> Element:
     """All points of all series, a row per iteration that any of them has."""
-    columns = [dict(zip(one.x.tolist(), one.y.tolist(), strict=True)) for one in series]
+    curves = [dict(zip(one.x.tolist(), one.y.tolist(), strict=True)) for one in series]
     rows = []
-    for iteration in sorted(set().union(*columns)):
-        cells = [f"{column[iteration]:.{decimals}f}" if iteration in column else "" for column in columns]
-        rows.append(element("tr", element("th", f"{iteration:.0f}", scope="row"), [element("td", c) for c in cells]))
+    for iteration in sorted(set().union(*curves)):
+        cells = [f"{curve[iteration]:.{decimals}f}" if iteration in curve else "" for curve in curves]
+        rows.append(row(f"{iteration:.0f}", cells))
     block = max(one.block for one in series)
     means = f" Each value is the mean of up to {block} lines of the log." if block > 1 else ""
-    head = element("tr", [element("th", text, scope="col") for text in ("iteration", *(s.label for s in series))])
-    table = element(
-        "table",
-        element("caption", f"{title}.{means}"),
-        element("thead", head),
-        element("tbody", rows),
-        class_="points",
-    )
-    scroll = element("div", table, class_="scroll tall", tabindex="0", role="region", aria_label=f"{title}, as a table")
-    return element("details", element("summary", "The values as a table"), scroll)
+    columns = ("iteration", *(one.label for one in series))
+    values = table(f"{title}, as a table", columns, rows, class_="points", caption=f"{title}.{means}")
+    return element("details", element("summary", "The values as a table"), values)

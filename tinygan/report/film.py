@@ -1,6 +1,5 @@
 """A training as a film: its sample grids one after the other, the same codes each time."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -10,14 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinygan.bars import tqdm
 from tinygan.data.decode import open_image
 from tinygan.data.transform import to_rgb
 from tinygan.errors import TinyganError
-from tinygan.files import TEMPORARY_SUFFIX, write_atomically
-from tinygan.images import enlarged
+from tinygan.files import TEMPORARY_SUFFIX, replace
+from tinygan.images import enlarged, save_gif
 from tinygan.report.pictures import numbered
 from tinygan.report.series import evenly
 from tinygan.text import say
@@ -33,37 +31,21 @@ VIDEOS = ("mp4", "webm")  # by ffmpeg, where it is installed
 def make_film(path: Path) -> list[Path]:
     """Write ``film-<last iteration>.gif`` of the run folder ``path`` into its evaluation folder, videos beside it.
 
-    Small grids are enlarged to about 256 pixels. Of a long run the film shows grids at equal distances.
-
-    Returns:
-        The paths of what was written.
-
-    Raises:
-        TinyganError: no run folder, no sample grids, or one that cannot be read.
+    Small grids are enlarged to about 256 pixels. Of a long run the film shows grids at equal distances. Returns the
+    paths of what was written; raises TinyganError for no run folder, no sample grids, or one that cannot be read.
     """
-    folder = RunFolder(path)
-    if not folder.config.exists():
-        raise TinyganError(f"{path} is no run folder: it has no config.json; name one that train.py made")
+    folder = RunFolder.existing(path)
     grids = numbered(folder.samples)
     if not grids:
-        raise TinyganError(
-            f"{path} has no sample grids in {folder.samples.name}/ yet: train.py --sample-every makes them"
-        )
+        raise TinyganError(f"{path} has no sample grids in samples/ yet: train.py --sample-every makes them")
     size = _frame(grids[-1][1]).shape
     chosen = evenly(grids, max(2, min(MOST_FRAMES, MOST_PIXELS // (size[0] * size[1]))))
     folder.evaluation.mkdir(exist_ok=True)
     film = folder.evaluation / f"film-{grids[-1][0]:06d}.gif"
     paths = [grid for _, grid in chosen]
-    _write_gif(film, paths, size)
-    return [film, *_write_videos(film, paths, size)]
-
-
-def _write_gif(film: Path, paths: list[Path], size: tuple[int, ...]) -> None:
-    pictures = map(Image.fromarray, _frames(paths, size, film.name))
     durations = [MILLISECONDS] * (len(paths) - 1) + [LAST_MILLISECONDS]
-    options = {"save_all": True, "append_images": pictures, "duration": durations, "loop": 0}
-    first = next(pictures)
-    write_atomically(film, lambda file: first.save(file, format="gif", **options))
+    save_gif(film, _frames(paths, size, film.name), durations)
+    return [film, *_write_videos(film, paths, size)]
 
 
 def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Iterator[Path]:
@@ -79,7 +61,7 @@ def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Itera
         try:
             complaint = _pipe(command, _frames(shown, size, video.name))
             if complaint is None:
-                os.replace(temporary, video)
+                replace(temporary, video)
                 yield video
             else:
                 say(f"ffmpeg made no {video.name}: {complaint}", file=sys.stderr)

@@ -1,9 +1,10 @@
 """A page that keeps up with runs: written again whenever their folders change, until Ctrl-C."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from tinygan.evaluation.runsummary import NoTestsError, RunSummary, read_run
+from tinygan.evaluation.runsummary import NoTestsError, read_run
 from tinygan.report import write_report
 from tinygan.text import say
 from tinygan.training.runfolder import RunFolder
@@ -15,30 +16,21 @@ SHARE = 10  # a page that took a second to write is not written again for ten
 def follow(paths: list[Path], page: Path) -> None:
     """Write ``page`` about those runs that have come to a running test, now and after each change; never returns.
 
-    Raises:
-        TinyganError: as read_run and write_report do.
-        KeyboardInterrupt: on Ctrl-C.
+    Raises TinyganError as read_run and write_report do, KeyboardInterrupt on Ctrl-C.
     """
     seen = None
     while True:
         began, now = time.monotonic(), [_state(RunFolder(path)) for path in paths]
         if now != seen:
-            runs = _tested(paths)
+            runs = []
+            for path in paths:
+                with suppress(NoTestsError):
+                    runs.append(read_run(path))
             if runs:
                 write_report(runs, page)
             say(f"{page}: {len(runs)} of {len(paths)} runs with a running test")
             seen = now
         time.sleep(max(PAUSE, SHARE * (time.monotonic() - began)))
-
-
-def _tested(paths: list[Path]) -> list[RunSummary]:
-    runs = []
-    for path in paths:
-        try:
-            runs.append(read_run(path))
-        except NoTestsError:
-            continue
-    return runs
 
 
 def _state(folder: RunFolder) -> list[tuple[str, int, int]]:

@@ -24,6 +24,34 @@ def element(tag: str, *content: Content, **attributes: object) -> Element:
     return node
 
 
+def row(head: Content, cells: Iterable[Content], class_: str | None = None) -> Element:
+    """A table's row; what is no ``td`` yet becomes one."""
+    tds = [one if getattr(one, "tag", "") == "td" else element("td", one) for one in cells]
+    return element("tr", element("th", head, scope="row"), tds, class_=class_)
+
+
+def table(
+    name: str, columns: Iterable[str], *bodies: Content, class_: str | None = None, caption: str | None = None
+) -> Element:
+    """A table in a box of its own, in which it scrolls where it is larger; each body is a list of rows or a ``tbody``.
+
+    One with a caption in it is long, and scrolls downwards too.
+    """
+    head = element("tr", [element("th", text, scope="col") for text in columns])
+    parts = [body if isinstance(body, Element) else element("tbody", body) for body in bodies]
+    inner = [caption and element("caption", caption), element("thead", head), parts]
+    whole = element("table", inner, aria_label=name, class_=class_)
+    return element(
+        "div", whole, class_="scroll tall" if caption else "scroll", tabindex="0", role="region", aria_label=name
+    )
+
+
+def swatch(style: str) -> Element:
+    """A short piece of a series' line, for legends and headings."""
+    line = element("path", class_=f"curve {style}", d="M2,5H38")
+    return element("svg", line, class_="swatch", viewBox="0 0 40 10", aria_hidden="true")
+
+
 def page(root: Element) -> bytes:
     """The whole page; a character that UTF-8 or HTML cannot hold becomes a question mark."""
     text = CONTROL.sub("?", ElementTree.tostring(root, encoding="unicode", method="html"))

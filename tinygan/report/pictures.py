@@ -6,15 +6,17 @@ import struct
 import zlib
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tinygan.data.decode import FORMATS, LARGEST_FILE, quiet_decoders
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import RunSummary
+from tinygan.images import GAP
 from tinygan.jsonfile import read_bytes
-from tinygan.report.curves import swatch
-from tinygan.report.markup import Element, element
+from tinygan.report.markup import Element, element, row, swatch
 from tinygan.report.series import evenly
+from tinygan.report.tables import data_table, run_head
 
 FRAMES = 20  # sample grids per run at most
 ALL_FRAMES = 80  # of all runs together, where that leaves each as many as FEWEST
@@ -24,8 +26,9 @@ PNG_BYTES = 40_000  # a PNG of this size or less is taken as it is, others becom
 LARGEST_GRID = 120_000_000  # pixels: 100 images of 1024x1024, with their gaps
 # What Pillow's decoders raise for a damaged file.
 BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
+STRIP_ITERATIONS, STRIP_WIDEST = 6, 280  # columns of the table of strips, pixels of a strip
+STRIP_ROWS, STRIP_COLUMNS = 3, 4  # images of a grid, from its top left corner
 JPEG = {"quality": 88, "subsampling": 0}  # full colour resolution: single images are a few dozen pixels wide
-
 
 Box = tuple[int, int, int, int]  # left, upper, right, lower, in pixels
 
@@ -33,8 +36,7 @@ Box = tuple[int, int, int, int]  # left, upper, right, lower, in pixels
 def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST, **attributes: object) -> Element:
     """An image element that holds the file itself, or the part of it in ``box``, at most ``widest`` pixels wide.
 
-    Raises:
-        TinyganError: the file cannot be read as an image.
+    Raises TinyganError where the file cannot be read as an image.
     """
     content = _content(path)
     try:
@@ -81,6 +83,45 @@ def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     return cards
 
 
+def strips(runs: list[RunSummary], styles: list[str]) -> list[Element]:
+    """Samples of the same codes side by side, a row for each run, a column for each of a few iterations.
+
+    Nothing where fewer than two iterations have grids.
+    """
+    grids = [dict(numbered(run.folder.samples)) for run in runs]
+    chosen = spread_out(sorted(set().union(*grids)))
+    if len(chosen) < 2:
+        return []
+    rows = []
+    for run, style, own in zip(runs, styles, grids, strict=True):
+        losses = {test.iteration: test.loss for test in run.tests}
+        height, width = run.options.get("image_size", (32, 32))
+        box = 0, 0, STRIP_COLUMNS * (width + GAP) + GAP, STRIP_ROWS * (height + GAP) + GAP
+        cells = []
+        for iteration in chosen:
+            loss = f"{losses[iteration]:.6f}" if iteration in losses else None
+            alt = f"{STRIP_ROWS * STRIP_COLUMNS} samples of {run.name} after {iteration:,} iterations"
+            image = picture(own[iteration], alt, box, STRIP_WIDEST) if iteration in own else "–"
+            cells.append([image, element("small", loss)])
+        rows.append(row(run_head(run.name, style), cells))
+    about = (
+        "The same codes in every picture of a row, and in rows of one seed and code size; below, the running loss of "
+        "that iteration. Iterations are spaced by factors, as progress is."
+    )
+    head = ("run", *(f"{iteration:,}" for iteration in chosen))
+    table = data_table(about, head, rows, "Samples of the same codes over iterations", class_="strips")
+    return [element("h3", "The same codes side by side", class_="group"), table]
+
+
+def spread_out(iterations: list[int]) -> list[int]:
+    """At most six of the iterations above 0, in steps of about the same factor, the first and the last among them."""
+    iterations = [iteration for iteration in iterations if iteration > 0]
+    if len(iterations) <= STRIP_ITERATIONS:
+        return iterations
+    wanted = np.geomspace(iterations[0], iterations[-1], STRIP_ITERATIONS)
+    return sorted({min(iterations, key=lambda one: abs(np.log(one / place))) for place in wanted})
+
+
 def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
     """The running test's targets, then each run's reconstructions of them at its best iteration, or the last kept."""
     cards = _shared(runs, "reconstructions", "targets.png", "Targets", "Held-out images to reconstruct")
@@ -91,9 +132,8 @@ def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Elem
         if iteration is not None:
             loss = f", loss {tests[index][iteration].loss:.6f}" if iteration in tests[index] else ""
             which = "best iteration" if iteration == run.best.iteration else "iteration"
-            image = picture(
-                grids[iteration], f"The targets as {run.name} reconstructs them after {iteration:,} iterations"
-            )
+            alt = f"The targets as {run.name} reconstructs them after {iteration:,} iterations"
+            image = picture(grids[iteration], alt)
             caption = f"Running test at {which} {iteration:,}{loss}"
             cards.append(card(run.name, styles[index], image, element("p", caption)))
     return cards
@@ -139,23 +179,13 @@ def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str
 
 def _slideshow(name: str, run: RunSummary, style: str, grids: list[tuple[int, Path]]) -> Element:
     """Grids of which one is shown: the last without the script, the slider's choice with it."""
-    frames = [
-        picture(
-            path,
-            f"Samples of {run.name} after {iteration:,} iterations",
-            hidden=iteration != grids[-1][0],
-            data_iteration=iteration,
-        )
-        for iteration, path in grids
-    ]
+    frames = []
+    for iteration, path in grids:
+        alt = f"Samples of {run.name} after {iteration:,} iterations"
+        frames.append(picture(path, alt, hidden=iteration != grids[-1][0], data_iteration=iteration))
     if len(grids) == 1:
         return card(run.name, style, frames[0], element("p", f"Iteration {grids[-1][0]:,}"))
     slider = element("input", type="range", id=name, min=0, max=len(grids) - 1, value=len(grids) - 1, step=1)
-    control = element(
-        "p",
-        element("label", "Iteration", element("span", f" of {run.name}", class_="hidden-text"), for_=name),
-        slider,
-        element("output", f"{grids[-1][0]:,}", for_=name),
-        class_="slider",
-    )
+    label = element("label", "Iteration", element("span", f" of {run.name}", class_="hidden-text"), for_=name)
+    control = element("p", label, slider, element("output", f"{grids[-1][0]:,}", for_=name), class_="slider")
     return card(run.name, style, element("div", frames, class_="frames"), control, data_slides=True)

@@ -1,15 +1,14 @@
-"""Several seeds of a model in the page: one colour, each seed thin and their mean bold, one row of means and ranges."""
+"""Seeds of a model in the page: one colour, each seed thin and their mean bold, and the result in a sentence."""
 
 from dataclasses import replace
 
 import numpy as np
 
+from tinygan.evaluation.comparison import INCOMPARABLE, show_difference
 from tinygan.evaluation.runsummary import RunSummary
-from tinygan.evaluation.seeds import SEEDS_HEAD, models, show_model
-from tinygan.report.curves import run_style, swatch
-from tinygan.report.markup import Element, element
+from tinygan.evaluation.seeds import models
+from tinygan.report.curves import run_style
 from tinygan.report.series import Series, thin
-from tinygan.report.tables import data_table
 
 
 def styles(runs: list[RunSummary]) -> list[str]:
@@ -34,27 +33,29 @@ def running_curves(runs: list[RunSummary]) -> list[Series]:
     return [*means, *curves]
 
 
-def seeds_table(runs: list[RunSummary], rows: list[dict]) -> list[Element]:
-    """The rows of :func:`tinygan.evaluation.seeds.over_seeds` under a heading; nothing where there are none."""
-    if not rows:
-        return []
-    body = []
-    for index, row in enumerate(rows):
-        name, *cells, _ = show_model(row)  # the iteration stands in the caption
-        head = element("th", swatch(run_style(index)), element("span", name), scope="row")
-        body.append(element("tr", head, [_cell(cell) for cell in cells]))
-    about = (
-        f"Means over seeds with their range, all at iteration {rows[0]['iteration']:,}, the last that every run has "
-        f"come to. The difference is the final loss of each test image minus that of {rows[0]['against']} with the "
-        "same seed; ± is its standard error over images. Collapses: runs whose last running loss is above twice their "
-        "lowest, or whose losses do not change any more."
-    )
-    table = data_table(about, SEEDS_HEAD[:-1], body, "Models over seeds", class_="seeds")
-    return [element("h3", "Over seeds", class_="group"), table]
+def summary(comparison: dict) -> str:
+    """The result in a sentence or two."""
+    runs = comparison["runs"]
+    which = "final" if all(run["final"] for run in runs) else "running"
+    best = min(runs, key=lambda run: run[which]["loss"])
+    found = best[which]
+    text = f"{best['name']} has a {which} reconstruction loss of {found['loss']:.6f} ({found['psnr']:.2f} dB)"
+    if len(runs) == 1:
+        return text + "."
+    if any(INCOMPARABLE in note for note in comparison["notes"]):
+        return f"{len(runs)} runs, but {INCOMPARABLE}: see the notes."
+    if comparison["models"]:
+        return _over_seeds(comparison["models"])
+    differences = [
+        f"{run['name']} {show_difference(run)}" + (" (final loss)" if run["difference"]["of"] != which else "")
+        for run in runs
+        if run["difference"]
+    ]
+    return f"{text}, the lowest of {len(runs)} runs. Against {comparison['reference']}: {'; '.join(differences)}."
 
 
-def seeds_summary(rows: list[dict]) -> str:
-    """The rows in a sentence: the model with the lowest mean loss, and every difference per image."""
+def _over_seeds(rows: list[dict]) -> str:
+    """The model with the lowest mean loss, and every difference per image."""
     which = "final" if rows[0]["of"] else "running"
     best = min(rows, key=lambda row: row[which]["mean"])
     text = (
@@ -67,12 +68,6 @@ def seeds_summary(rows: list[dict]) -> str:
         if row["difference"] and row["difference"]["standard_error"] is not None
     ]
     return text + (f" Per image against {rows[0]['against']}: {'; '.join(differences)}." if differences else "")
-
-
-def _cell(text: str) -> Element:
-    """A mean, and smaller the range behind it."""
-    mean, bracket, rest = text.partition(" (")
-    return element("td", mean, element("small", bracket, rest) if rest else None)
 
 
 def _running_loss(run: RunSummary, style: str) -> Series:

@@ -2,8 +2,8 @@
 
 The same function runs in every process (a *rank*), each on its shard of a batch. Where it needs what the others have,
 it calls a collective. In a process that works alone all of them return at once, so the code that calls them reads the
-same for one process and for many. Two engines carry them out: forked processes with shared memory (`sharedmemory.py`,
-started by `workers.py`), and MPI (`mpi.py`).
+same for one process and for many. Three engines carry them out: forked processes with shared memory
+(`sharedmemory.py`, started by `workers.py`), MPI (`mpi.py`), and NCCL between GPUs (`nccl.py`), for device arrays.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
+from tinygan.array import Array, array_module
+from tinygan.runtime.recording import whole
+
+ALIGNED = 64  # values: so many are 256 bytes in float32, and GPUs move aligned memory faster
 
 _current: Any = None  # one of the engines
 
@@ -48,39 +53,44 @@ def barrier() -> None:
         _current.barrier()
 
 
-def all_gather(values: np.ndarray) -> np.ndarray:
-    """What each rank gives, a float vector (n,) of the same length: float64 (size, n), in the order of the ranks.
+def all_gather(values: Array) -> Array:
+    """What each rank gives, a float vector (n,) of the same length: (size, n), in the order of the ranks.
 
-    The same for all, and so is whatever each of them computes from it.
+    Host arrays become float64. The same for all, and so is whatever each of them computes from it.
     """
-    return _current.all_gather(values) if _current else values.astype(np.float64)[np.newaxis]
+    return whole(_current.all_gather, values) if _current else values.astype(np.float64)[np.newaxis]
 
 
-def all_reduce(*vectors: np.ndarray) -> tuple[np.ndarray, ...]:
+def all_reduce(*vectors: Array) -> tuple[Array, ...]:
     """Each vector (n,) summed over all processes, in the order of their ranks."""
     if size() == 1:
         return vectors
-    total = all_gather(np.concatenate(vectors)).sum(axis=0).astype(vectors[0].dtype)
-    return tuple(np.split(total, len(vectors)))
+    xp = array_module(vectors[0])
+    total = all_gather(xp.concatenate(vectors)).sum(axis=0).astype(vectors[0].dtype)
+    return tuple(total[part] for part in split_evenly(len(total), len(vectors)))
 
 
-def moments(mean: np.ndarray, var: np.ndarray, M: int) -> tuple[np.ndarray, np.ndarray, int]:
+def moments(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
     """Mean and variance (C,) of all processes' values together, and their number, from those of this one's M values.
 
     With mₖ, vₖ, Mₖ of rank k: mean = Σ Mₖ·mₖ/M, var = Σ Mₖ·(vₖ + (mₖ − mean)²)/M, M = Σ Mₖ.
     """
     if size() == 1:
         return mean, var, M
-    given = all_gather(np.concatenate([mean, var, [M]]))
-    means, variances = np.split(given[:, :-1], 2, axis=1)
-    counts = given[:, -1]
-    M = counts.sum()
-    whole = counts @ means / M
-    return whole.astype(mean.dtype), (counts @ (variances + (means - whole) ** 2) / M).astype(var.dtype), int(M)
+    xp, C = array_module(mean), len(mean)
+    given = all_gather(xp.concatenate([mean, var, xp.full(1, M, mean.dtype)]))
+    means, variances, counts = given[:, :C], given[:, C:-1], given[:, -1:]
+    # The number itself is for the host, which does not see what a device is about to gather.
+    M = int((counts if xp is np else all_gather(np.array([float(M)]))).sum())
+    whole = (counts * means).sum(axis=0) / M
+    spread = (counts * (variances + (means - whole) ** 2)).sum(axis=0) / M
+    return whole.astype(mean.dtype), spread.astype(var.dtype), M
 
 
-def own_parts(vectors: list[np.ndarray]) -> list[np.ndarray]:
+def own_parts(vectors: list[Array]) -> list[Array]:
     """What all ranks have of this rank's part of a vector (P,), in the order of the ranks, to be added up.
+
+    Where the engine adds them up itself, their sum alone.
 
     Args:
         vectors: those of all ranks where they share memory, else this rank's own. The first result lies in the first.
@@ -88,15 +98,27 @@ def own_parts(vectors: list[np.ndarray]) -> list[np.ndarray]:
     return _current.own_parts(vectors) if _current else vectors[:1]
 
 
-def share_parts(vector: np.ndarray) -> None:
+def share_parts(vector: Array) -> None:
     """Each rank has changed its own part of the vector (P,): now all have all of it."""
     if _current:
         _current.share_parts(vector)
 
 
 def own_part(count: int) -> slice:
-    """This rank's part of ``count`` things that are split evenly."""
-    return split_evenly(count, size())[rank()]
+    """This rank's part of a vector of ``count`` values."""
+    return split_vector(count, size())[rank()]
+
+
+def split_vector(count: int, parts: int) -> list[slice]:
+    """``count`` values in as many parts of one length, but that the last one has what is left too.
+
+    NCCL gives each rank as many values as the others.
+
+    >>> split_vector(200, 3)
+    [slice(0, 64, None), slice(64, 128, None), slice(128, 200, None)]
+    """
+    each = count // parts // ALIGNED * ALIGNED or count // parts
+    return [slice(each * k, each * (k + 1) if k < parts - 1 else count) for k in range(parts)]
 
 
 def split_evenly(count: int, parts: int) -> list[slice]:

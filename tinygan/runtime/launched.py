@@ -12,6 +12,7 @@ from collections.abc import Callable
 from tinygan import errors
 from tinygan.errors import TinyganError
 from tinygan.signals import ignore_ends
+from tinygan.text import how_to_install
 
 # The variables in which a launcher says how many ranks there are, and which one this is.
 LAUNCHERS = {
@@ -45,12 +46,12 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     except (ImportError, RuntimeError) as error:  # no mpi4py, or no MPI that it could load
         return _refuse(
             rank, f"{launcher} has started {size} ranks, which need mpi4py and MPI ({error}): "
-            "in tinygan's folder run pip install -e '.[mpi]', or start one process without it"
+            f"{how_to_install('mpi')}, or start one process without it"
         )  # fmt: skip
     if mpi.world_size() != size:
         return _refuse(
             rank, f"{launcher} has started {size} ranks, but mpi4py's MPI ({mpi.library()}) knows of "
-            f"{mpi.world_size()}: start them with the mpiexec of the MPI that mpi4py uses"
+            f"{mpi.world_size()}: start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
         )  # fmt: skip
     try:
         exit_code = errors.run_script(ranks.lead(main) if rank == 0 else ranks.serve, arguments)

@@ -8,15 +8,20 @@ Importing this module starts MPI.
 """
 
 import os
+import select
+import socket
+import sys
 import threading
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 import mpi4py
 import numpy as np
 
 from tinygan.runtime import cores, threads
-from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.collectives import split_vector
+from tinygan.text import say
 
 mpi4py.rc.thread_level = "funneled"  # only a program's first thread calls MPI
 
@@ -27,6 +32,8 @@ LAST_WORDS = 1.0  # seconds
 WATCH = 1.0  # seconds between two looks at whether the launcher is still there
 
 world = MPI.COMM_WORLD
+leaving = False  # whether this rank knows that all are about to end
+local_rank = 0  # which of the ranks on its machine this one is; begin() finds out
 
 
 def world_size() -> int:
@@ -80,7 +87,7 @@ class Collective:
         wait(world.Iallgatherv(MPI.IN_PLACE, [vector, self._layout(vector)]))
 
     def _layout(self, vector: np.ndarray) -> tuple[list[int], list[int]]:
-        parts = split_evenly(vector.size, self.size)
+        parts = split_vector(vector.size, self.size)
         return [part.stop - part.start for part in parts], [part.start for part in parts]
 
 
@@ -99,17 +106,48 @@ def wait(request: MPI.Request, nap: float = 0.0) -> None:
 
 
 def begin() -> None:
-    """A rank's first act: to take its share of the cores, and to end with its launcher."""
+    """A rank's first act: to know its place and its share of the cores, and to end with its launcher."""
+    global local_rank
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
+    local_rank = node.rank
     own = os.sched_getaffinity(0)
     cores.sharers = sum(bool(own & other) for other in node.allgather(own))
+    watched = os.getppid(), _neighbours(node)
     node.Free()
-    launcher = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == launcher:
-            time.sleep(WATCH)
-        os._exit(1)
-
     with threads.thread_started():
-        threading.Thread(target=watch, name="launcher", daemon=True).start()
+        threading.Thread(target=_watch, args=watched, name="launcher", daemon=True).start()
+
+
+def _neighbours(node: MPI.Comm) -> dict[int, int]:
+    """A descriptor that tells when it has ended, for each other rank of the machine: -> its number. On Linux only."""
+    room = os.readlink("/proc/self/ns/pid") if hasattr(os, "pidfd_open") else ""
+    found = {}
+    for other, pid, rank in node.allgather((room, os.getpid(), world.rank)):
+        if other == room and room and rank != world.rank:  # in another container the number is another process's
+            with suppress(OSError):  # the system call is refused
+                found[os.pidfd_open(pid)] = rank
+    return found
+
+
+def _watch(launcher: int, others: dict[int, int]) -> None:
+    """End this rank with its launcher, and all ranks with one that was killed: not every launcher does that.
+
+    What is said of it is said by the first rank that is left on the machine.
+    """
+    ends = select.poll()
+    for descriptor in others:
+        ends.register(descriptor, select.POLLIN)
+    while os.getppid() == launcher:
+        ended = [others[descriptor] for descriptor, _ in ends.poll(1000 * WATCH)]
+        if ended:
+            time.sleep(LAST_WORDS)  # in which a launcher that ends the others does so
+            if leaving:
+                return
+            left = set(others.values()) - {others[descriptor] for descriptor, _ in ends.poll(0)}
+            if world.rank < min(left, default=world.size):
+                name = f"rank {min(ended)} on {socket.gethostname()}"
+                say(f"error: {name} ended without a word, and so do the others", file=sys.stderr)
+            else:
+                time.sleep(LAST_WORDS)
+            abort(1)
+    os._exit(1)

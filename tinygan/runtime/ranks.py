@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.errors import TinyganError
+from tinygan.runtime import mpi
 from tinygan.runtime.collectives import joined
 from tinygan.runtime.mpi import begin, collective, wait, world
 from tinygan.runtime.workers import outcome
@@ -32,6 +33,7 @@ class RankGroup:
 
     Attributes:
         context: first argument of the functions of :meth:`run`, which each rank has made of its own.
+        collective: the engine of :meth:`together`.
         own: whatever else a rank keeps for the functions that get the group itself.
     """
 
@@ -40,12 +42,12 @@ class RankGroup:
     def __init__(self) -> None:
         self.context: Any = None
         self.own: Any = None
+        self.collective: Any = collective
 
-    def __enter__(self) -> "RankGroup":
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        pass
+    @property
+    def local_rank(self) -> int:
+        """Which of the ranks on its machine this one is."""
+        return mpi.local_rank
 
     def spread(self, vector: np.ndarray) -> None:
         """Give all ranks the first one's values, within :meth:`together`."""
@@ -90,6 +92,7 @@ def lead(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
             main(arguments)
         finally:
             if not _awaited:
+                mpi.leaving = True
                 _broadcast(None)
 
     return run
@@ -104,6 +107,7 @@ def serve(_: list[str]) -> None:
         while True:
             request = _broadcast()
             if request is None:
+                mpi.leaving = True
                 return
             work, *what = request
             try:
@@ -114,7 +118,7 @@ def serve(_: list[str]) -> None:
 
 
 def _together(group: RankGroup, function: Callable, arguments: tuple) -> Any:
-    with joined(collective):
+    with joined(group.collective):
         return function(group, *arguments)
 
 

@@ -1,9 +1,25 @@
-"""Scratch memory: what a task needs only while it runs, out of a block of its thread's own."""
+"""Memory that begins with a cache line; scratch memory: what a task needs only while it runs, out of a block of its
+thread's own."""
 
 import math
 import threading
 
 import numpy as np
+
+from tinygan.runtime import recording
+
+CACHE_LINE = 64  # bytes
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An uninitialised array that begins with a cache line.
+
+    NumPy's own begin 16 bytes into one, and then each store of an AVX-512 register touches two of them.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(size + CACHE_LINE, np.uint8)
+    start = -room.__array_interface__["data"][0] % CACHE_LINE
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 class _Scratch(threading.local):
@@ -20,7 +36,7 @@ class _Scratch(threading.local):
             self.most, self.age = 0, _Scratch.released
         if self.block.size != self.most:
             self.block = None  # first, so that there are not two
-            self.block = np.empty(self.most, np.uint8)
+            self.block = aligned((self.most,), np.uint8)
         self.used = 0
 
 
@@ -29,7 +45,8 @@ _scratch = _Scratch()
 
 def begin_task() -> None:
     """Said by a thread before each task: the memory of the one before is free."""
-    _scratch.begin()
+    if not recording.active():  # what is recorded takes its memory elsewhere, and a block made meanwhile would be its
+        _scratch.begin()
 
 
 def release_scratch() -> None:
@@ -42,10 +59,12 @@ def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
     To be called within a task only.
     """
+    if recording.active():
+        return np.empty(shape, dtype)  # as much memory as the task takes, and no longer than it takes it
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    start = -(-_scratch.used // 64) * 64  # a cache line
+    start = -(-_scratch.used // CACHE_LINE) * CACHE_LINE
     _scratch.used = start + size
     if _scratch.used <= _scratch.block.size:
         return _scratch.block[start : _scratch.used].view(dtype).reshape(shape)
     _scratch.most = max(_scratch.most, _scratch.used)
-    return np.empty(shape, dtype)  # this once; from the next task on there is room
+    return aligned(shape, dtype)  # this once; from the next task on there is room

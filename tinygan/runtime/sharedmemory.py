@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.runtime.collectives import split_evenly
+from tinygan.runtime.collectives import split_vector
+from tinygan.runtime.recording import whole
 
 ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
 SPINS = 200  # looks at a semaphore before going to sleep: being woken takes longer than most waits last
@@ -42,7 +43,11 @@ class Collective:
         return self.rank
 
     def barrier(self) -> None:
-        """Until all ranks are here. Rank 0 counts them and opens a door for each of the others."""
+        """Until all ranks are here."""
+        whole(self._meet)
+
+    def _meet(self) -> None:
+        """Rank 0 counts all ranks and opens a door for each of the others."""
         if self.rank:
             self._arrived.release()
             self._take(self._doors[self.rank - 1])
@@ -64,7 +69,7 @@ class Collective:
     def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
         """See :func:`own_parts`: all vectors are in sight."""
         self.barrier()
-        part = split_evenly(vectors[0].size, self.size)[self.rank]
+        part = split_vector(vectors[0].size, self.size)[self.rank]
         return [vector[part] for vector in vectors[: self.size]]
 
     def share_parts(self, vector: np.ndarray) -> None:

@@ -29,8 +29,7 @@ _queued: list[Task] | None = None  # tasks that batched_tasks() will run togethe
 def use_all_cores(threads: int | None = None) -> None:
     """From now on, run tasks on this many threads (default: all cores), each product on one.
 
-    Raises:
-        TinyganError: the system refuses a thread.
+    Raises TinyganError: the system refuses a thread.
     """
     others = (threads or core_count()) - 1
     while len(_workers) < others:
@@ -98,8 +97,7 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
 def thread_started() -> Iterator[None]:
     """Around the call that starts a thread.
 
-    Raises:
-        TinyganError: the system refuses it.
+    Raises TinyganError: the system refuses it.
     """
     try:
         yield

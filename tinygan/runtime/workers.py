@@ -47,8 +47,7 @@ class WorkerGroup:
         context: what the functions of :meth:`run` get as first argument.
         size: number of ranks; the cores are divided among them.
 
-    Raises:
-        TinyganError: the system has no room for as many processes or threads.
+    Raises TinyganError: the system has no room for as many processes or threads.
     """
 
     def __init__(self, context: Any, size: int):
@@ -79,12 +78,9 @@ class WorkerGroup:
     def run(self, function: Callable, arguments: Sequence[tuple]) -> list:
         """``function(context, *arguments[k])`` in rank k; the results in order.
 
-        There may be fewer tuples of arguments than ranks, if ``function`` calls no collective.
-
-        Raises:
-            TinyganError: another process has exited.
-            RuntimeError: ``function`` failed in another process, with its traceback.
-            Exception: what ``function`` raised here. In all cases the group is closed.
+        There may be fewer tuples of arguments than ranks, if ``function`` calls no collective. Raises TinyganError:
+        another process has exited; RuntimeError: ``function`` failed in another process, with its traceback;
+        Exception: what ``function`` raised here. In all cases the group is closed.
         """
         if self.size == 1:
             return [function(self.context, *arguments[0])]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.array import Array
 from tinygan.device import Backend
 from tinygan.layers import Layer
 from tinygan.reconstruction import Reconstruction, Search, join, search_codes
 from tinygan.runtime.collectives import split_evenly
 from tinygan.runtime.workers import WorkerGroup
+from tinygan.training.feed import to_unit_range
 
 VALUES_AT_ONCE = {"cpu": 200 * 32 * 32 * 3, "gpu": 1000 * 32 * 32 * 3}
 FEWEST_AT_ONCE = 16  # images
@@ -44,27 +44,33 @@ def reconstruct(
     in, share each batch out. Without them, ``after_step`` is called after each step, to show progress.
     """
 
-    def found(batch: Array, start: Array) -> Reconstruction:
+    def found(batch: np.ndarray, start: np.ndarray) -> Reconstruction:
         if workers is None:
-            return search_codes(network, batch, start, search, backend, after_step)
+            return _search(network, batch, start, search, backend, after_step)
         shards = [shard for shard in split_evenly(len(batch), workers.size) if shard.stop > shard.start]
         return join(workers.run(_search_shard, [(batch[shard], start[shard], search) for shard in shards]))
 
     for first in range(0, len(targets), batch_size):
         rows = slice(first, first + batch_size)
-        batch = backend.xp.asarray(targets[rows]).astype(backend.dtype) / 255
-        zeros = backend.xp.zeros((len(batch), code_size), backend.dtype)
-        best = found(batch, zeros)
+        batch = targets[rows]
+        best = found(batch, np.zeros((len(batch), code_size)))
         for restart in range(1, search.restarts + 1):
-            start = backend.to_device(random_codes(restart)[rows])
-            best = _better(best, found(batch, start))
+            best = _better(best, found(batch, random_codes(restart)[rows]))
         yield best
 
 
 def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Search) -> Reconstruction:
-    """One process's part of a batch, with the generator that it was forked with."""
+    """One process's part of a batch, with the generator that it was forked with, on its own device."""
     generator = game.generator
-    return search_codes(generator.network, targets, start, search, generator.parameters.backend)
+    return _search(generator.network, targets, start, search, generator.parameters.backend)
+
+
+def _search(
+    network: Layer, targets: np.ndarray, start: np.ndarray, search: Search, backend: Backend, *after_step: Callable
+) -> Reconstruction:
+    """What travels between processes are bytes of the host."""
+    images = to_unit_range(targets, backend)
+    return search_codes(network, images, backend.to_device(start), search, backend, *after_step)
 
 
 def _better(one: Reconstruction, other: Reconstruction) -> Reconstruction:

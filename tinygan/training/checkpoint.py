@@ -65,9 +65,7 @@ class Checkpoint:
 def save(path: Path, game: Game, progress: Progress, options: Options, fingerprint: str) -> None:
     """Write a checkpoint; the file that was at ``path`` stays whole until the new one is.
 
-    Raises:
-        NonFiniteError: something in the game is not finite; nothing is written.
-        TinyganError: the disk refuses.
+    Raises NonFiniteError: something in the game is not finite; nothing is written; TinyganError: the disk refuses.
     """
     tensors = {PENDING_LOSSES: progress.pending_losses}
     for role, player in _players(game).items():
@@ -89,9 +87,8 @@ def save(path: Path, game: Game, progress: Progress, options: Options, fingerpri
 def load(path: Path) -> Checkpoint:
     """Read a checkpoint into host memory.
 
-    Raises:
-        TinyganError: no such file, not a checkpoint of tinygan, damaged, or of a newer format.
-        OSError: the system refuses to read it, which says nothing of what is in it.
+    Raises TinyganError: no such file, not a checkpoint of tinygan, damaged, or of a newer format; OSError: the system
+    refuses to read it, which says nothing of what is in it.
     """
     path = Path(path)
     try:
@@ -133,8 +130,7 @@ def _understand(path: Path, description: dict, tensors: dict[str, np.ndarray]) -
 def restore(checkpoint: Checkpoint, game: Game) -> None:
     """Put a checkpoint's arrays into ``game``: all of them or none.
 
-    Raises:
-        TinyganError: a name or shape differs (another architecture), or a value is not finite.
+    Raises TinyganError: a name or shape differs (another architecture), or a value is not finite.
     """
     parts = {}
     for role, player in _players(game).items():

@@ -13,12 +13,8 @@ from tinygan.training.runfolder import LAST, RunFolder
 def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[str]) -> RunFolder:
     """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint.
 
-    Args:
-        out, title: where a new folder is made, and how it is called behind its number.
-        notes: gets a line for everything that was left out.
-
-    Raises:
-        TinyganError: the log or ``config.json`` is damaged, or another process trains in the folder.
+    A new one is made in ``out``, and called ``title`` behind its number. ``notes`` gets a line for everything that was
+    left out. Raises TinyganError where the log or ``config.json`` is damaged, or another process trains in the folder.
     """
     # A run's checkpoints may lie on another disk, with a link in their place.
     own = RunFolder(stored.path.absolute().parent.parent)

@@ -7,9 +7,9 @@ import numpy as np
 
 from tinygan import ops
 from tinygan.data.devicebatches import ResidentSource
+from tinygan.runtime.collectives import all_reduce
 from tinygan.runtime.graph import Replay
 from tinygan.runtime.graph_inputs import Inputs
-from tinygan.training import ranks
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
@@ -34,8 +34,6 @@ def eager_iteration(session: Session, losses: LossLog) -> Iteration:
     """Operation by operation, by all of the session's workers: what the CPU does, and any device on the formulas."""
     options, backend = session.options, session.backend
     schedule = SCHEDULES[options.schedule]
-    if ranks.several():
-        return lambda number, learning_rate: losses.add(ranks.iterate(session.workers, number, learning_rate))
 
     def iterate(number: int, learning_rate: float) -> None:
         real = to_unit_range(session.source.batch(number), backend)
@@ -49,14 +47,15 @@ class CapturedIteration:
     """The whole iteration as one CUDA graph.
 
     The host sends where the batch's images are, the codes, the learning rate and the row of the log, and launches.
-    Where the data set does not live on the device, the batch's bytes are sent before.
+    Where the data set does not live on the device, the batch's bytes are sent before. A rank with a GPU of its own does
+    its part: that of its source and of its game.
     """
 
     def __init__(self, session: Session, losses: LossLog, note: Callable[[str], None]):
         self.session, self.losses = session, losses
         self.schedule = SCHEDULES[session.options.schedule]
         options, backend = session.options, session.backend
-        N = options.batch_size
+        N = len(range(options.batch_size)[session.source.part])
         shapes = {
             "codes": ((self.schedule.code_batches, N, options.code_size), backend.dtype),
             "learning_rate": ((), backend.dtype),
@@ -89,7 +88,8 @@ class CapturedIteration:
 
     def _drawn(self, number: int) -> dict[str, np.ndarray]:
         """What iteration ``number`` is given that depends on the number alone."""
-        values = {"codes": latent_codes(self.session.options, number, self.schedule.code_batches)}
+        codes = latent_codes(self.session.options, number, self.schedule.code_batches)
+        values = {"codes": codes[:, self.session.source.part]}
         if self.resident:
             values["places"] = np.stack(self.session.source.plan(number), axis=1)
         return values
@@ -102,4 +102,5 @@ class CapturedIteration:
         else:
             real = to_unit_range(self.images, backend)
         losses = self.schedule.step(self.session.game, real, given["codes"], given["learning_rate"])
+        losses = all_reduce(*(loss.reshape(1) for loss in losses))
         ops.record_losses(*losses, given["row"], self.losses.rows)

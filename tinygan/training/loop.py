@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.errors import NonFiniteError, Stopped, TinyganError
-from tinygan.images import save_grid
 from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint, ranks
 from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import learning_rate, preview_codes
-from tinygan.training.iteration import CapturedIteration, iteration_of
+from tinygan.training.gridwriter import GridWriter
+from tinygan.training.iteration import CapturedIteration
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
 from tinygan.training.shards import training_workers
@@ -36,7 +36,8 @@ class Trainer:
         self.session = session
         self.options, self.progress, self.backend = session.options, session.progress, session.backend
         self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
-        self.iteration = iteration_of(session, self.losses, lambda text: self.status.note(text))
+        self.iteration = ranks.iteration_of(session, self.losses, lambda text: self.status.note(text))
+        self.grids = GridWriter()
         self.preview = self.backend.to_device(preview_codes(self.options))
         self.test_images = session.images.take(session.images.split.running)
         self.after_log = self.after_iteration = lambda: None
@@ -54,10 +55,14 @@ class Trainer:
             NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
             TinyganError: a file cannot be written; the files that were there are kept.
         """
-        alone = self.session.workers
+        alone, resumed = self.session.workers, self.progress.iteration > 0
         try:
             with self._workers() as self.session.workers:
                 self._run()
+        except MemoryError as error:
+            if not resumed:  # which keeps its batch
+                error.add_note(f"give less than --batch-size {self.options.batch_size}")
+            raise
         finally:
             if isinstance(self.iteration, CapturedIteration):
                 self.iteration.close()
@@ -67,7 +72,7 @@ class Trainer:
     def _workers(self) -> AbstractContextManager:
         session, options = self.session, self.options
         if ranks.several():
-            return ranks.open_ranks(options, self.backend, session.game, session.source, session.fingerprint)
+            return ranks.open_ranks(session, self.losses)
         return training_workers(session.game, (options.batch_size, *options.image_size, 3))
 
     def _run(self) -> None:
@@ -79,6 +84,7 @@ class Trainer:
             StopRequest() as stop,
             closing(Status(self.progress.iteration, self.options.iterations)) as self.status,
             np.errstate(all="ignore"),
+            self.grids,
         ):
             try:
                 self.begin()
@@ -107,9 +113,9 @@ class Trainer:
         if self.options.test_every and not len(self.test_images):
             self.status.note("no running test: the data set is too small to hold images out")
         if not folder.last.exists():
-            save_grid(folder.samples / "reals.png", self.session.source.first(len(self.preview)))
+            self.grids.write(folder.samples / "reals.png", self.session.source.first(len(self.preview)))
             if len(self.test_images):
-                save_grid(folder.reconstructions / "targets.png", self.test_images[:GRID_COUNT])
+                self.grids.write(folder.reconstructions / "targets.png", self.test_images[:GRID_COUNT])
             self.save_samples()
             self.save(folder.last)
 
@@ -124,6 +130,7 @@ class Trainer:
         """Log, samples and checkpoints, each at its interval and after the last iteration."""
         options, iteration, folder = self.options, self.progress.iteration, self.session.folder
         last = iteration == options.iterations
+        self.grids.check()
         if iteration % options.log_every == 0 or last:
             self.log()
             if iteration % options.log_every == 0:  # an interval that the end cuts short goes on after a resume
@@ -158,22 +165,15 @@ class Trainer:
         """Reconstruct the running test's images, log the figures, and keep the checkpoint if it is the best so far."""
         iteration, folder, began = self.progress.iteration, self.session.folder, time.monotonic()
         network = self.session.game.generator.network
-        batches = reconstruct(
-            network,
-            self.test_images,
-            self.options.code_size,
-            Search(),
-            self.backend,
-            usual_batch(self.test_images.shape[1:], self.backend.device),
-            workers=self.session.workers,
-        )
-        result = join(list(batches))
+        targets, at_once = self.test_images, usual_batch(self.test_images.shape[1:], self.backend.device)
+        search = self.options.code_size, Search(), self.backend, at_once
+        result = join(list(reconstruct(network, targets, *search, workers=self.session.workers)))
         figures = summary(result)
         if not np.isfinite(figures["loss"]):
             raise NonFiniteError(f"the generator's reconstruction loss is not finite after iteration {iteration}")
         seconds = round(time.monotonic() - self.started, 3)
         folder.append_log({"iteration": iteration, "reconstruction": figures, "seconds": seconds})
-        save_grid(folder.reconstructions / f"{iteration:06d}.png", result.images[:GRID_COUNT])
+        self.grids.write(folder.reconstructions / f"{iteration:06d}.png", result.images[:GRID_COUNT])
         if self.progress.best is None or figures["loss"] < self.progress.best.loss:
             self.progress.best = Best(iteration, figures["loss"])
             self.save(folder.best)
@@ -182,7 +182,8 @@ class Trainer:
         self.speed_from = from_iteration, from_time + time.monotonic() - began  # training's speed, without the test
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint of this iteration."""
+        """Write a checkpoint of this iteration, once all grids are written: a resumed run makes none of them again."""
+        self.grids.wait()
         if ranks.several():
             ranks.make_whole(self.session.workers)
         self.progress.pending_losses = self.losses.pending(self.progress.iteration)
@@ -192,8 +193,8 @@ class Trainer:
             self.saved_at = self.progress.iteration
 
     def save_samples(self) -> None:
-        """Write the grid of generated images: the same codes every time, in evaluation mode."""
+        """Begin to write the grid of generated images: the same codes every time, in evaluation mode."""
         G = self.session.game.generator.network
         chunks = range(0, len(self.preview), self.options.batch_size)
         images = [self.backend.to_host(G(self.preview[i : i + self.options.batch_size])[0]) for i in chunks]
-        save_grid(self.session.folder.samples / f"{self.progress.iteration:06d}.png", np.concatenate(images))
+        self.grids.write(self.session.folder.samples / f"{self.progress.iteration:06d}.png", np.concatenate(images))

@@ -41,8 +41,7 @@ class LossLog:
         Args:
             iteration: the iteration of the last row.
 
-        Raises:
-            NonFiniteError: a loss is not finite, naming its iteration and network.
+        Raises NonFiniteError: a loss is not finite, naming its iteration and network.
         """
         rows = self.backend.to_host(self.rows[: self.count]).copy()
         bad = ~np.isfinite(rows)

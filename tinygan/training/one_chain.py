@@ -5,19 +5,23 @@ memory apart. And in the shared schedule one chain of input gradients serves D's
 shortcuts is in ``step.py``; both give the same gradients (tested).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.errors import InputError
+from tinygan.layers.base import described
 from tinygan.training.player import Player
 
 # Values in a batch of images that goes through D together with another.
 SMALL = 2**19  # on the CPU: 42 of 64×64 pixels
 SMALL_ON_GPU = 2**22  # more operations cost more there than memory: 54 of 160×160 pixels
 UPSTREAM_FLOOR = 1e-20
+
+_decided: bool | None = None  # see as_if
 
 
 def mixes_images(D: Player) -> bool:
@@ -27,7 +31,24 @@ def mixes_images(D: Player) -> bool:
 
 def as_one_batch(D: Player, fake: Array) -> bool:
     """Whether generated images (N, H, W, 3) go through D together with the real ones."""
-    return not mixes_images(D) and fake.size <= (SMALL if isinstance(fake, np.ndarray) else SMALL_ON_GPU)
+    small = fits(fake.size, "cpu" if isinstance(fake, np.ndarray) else "gpu") if _decided is None else _decided
+    return small and not mixes_images(D)
+
+
+def fits(values: int, device: str) -> bool:
+    """Whether a batch of so many values is small."""
+    return values <= (SMALL if device == "cpu" else SMALL_ON_GPU)
+
+
+@contextmanager
+def as_if(small: bool) -> Iterator[None]:
+    """Within it every batch is ``small``, or none: for measuring with a part of a batch what the whole would need."""
+    global _decided
+    _decided = small
+    try:
+        yield
+    finally:
+        _decided = None
 
 
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
@@ -75,7 +96,8 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
 
 def _joined(one: Array, other: Array) -> Array:
     """Real and generated images as one batch (2·N, H, W, 3); InputError unless they are of one kind and size."""
-    if one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
-        found = f"{one.dtype} {one.shape} and {other.dtype} {other.shape}"
+    arrays = hasattr(one, "dtype") and hasattr(other, "dtype")
+    if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
+        found = f"{described(one)} and {described(other)}"
         raise InputError(f"real and generated images differ, {found}: give real ones as G draws them, in [0, 1]")
     return array_module(one).concatenate([one, other])

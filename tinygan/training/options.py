@@ -8,8 +8,9 @@ from tinygan import ops
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
 from tinygan.data.packed import is_packed, read_description
+from tinygan.data.transform import shown
 from tinygan.device import DEVICES, PRECISIONS
-from tinygan.errors import UsageError
+from tinygan.errors import Choices, UsageError
 from tinygan.jsonfile import check
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
@@ -43,10 +44,7 @@ class Options:
     """All options of ``train.py`` with their defaults, those of the paper's DCGAN code (notes A3).
 
     Sizes are (height, width) in pixels; intervals are in iterations. Checked on construction, numbers by
-    ``tinygan.ranges``, wherever they come from.
-
-    Raises:
-        UsageError: naming the option and what it takes.
+    ``tinygan.ranges``, wherever they come from. Raises UsageError: naming the option and what it takes.
     """
 
     model: str = "dcgan"
@@ -159,9 +157,8 @@ class Options:
     def from_json(cls, values: dict) -> "Options":
         """The inverse of :meth:`to_json`; options that are missing, as in what older versions wrote, have defaults.
 
-        Raises:
-            ValueError: a value that should be text is none, or an option is unknown.
-            UsageError: as on construction, which checks the numbers.
+        Raises ValueError where a value that should be text is none, or an option is unknown; UsageError as on
+        construction, which checks the numbers.
         """
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
         check(values, {f"{name}?": kind for name, kind in kinds.items() if kind in (str, str | None)})
@@ -174,20 +171,11 @@ class Options:
 INTERVALS = ("log_every", "sample_every", "save_every", "keep_every")
 
 # What may differ when a run is continued; everything else decides what the weights mean or would break its exactness.
-CHANGEABLE_ON_RESUME = (
-    "iterations",
-    "learning_rate",
-    "warmup",
-    "device",
-    "ops",
-    "data_dir",
-    "out",
-    "test_every",
-    *INTERVALS,
-)
+CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "ops", "data_dir", "out", "test_every")
+CHANGEABLE_ON_RESUME += INTERVALS
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
-PRESETS: dict[str, dict] = {
+_PRESETS: dict[str, dict] = {
     # The paper's settings for CIFAR-10 and LSUN were not published: the code's defaults, and the CelebA example's
     # network, stand in for them (notes A1).
     "cifar10": {"dataset": "cifar10"},
@@ -207,20 +195,14 @@ PRESETS: dict[str, dict] = {
         "iterations": 1_000_000,
     },
     # Small enough for two CPU cores; not the paper's.
-    "resnet-cifar10": {
-        "model": "resnet",
-        "dataset": "cifar10",
-        "d_features": [48, 96, 192],
-        "schedule": "shared",
-    },
+    "resnet-cifar10": {"model": "resnet", "dataset": "cifar10", "d_features": [48, 96, 192], "schedule": "shared"},
 }
+PRESETS = Choices("preset", _PRESETS)
 
 
 def resolve(explicit: dict, preset: str | None) -> Options:
     """Defaults, then the preset's values, then what a packed data set brings, then those that were typed."""
-    if preset is not None and preset not in PRESETS:
-        raise UsageError(f"unknown preset {preset!r}: choose one of {', '.join(PRESETS)}")
-    options = Options(**(PRESETS.get(preset, {}) | _packed(explicit) | explicit))
+    options = Options(**((PRESETS[preset] if preset else {}) | _packed(explicit) | explicit))
     if options.norm == "bn" and options.batch_size == 1:
         raise UsageError("--norm bn needs --batch-size 2 or more: one image has no spread over the batch")
     return _check_warmup(options)
@@ -238,8 +220,7 @@ def _check_warmup(options: Options) -> Options:
 def _packed(explicit: dict) -> dict:
     """Data set, image size and crop of the packed set that ``--data-dir`` names; nothing if it names none.
 
-    Raises:
-        UsageError: one of them was typed and is another.
+    Raises UsageError where one of them was typed and is another.
     """
     folder = explicit.get("data_dir")
     if not folder or not is_packed(folder):
@@ -259,11 +240,7 @@ def _packed(explicit: dict) -> dict:
 
 
 def resume(stored: Options, explicit: dict, checkpoint: Path) -> Options:
-    """The stored options with those that were typed on top.
-
-    Raises:
-        UsageError: an option was typed that cannot change on resume and differs from the stored one.
-    """
+    """The stored options with those that were typed on top; UsageError for one that differs and may not change."""
     for name, value in explicit.items():
         same_storage = name == "precision" and PRECISIONS[value] == PRECISIONS[stored.precision]  # all but float64
         if name not in CHANGEABLE_ON_RESUME and value != getattr(stored, name) and not same_storage:
@@ -279,4 +256,4 @@ def show(value: object) -> str:
     """A value as it is typed on the command line: sizes as WIDTHxHEIGHT, lists with commas."""
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return f"{value[1]}x{value[0]}" if isinstance(value, tuple) and len(value) == 2 else str(value)
+    return shown(value) if isinstance(value, tuple) and len(value) == 2 else str(value)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tinygan.array import Array
-from tinygan.errors import UsageError
+from tinygan.errors import InputError, UsageError
 from tinygan.layers import Layer
 from tinygan.models.pyramid import Size
 
@@ -20,10 +20,8 @@ def is_own(model: str) -> bool:
 def build_own(model: str, size: Size, code_size: int, features: int, norm: str) -> tuple[Layer, Layer]:
     """``build(image_size=(H, W), code_size=…, features=…, norm=…)`` of the named module: G and D, without values.
 
-    G takes codes (N, code_size) to images (N, H, W, 3) in [0, 1], D images to logits (N,).
-
-    Raises:
-        UsageError: the module cannot be imported, has no such function, or that returns something else.
+    G takes codes (N, code_size) to images (N, H, W, 3) in [0, 1], D images to logits (N,). Raises UsageError where the
+    module cannot be imported, has no such function, or that returns something else.
     """
     module, _, function = model.partition(":")
     here = str(Path.cwd())
@@ -46,7 +44,10 @@ def build_own(model: str, size: Size, code_size: int, features: int, norm: str) 
 
 def check_shapes(model: str, G: Layer, D: Layer, code: Array, size: Size) -> None:
     """UsageError unless G takes a code (1, code_size) to an image of this size, and D that to one logit."""
-    image = G(code)[0]
-    found, expected = (image.shape, D(image)[0].shape), ((1, *size, 3), (1,))
+    try:
+        image = G(code)[0]
+        found, expected = (image.shape, D(image)[0].shape), ((1, *size, 3), (1,))
+    except InputError as error:
+        raise UsageError(f"--model {model}: {error}: return (G, D), G first") from error
     if found != expected:
         raise UsageError(f"--model {model}: G gives {found[0]} and D {found[1]}; expected {expected[0]} and (1,)")

@@ -1,11 +1,14 @@
 """Training by ranks of MPI: each makes the game anew, gets the first one's state, and reads its shard of the images.
 
 Only the first rank has a run folder. What it asks for in an iteration is a number and a learning rate; everything else
-follows from the options.
+follows from the options. On GPUs each rank has one of its own and captures its part of the iteration; NCCL carries what
+they exchange.
 """
 
-from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,21 +16,36 @@ from tinygan import ops
 from tinygan.data.batches import BatchSource
 from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
-from tinygan.runtime.collectives import all_gather, own_part, split_evenly
+from tinygan.ops.cuda import cublas
+from tinygan.runtime import nccl
+from tinygan.runtime.collectives import all_gather, split_evenly
 from tinygan.runtime.launched import launched
+from tinygan.training import iteration
 from tinygan.training.feed import latent_codes, to_unit_range
+from tinygan.training.iteration import CapturedIteration, Iteration
+from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
-from tinygan.training.session import batch_source, build_game, load_images
+from tinygan.training.session import Session, batch_source, build_game, load_images
 from tinygan.training.step import SCHEDULES, Game, Losses
 
 
-class Shard(NamedTuple):
-    """What a rank trains with; ``source`` gives it its part of each batch. Without, it only searches."""
+@dataclass
+class Shard:
+    """What a rank trains with.
+
+    Attributes:
+        game: with the rank's share of the batch.
+        source: gives the rank its part of each batch. Without, it only searches.
+        losses: where those of the whole batch go; of all but the first rank a log that nobody reads.
+        iteration: carries one out, with all others.
+    """
 
     options: Options
     backend: Backend
     game: Game
     source: BatchSource | None
+    losses: LossLog | None = None
+    iteration: Iteration | None = None
 
 
 def several() -> bool:
@@ -35,37 +53,44 @@ def several() -> bool:
     return launched()[1] > 1
 
 
-def open_ranks(
-    options: Options, backend: Backend, game: Game, source: BatchSource | None = None, fingerprint: str = ""
-) -> AbstractContextManager[Any]:
-    """Have all ranks hold ``game`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
+@contextmanager
+def open_ranks(run: Any, losses: LossLog | None = None) -> Iterator[Any]:
+    """Have all ranks hold the game of ``run`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
 
     Args:
-        source: of the training images, which the other ranks open as well.
-        fingerprint: of these images.
+        run: a :class:`Session`, or what else has options, backend and game.
+        losses: where iterations add those of the whole batch: then ``run`` is a session, and every rank opens its
+            images. Without, they only search.
 
     Raises:
-        UsageError: the device is a GPU, or the batch has fewer images than there are ranks.
-        TinyganError: a rank cannot open the images, or finds other ones.
+        UsageError: the batch has fewer images than there are ranks, or a machine fewer GPUs than ranks.
+        TinyganError: a rank cannot open its device or the images, finds other ones, or NCCL does not connect them.
     """
-    from tinygan.runtime.ranks import RankGroup  # only here: it starts MPI
+    from tinygan.runtime.ranks import RankGroup, awaited  # only here: it starts MPI
 
-    group = RankGroup()
-    if backend.device != "cpu":
-        raise UsageError("several ranks compute on the CPU only: give --device cpu, or start one process")
-    if source and options.batch_size < group.size:
+    group, options, backend, gpu = RankGroup(), run.options, run.backend, run.backend.device == "gpu"
+    if losses and options.batch_size < group.size:
         raise UsageError(f"--batch-size {options.batch_size} gives the {group.size} ranks less than an image each")
-    group.context, group.own = game, Shard(options, backend, game, source)
-    group.ask(_open, [(options, backend.dtype.name, fingerprint)] * group.size)
-    if source:
-        source.part = split_evenly(options.batch_size, group.size)[0]
+    if gpu:
+        nccl.refuse_shared_gpus(group.ask(_take_gpu, [()] * group.size))
+    group.context, group.own = run.game, Shard(options, backend, run.game, run.source if losses else None, losses)
+    precision = "tf32" if gpu and cublas.tf32 else backend.dtype.name
+    group.ask(_open, [(options, backend.device, precision, run.fingerprint if losses else "")] * group.size)
     group.together(_take_state)
-    return group
+    if losses:
+        group.together(_begin, nccl.load_library().get_unique_id() if gpu else None)
+    try:
+        yield group
+    finally:
+        if not awaited():  # else all are about to be ended
+            group.together(_end)
 
 
-def iterate(group: Any, number: int, learning_rate: float) -> Losses:
-    """Iteration 1, 2, … by all ranks."""
-    return group.together(_step, number, learning_rate)
+def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
+    """As :func:`tinygan.training.iteration.iteration_of`; of several ranks, all together carry it out."""
+    if not several():
+        return iteration.iteration_of(session, losses, note)
+    return lambda number, learning_rate: session.workers.together(_step, number, learning_rate)
 
 
 def make_whole(group: Any) -> None:
@@ -73,26 +98,73 @@ def make_whole(group: Any) -> None:
     group.together(_make_whole)
 
 
-def _open(group: Any, options: Options, precision: str, fingerprint: str) -> None:
+def _take_gpu(group: Any) -> str:
+    return nccl.take_gpu(group.local_rank)
+
+
+def _open(group: Any, options: Options, device: str, precision: str, fingerprint: str) -> None:
     if group.rank == 0:  # it has opened all of this
         return
     ops.use(options.ops)
-    backend = open_backend("cpu", precision)
+    backend = open_backend(device, precision)
     source = None
     if fingerprint:
         images = load_images(options)
         if images.fingerprint() != fingerprint:
             raise TinyganError(f"the images of {images.source} are not those of the first rank: give all the same data")
         source = batch_source(images, options, backend)
-        source.part = split_evenly(options.batch_size, group.size)[group.rank]
     game = build_game(options, backend)
-    group.context, group.own = game, Shard(options, backend, game, source)
+    losses = LossLog(1, np.zeros((0, len(Losses._fields))), backend)
+    group.context, group.own = game, Shard(options, backend, game, source, losses)
 
 
 def _take_state(group: Any) -> None:
+    backend = group.own.backend
     for player in group.own.game[:2]:
         for store in player.stores().values():
-            group.spread(store.flat)
+            values = backend.to_host(store.flat)  # on the CPU the vector itself
+            group.spread(values)
+            store.flat[...] = backend.to_device(values)
+
+
+def _begin(group: Any, unique_id: Any) -> None:
+    """Make ready for iterations; of GPUs the communicator is that of one run."""
+    shard = group.own
+    shard.source.part = split_evenly(shard.options.batch_size, group.size)[group.rank]
+    images = len(range(shard.options.batch_size)[shard.source.part])
+    shard.game = shard.game._replace(share=images / shard.options.batch_size)
+    if unique_id is not None:
+        group.collective = nccl.Collective(shard.backend.xp, group.collective, unique_id)
+    captured = shard.backend.device == "gpu" and ops.implementation() != "reference"
+    shard.iteration = CapturedIteration(shard, shard.losses, _refuse) if captured else _eager(shard)
+
+
+def _end(group: Any) -> None:
+    """Drop the graph, and behind it the communicator that its calls are for."""
+    if isinstance(group.own.iteration, CapturedIteration):
+        group.own.iteration.close()
+    if isinstance(group.collective, nccl.Collective):
+        group.collective.close()
+        group.collective = group.collective.host
+    group.own = group.context = None
+
+
+def _refuse(obstacle: str) -> None:
+    """NCCL's calls are captured by all ranks or by none."""
+    raise TinyganError(f"{obstacle.partition(': it runs')[0]}: start one process")
+
+
+def _eager(shard: Shard) -> Iteration:
+    options, backend = shard.options, shard.backend
+    schedule, rows = SCHEDULES[options.schedule], shard.source.part
+
+    def iterate(number: int, learning_rate: float) -> None:
+        real = to_unit_range(shard.source.batch(number), backend)
+        codes = backend.to_device(latent_codes(options, number, schedule.code_batches)[:, rows])
+        losses = schedule.step(shard.game, real, codes, learning_rate)
+        shard.losses.add(Losses(*all_gather(np.array([float(loss) for loss in losses])).sum(axis=0)))
+
+    return iterate
 
 
 def _make_whole(group: Any) -> None:
@@ -100,11 +172,7 @@ def _make_whole(group: Any) -> None:
         player.make_whole()
 
 
-def _step(group: Any, number: int, learning_rate: float) -> Losses:
-    options, backend, game, source = group.own
-    schedule, N = SCHEDULES[options.schedule], options.batch_size
-    rows = own_part(N)
-    real = to_unit_range(source.batch(number), backend)
-    codes = backend.to_device(latent_codes(options, number, schedule.code_batches)[:, rows])
-    losses = schedule.step(game._replace(share=len(real) / N), real, codes, learning_rate)
-    return Losses(*all_gather(np.array(losses)).sum(axis=0))
+def _step(group: Any, number: int, learning_rate: float) -> None:
+    if group.rank:
+        group.own.losses.clear()
+    group.own.iteration(number, learning_rate)

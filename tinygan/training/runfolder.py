@@ -26,7 +26,7 @@ CONFIG = {
 }
 LOG_LINE = {"iteration": int, "reconstruction?": dict}
 LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
-LATEST = "latest"  # what --resume and evaluate.py take instead of a path
+LATEST = "latest"  # what is taken instead of a path
 RUNS = Path("runs")  # where runs are made unless --out says otherwise
 
 
@@ -49,8 +49,7 @@ class RunFolder:
     def create(cls, out: Path, title: str) -> "RunFolder":
         """Make ``out/<next number>-<title>`` with its sub-folders; a folder that exists is never taken.
 
-        Raises:
-            TinyganError: the place cannot be written to.
+        Raises TinyganError: the place cannot be written to.
         """
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -74,11 +73,18 @@ class RunFolder:
             ) from error
         return run
 
+    @classmethod
+    def existing(cls, path: Path) -> "RunFolder":
+        """The folder of a run that there is; TinyganError where there is none."""
+        folder = cls(path)
+        if not folder.config.is_file():
+            raise TinyganError(f"{path} is no run folder (it has no config.json): give one like runs/00000-cifar10-wn")
+        return folder
+
     def lock(self) -> None:
         """Keep other processes from training in this folder until :meth:`unlock` or the end of this process.
 
-        Raises:
-            TinyganError: another one does so now.
+        Raises TinyganError: another one does so now.
         """
         self._lock.acquire(f"{self.path} is being trained by another process: wait for it or stop it")
 
@@ -101,8 +107,7 @@ class RunFolder:
         Args:
             notes: where to say so.
 
-        Raises:
-            TinyganError: a line is damaged, naming it.
+        Raises TinyganError: a line is damaged, naming it.
         """
         try:
             lines = read_bytes(self.log, LARGEST_LOG).split(b"\n")
@@ -133,17 +138,16 @@ class RunFolder:
     def append_log(self, entry: dict) -> None:
         """Add one line to the log, on disk when this returns."""
         try:
-            with open(self.log, "a") as file:
-                file.write(json.dumps(entry) + "\n")
+            with open(self.log, "ab") as file:
+                file.write(json.dumps(entry).encode() + b"\n")
         except OSError as error:
             raise cannot_write(self.log, error) from error
 
     def read_config(self, else_: str = "move it away: the run then goes on in a new folder") -> dict:
         """``config.json``.
 
-        Raises:
-            TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it.
-            FileNotFoundError: there is none.
+        Raises TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it; FileNotFoundError:
+        there is none.
         """
         return read_json(self.config, CONFIG, f"restore it from a copy, or {else_}")
 
@@ -156,8 +160,7 @@ class RunFolder:
 def find_checkpoint(resume: str, out: Path) -> Path:
     """The checkpoint that ``--resume`` means: a file, a run folder's last one, or that of the newest run in ``out``.
 
-    Raises:
-        TinyganError: there is none.
+    Raises TinyganError: there is none.
     """
     if resume != LATEST:
         path = Path(resume)
@@ -165,11 +168,15 @@ def find_checkpoint(resume: str, out: Path) -> Path:
     return RunFolder(newest_run(out)).last
 
 
+def run_called(name: str | Path) -> Path:
+    """The folder of the run ``name``: its path, or of ``latest`` the newest one in ``runs``."""
+    return newest_run(RUNS) if str(name) == LATEST else Path(name)
+
+
 def newest_run(out: Path) -> Path:
     """The run in ``out`` with the highest number, of those that have a checkpoint.
 
-    Raises:
-        TinyganError: there is none.
+    Raises TinyganError: there is none.
     """
     runs = sorted(out.iterdir(), key=_number, reverse=True) if out.is_dir() else []
     for path in runs:

@@ -3,7 +3,6 @@
 import dataclasses
 import platform
 import shlex
-import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
 from tinygan.training.own_model import build_own, check_shapes, is_own
 from tinygan.training.player import Player
+from tinygan.training.provenance import git_commit
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
 
@@ -189,12 +189,3 @@ def _describe(session: Session, command: list[str], resumed_from: str | None = N
             "git_commit": git_commit(),
         },
     )
-
-
-def git_commit() -> str | None:
-    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout."""
-    arguments = ["git", "-C", str(Path(tinygan.__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -12,6 +12,7 @@ from tinygan.array import Array
 from tinygan.runtime.collectives import split_evenly
 from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.training.one_chain import SMALL
+from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.step import SCHEDULES, Game, Losses
 
 
@@ -29,7 +30,7 @@ def training_workers(game: Game, batch_shape: tuple[int, ...]) -> WorkerGroup:
     size = process_count(batch_shape, game.generator.parameters.backend.device)
     for player in (game.generator, game.discriminator):
         player.make_room(size)
-    return WorkerGroup(game, size)
+    return WorkerGroup(RecordedGame(*game), size)
 
 
 def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array, learning_rate: float) -> Losses:
@@ -45,4 +46,6 @@ def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array,
 
 
 def _step_on_shard(game: Game, schedule: str, share: float, real: Array, codes: Array, learning_rate: float) -> Losses:
+    if isinstance(game, RecordedGame):
+        return game.step(schedule, share, real, codes, learning_rate)
     return SCHEDULES[schedule].step(game._replace(share=share), real, codes, learning_rate)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tinygan.array import Array
+from tinygan.errors import Choices, InputError
+from tinygan.layers.base import Backward, described
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.training import one_chain
 from tinygan.training.player import Player
@@ -48,14 +50,13 @@ class Game(NamedTuple):
 def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
     """D learns first; then G learns against the new D, on fresh noise (the DCGAN code).
 
-    Args:
-        real: images (N, H, W, 3) in [0, 1].
-        codes: latent codes (2, N, Z): D's generated images come from the first, G's from the second.
+    ``real`` are images (N, H, W, 3) in [0, 1]; of the latent codes (2, N, Z) D's generated images come from the first,
+    G's from the second.
     """
     G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
-    fake, _ = G.network(codes[0], training=True)
+    fake = _draw(G, codes, 0, of=2)[0]
     if one_chain.as_one_batch(D, fake):
         d_real, d_fake = one_chain.learn_both(D, real, fake, loss)
     else:
@@ -63,7 +64,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
     D.update(learning_rate)
 
     # G's turn. D only passes the gradient on (grads=None).
-    fake, g_backward = G.network(codes[1], training=True)
+    fake, g_backward = _draw(G, codes, 1, of=2)
     logits, d_backward = D.network(fake, training=True)
     g, dlogits = g_loss(logits)
     g_backward(d_backward(dlogits), G.gradients, need_dx=False)
@@ -74,13 +75,11 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
 def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
     """One generated batch and one judgement of it serve both; both learn at once (the ResNet code).
 
-    Args:
-        real: images (N, H, W, 3) in [0, 1].
-        codes: latent codes (1, N, Z).
+    ``real`` are images (N, H, W, 3) in [0, 1], ``codes`` latent codes (1, N, Z).
     """
     G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
-    fake, g_backward = G.network(codes[0], training=True)
+    fake, g_backward = _draw(G, codes, 0, of=1)
     if one_chain.mixes_images(D) or not isinstance(game.loss, str):
         logits, d_backward = D.network(fake, training=True)
         g, g_dlogits = g_loss(logits)
@@ -99,6 +98,16 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
     return Losses(d_real, d_fake, g)
 
 
+def _draw(G: Player, codes: Array, batch: int, of: int) -> tuple[Array, Backward]:
+    """G's images of one of the batches of codes, and the way back; InputError says what fits."""
+    if not hasattr(codes, "dtype") or codes.ndim != 3 or len(codes) < of:
+        raise InputError(f"expected codes ({of}, N, Z); found {described(codes)}")
+    try:
+        return G.network(codes[batch], training=True)
+    except InputError as error:
+        raise InputError(f"{error}: a Game is (generator, discriminator), and codes are ({of}, N, Z)") from error
+
+
 class Schedule(NamedTuple):
     """An update schedule and how many batches of codes one iteration of it uses."""
 
@@ -106,4 +115,4 @@ class Schedule(NamedTuple):
     code_batches: int
 
 
-SCHEDULES = {"alternating": Schedule(alternating_step, 2), "shared": Schedule(shared_step, 1)}
+SCHEDULES = Choices("schedule", {"alternating": Schedule(alternating_step, 2), "shared": Schedule(shared_step, 1)})

@@ -20,32 +20,21 @@ Read = Callable[[Item], bytes | np.ndarray]  # an image file's bytes, or pixels 
 
 @dataclass(frozen=True)
 class Listing:
-    """Everything a source holds, in the order in which it will be packed.
+    """Everything a source holds, in the order in which it will be packed."""
 
-    Attributes:
-        items: the images' names, each once.
-        fingerprint: ``sha256:<hex>`` of the source's state: another one means that it is not what it was.
-        labels: int64, one per item, or None.
-        classes: what the labels mean, in their order.
-        skipped: (name, reason) of images that are there but will not be read.
-        left_out: one phrase each about files that are no images.
-    """
-
-    items: Sequence[Item]
-    fingerprint: str
-    labels: np.ndarray | None = None
-    classes: tuple[str, ...] = ()
-    skipped: list[tuple[Item, str]] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    items: Sequence[Item]  # the images' names, each once
+    fingerprint: str  # "sha256:<hex>" of the source's state: another one means that it is not what it was
+    labels: np.ndarray | None = None  # int64, one per item
+    classes: tuple[str, ...] = ()  # what the labels mean, in their order
+    skipped: list[tuple[Item, str]] = field(default_factory=list)  # (name, reason) of images that will not be read
+    left_out: list[str] = field(default_factory=list)  # one phrase each about files that are no images
 
 
 class Source(Protocol):
-    """What :func:`tinygan.dataprep.prepare.prepare` packs.
+    """What :func:`tinygan.dataprep.prepare.prepare` packs: the folder or file at ``path``.
 
-    Attributes:
-        path: of the folder or file.
-        own_process: reading can end the reading process (an unsound C library on a damaged file), so it is never done
-            in the process that was started.
+    Reading one with ``own_process`` can end the reading process (an unsound C library on a damaged file), so it is
+    never done in the process that was started.
     """
 
     path: Path
@@ -54,8 +43,7 @@ class Source(Protocol):
     def list(self, scratch: Path) -> Listing:
         """What there is; the folder ``scratch`` is for files that are needed until the preparation is finished.
 
-        Raises:
-            TinyganError: there is nothing, or it is damaged: one line naming file and remedy.
+        Raises TinyganError where there is nothing, or it is damaged: one line naming file and remedy.
         """
 
     def reader(self) -> AbstractContextManager[Read]:

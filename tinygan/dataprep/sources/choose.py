@@ -14,11 +14,7 @@ DATABASE = "data.mdb"  # in an LMDB's folder
 
 
 def choose(dataset: str, path: Path | None, out: Path) -> tuple[Source, tuple[str, ...]]:
-    """The source of ``dataset`` at ``path``, and the names in ``out`` that belong to it.
-
-    Raises:
-        TinyganError: nothing is there, or something that the data set does not come in.
-    """
+    """The source of ``dataset`` at ``path``, and the names in ``out`` that belong to it."""
     if dataset == "cifar10":
         forms = (cifar10.BINARY, cifar10.PYTHON)
         return CifarSource(path, out), tuple(name for form in forms for name in (form.archive, form.folder))
@@ -35,11 +31,7 @@ def choose(dataset: str, path: Path | None, out: Path) -> tuple[Source, tuple[st
 
 
 def find_database(path: Path) -> Path | None:
-    """The LMDB's folder if ``path`` names one, or the file in it.
-
-    Raises:
-        TinyganError: it names the folder above.
-    """
+    """The LMDB's folder if ``path`` names one, or the file in it; TinyganError if it names the folder above."""
     if path.name == DATABASE and path.is_file():
         return path.parent
     if (path / DATABASE).is_file():

@@ -3,16 +3,13 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from tinygan.data import cifar10
-from tinygan.data.cifar10_batches import REMEDY, Batch
 from tinygan.dataprep.sources import Listing, Read
-from tinygan.errors import TinyganError
-
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 
 class CifarSource:
@@ -28,44 +25,39 @@ class CifarSource:
     def __init__(self, path: Path | None, download_to: Path):
         self.wanted, self.download_to = path, download_to
         self.path = path or download_to
-        self.batches: dict[str, tuple[Path, Callable[[bytes, str], Batch]]] = {}
+        self.batches: dict[str, tuple[Path, Callable[[bytes, Path], cifar10.Batch]]] = {}
 
     def list(self, scratch: Path) -> Listing:
         """Reads and checks every batch; those of an archive are kept in ``scratch`` as files.
 
-        Raises:
-            TinyganError: nothing is found, the download fails, or a file is missing or damaged.
+        Raises TinyganError where nothing is found, the download fails, or a file is missing or damaged.
         """
         version, self.path = cifar10.locate(self.wanted, self.download_to)
         labels, digests = {}, {}
         for name, content in cifar10.read_batches(version, self.path):
-            _, labels[name] = version.parse(content, str(self.path / name))
+            _, labels[name] = version.parse(content, self.path / name)
             digests[name] = hashlib.sha256(content).digest()
             file = self.path / name
             if self.path.is_file():
                 file = scratch / name
                 file.write_bytes(content)
             self.batches[name] = file, version.parse
-        missing = [name for name in version.batches if name not in labels]
-        if missing:
-            raise TinyganError(f"{self.path} lacks {missing[0]}; {REMEDY}")
         items = [f"{name}/{number:04d}" for name in version.batches for number in range(len(labels[name]))]
         fingerprint = hashlib.sha256(b"".join(digests[name] for name in version.batches)).hexdigest()
-        return Listing(
-            items, f"sha256:{fingerprint}", np.concatenate([labels[name] for name in version.batches]), CLASSES
-        )
+        all_labels = np.concatenate([labels[name] for name in version.batches])
+        return Listing(items, f"sha256:{fingerprint}", all_labels, cifar10.CLASSES)
 
     @contextmanager
     def reader(self) -> Iterator[Read]:
         """From a name to pixels (32, 32, 3); the batch file read last is kept in memory."""
-        last: tuple[str, np.ndarray] | None = None
+
+        @lru_cache(1)
+        def images(name: str) -> np.ndarray:
+            file, parse = self.batches[name]
+            return parse(file.read_bytes(), file)[0]
 
         def read(item: str) -> np.ndarray:
-            nonlocal last
             name, number = item.split("/")
-            if last is None or last[0] != name:
-                file, parse = self.batches[name]
-                last = name, parse(file.read_bytes(), str(file))[0]
-            return last[1][int(number)]
+            return images(name)[int(number)]
 
         yield read

@@ -19,21 +19,16 @@ LINK = "symbolic link that leads out of the folder"
 
 @dataclass(frozen=True)
 class FolderSource:
-    """All JPEG, PNG, WebP and BMP files below ``path``, sorted by path.
-
-    Attributes:
-        classes: the folders directly below ``path`` are classes, if every image lies in one of at least two.
-    """
+    """All JPEG, PNG, WebP and BMP files below ``path``, sorted by path."""
 
     path: Path
-    classes: bool = True
+    classes: bool = True  # the folders directly below are classes, if every image lies in one of at least two
     own_process = False
 
     def list(self, scratch: Path) -> Listing:
         """Names relative to the folder; its fingerprint covers names and file sizes.
 
-        Raises:
-            TinyganError: no such folder, no image in it, or a packed set.
+        Raises TinyganError for no such folder, no image in it, or a packed set.
         """
         if not self.path.is_dir():
             raise TinyganError(f"--source {self.path} does not exist; name the folder of images")

@@ -6,6 +6,7 @@ ever opened in worker processes, one environment in each and none across a fork.
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tinygan.dataprep.sources import Listing, Read
 from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
 from tinygan.jsonfile import parse_json, read_bytes
+from tinygan.text import how_to_install
 
 KEYS, KEYS_STATE = "keys.npy", "keys.json"  # the list of keys, and what it is the list of
 CHUNK = 65_536  # keys gathered at once
@@ -37,10 +39,10 @@ class LmdbSource:
     def list(self, scratch: Path) -> Listing:
         """The keys, kept in ``scratch`` with the database's size and number of entries: listing millions takes minutes.
 
-        Raises:
-            TinyganError: the package lmdb is missing, or the database is damaged or empty.
+        Raises TinyganError where the package lmdb is missing, or the database is damaged or empty.
         """
-        require_lmdb()
+        if importlib.util.find_spec("lmdb") is None:
+            raise TinyganError(f"LSUN's database needs the package lmdb: {how_to_install('lsun')}")
         try:
             with Pool(1) as pool:
                 (state,) = pool.in_order(list_keys, [(self.path, scratch)])
@@ -63,18 +65,11 @@ class LmdbSource:
             yield read
 
 
-def require_lmdb() -> None:
-    """Raise TinyganError if the optional package is not there."""
-    if importlib.util.find_spec("lmdb") is None:
-        raise TinyganError("LSUN's database needs the package lmdb: in tinygan's folder run pip install -e '.[lsun]'")
-
-
 @contextmanager
 def open_database(path: Path) -> Iterator[tuple]:
     """The environment and a read transaction: nothing is locked, written or read ahead.
 
-    Raises:
-        TinyganError: it is no LMDB, or parts of the file are missing (reading those would end the process).
+    Raises TinyganError for no LMDB, or one with parts missing (reading those would end the process).
     """
     import lmdb
 
@@ -102,18 +97,16 @@ def list_keys(path: Path, scratch: Path) -> list:
         kept = _read_state(scratch / KEYS_STATE)
         if kept[:2] == state and (scratch / KEYS).is_file() and checksum_of(scratch / KEYS) == kept[3]:
             return kept[:3]
-        chunks, chunk, last, digest = [], [], b"", hashlib.sha256()
-        for key in transaction.cursor().iternext(keys=True, values=False):
-            # A damaged tree can lead round in circles.
-            if not last < key or len(key) > LONGEST_KEY or key.endswith(b"\0"):
-                raise damaged(path, "its keys are out of order")
-            last = key
-            digest.update(len(key).to_bytes(2, "little") + key)
-            chunk.append(key)
-            if len(chunk) == CHUNK:
-                chunks.append(np.array(chunk))
-                chunk = []
-        chunks += [np.array(chunk)] if chunk else []
+        chunks, last, digest = [np.zeros(0, "S1")], b"", hashlib.sha256()
+        keys = transaction.cursor().iternext(keys=True, values=False)
+        while chunk := list(itertools.islice(keys, CHUNK)):
+            for key in chunk:
+                # A damaged tree can lead round in circles.
+                if not last < key or len(key) > LONGEST_KEY or key.endswith(b"\0"):
+                    raise damaged(path, "its keys are out of order")
+                last = key
+                digest.update(len(key).to_bytes(2, "little") + key)
+            chunks.append(np.array(chunk))
     if sum(map(len, chunks)) != entries or not entries:
         raise damaged(path, f"{sum(map(len, chunks))} images are there, {entries} should be")
     write_atomically(scratch / KEYS, lambda file: np.save(file, np.concatenate(chunks)))

@@ -25,24 +25,18 @@ REMEDY = "delete it and get it again, or unpack it and name the folder"
 
 @dataclass(frozen=True)
 class ZipSource:
-    """All JPEG, PNG, WebP and BMP members of the archive ``path``, sorted by name.
-
-    Attributes:
-        classes: as in :class:`tinygan.dataprep.sources.files.FolderSource`, of the folder that all members lie in.
-        md5: of the genuine archives by file name; one of these names with another sum is damaged.
-    """
+    """All JPEG, PNG, WebP and BMP members of the archive ``path``, sorted by name."""
 
     path: Path
-    classes: bool = True
-    md5: tuple[tuple[str, str], ...] = ()
+    classes: bool = True  # as in FolderSource, of the folder that all members lie in
+    md5: tuple[tuple[str, str], ...] = ()  # of the genuine archives by file name; with another sum one is damaged
     own_process = False
 
     def list(self, scratch: Path) -> Listing:
         """Names of the members; the fingerprint covers names, sizes and check sums of all of them.
 
-        Raises:
-            TinyganError: it is a web page, no zip archive, damaged or not genuine, it has a member whose name leads
-                out of a folder or which is encrypted, or it has no image.
+        Raises TinyganError for a web page, no zip archive, one that is damaged or not genuine, has a member whose name
+        leads out of a folder or which is encrypted, or has no image.
         """
         with open(self.path, "rb") as file:
             if is_web_page(file.read(1024)):

@@ -40,12 +40,7 @@ def laplacian_pyramid(images: np.ndarray, levels: int) -> list[np.ndarray]:
 
         level_k = g_k - grow(g_k+1),   g_0 = images,   g_k+1 = shrink(g_k),   the last level = its g
 
-    Args:
-        images: floats (N, H, W, C).
-        levels: how many, at least 1.
-
-    Returns:
-        arrays (N, H_k, W_k, C), each half as high and wide as the one before (odd sides rounded up).
+    for floats (N, H, W, C): (N, H_k, W_k, C), each half as high and wide as the one before (odd sides rounded up).
     """
     pyramid = []
     for _ in range(levels - 1):

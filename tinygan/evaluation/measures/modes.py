@@ -25,19 +25,13 @@ def modes(images: np.ndarray) -> dict:
 
     A sample is good if its nearest template explains at least 0.45 of it (:func:`tinygan.data.shapes.decode`), which
     holds for every real image; a mode is covered by a sample explained at 0.7 or more, which is never misread.
+    16,384 true samples, (N, 32, 32, 3), show all 1024 modes with probability 0.9998.
 
-    Args:
-        images: uint8 (N, 32, 32, 3). 16,384 true samples show all 1024 modes with probability 0.9998.
-
-    Returns:
-        ``samples``: N; ``share_good``; ``share_clear``: of the samples explained at 0.7 or more;
-        ``covered``: modes of 1024; ``covered_if_uniform``: what as many clear samples of the true distribution cover
-        on average; ``kl``: KL divergence of the good samples' histogram to uniform, nats, 0 to ln 1024 = 6.93;
-        ``kl_if_uniform``: its mean for as many samples of the uniform distribution, :func:`uniform_kl`; both None
-        without a good sample; ``explained``: median over all samples, 0.88 on drawn images.
-
-    Raises:
-        ValueError: no image set of this size, or an empty one.
+    Returns ``samples``: N; ``share_good``; ``share_clear``: of the samples explained at 0.7 or more; ``covered``: modes
+    of 1024; ``covered_if_uniform``: what as many clear samples of the true distribution cover on average; ``kl``: KL
+    divergence of the good samples' histogram to uniform, nats, 0 to ln 1024 = 6.93; ``kl_if_uniform``: its mean for as
+    many samples of the uniform distribution, :func:`uniform_kl`; both None without a good sample; ``explained``: median
+    over all samples, 0.88 on drawn images.
     """
     check(images)
     if images.shape[1:] != (shapes.SIDE, shapes.SIDE, 3):
@@ -74,11 +68,8 @@ def uniform_kl(samples: int, bins: int) -> float:
 
         E KL = K Σ_c P(c) (c / n) ln(c K / n),   c ~ Binomial(n, 1 / K)
 
-    Exact, since each of the K bins holds such a count and means add up. About (K - 1) / 2n for n far above K.
-
-    Args:
-        samples: n, at least 1.
-        bins: K, at least 2.
+    Exact, since each of the K bins holds such a count and means add up. About (K - 1) / 2n for n far above K. n at
+    least 1, K at least 2.
     """
     counts = np.arange(1, samples + 1)
     # ln P(c) from ln P(c - 1): P(c) / P(c - 1) = (n - c + 1) / c / (K - 1). Products would underflow at P(0).

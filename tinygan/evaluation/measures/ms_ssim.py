@@ -19,28 +19,16 @@ PAIRS = 2000  # at most: the standard error is then about 0.004; the literature 
 
 
 def mean_ms_ssim(images: np.ndarray, seed: int = 0) -> dict:
-    """Mean MS-SSIM of disjoint random pairs, higher = less diverse.
+    """Mean MS-SSIM of disjoint random pairs of at least 2 images, higher = less diverse.
 
-    Args:
-        images: uint8 (N, H, W, 3), N at least 2.
-        seed: decides the pairs.
-
-    Returns:
-        ``mean`` in [0, 1]; ``standard_error`` of that mean; ``pairs``, min(N // 2, 2000); ``scales``.
-
-    Raises:
-        ValueError: no image set, fewer than 2 images, or smaller than 8 pixels.
+    Returns ``mean`` in [0, 1]; ``standard_error`` of that mean; ``pairs``, min(N // 2, 2000); ``scales``.
     """
     check(images, at_least=2)
     pairs = min(len(images) // 2, PAIRS)
     first, second = rng_for(seed, "ms-ssim pairs").permutation(len(images))[: 2 * pairs].reshape(2, pairs)
     values = ms_ssim(images[first], images[second])
-    return {
-        "mean": float(values.mean()),
-        "standard_error": mean_error(values),
-        "pairs": pairs,
-        "scales": scales(*images.shape[1:3]),
-    }
+    mean, count = float(values.mean()), scales(*images.shape[1:3])
+    return {"mean": mean, "standard_error": mean_error(values), "pairs": pairs, "scales": count}
 
 
 def scales(height: int, width: int) -> int:
@@ -53,17 +41,9 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
         Π_j<M cs_j^w_j · ssim_M^w_M
 
-    over M scales, each the 2x2 average of the one before. With fewer than 5 scales the first M weights are divided by
-    their sum. Means are taken over places and channels; a negative one counts as 0, having no real power.
-
-    Args:
-        a, b: uint8 (N, H, W, 3), the same shape, H and W at least 8.
-
-    Returns:
-        float64 (N,) in [0, 1].
-
-    Raises:
-        ValueError: no image sets, different shapes, or smaller than 8 pixels.
+    over M scales, each the 2x2 average of the one before; float64 (N,) in [0, 1]. With fewer than 5 scales the first
+    M weights are divided by their sum. Means are taken over places and channels; a negative one counts as 0, having no
+    real power. Images of at least 8 pixels each way.
     """
     check_pair(a, b)
     count = scales(*a.shape[1:3])
@@ -87,14 +67,8 @@ def ssim_parts(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
         l = (2 μx μy + C1) / (μx² + μy² + C1),   cs = (2 σxy + C2) / (σx² + σy² + C2)
 
-    The window is Gaussian, 11 pixels with σ = 1.5; where the image has fewer, the window has as many as the image and
-    σ shrinks in proportion.
-
-    Args:
-        x, y: float64 (N, H, W, C), values 0 to 255.
-
-    Returns:
-        l and cs, each (N, H - K + 1, W - K + 1, C) with K = min(11, H, W).
+    for float64 (N, H, W, C), values 0 to 255; each (N, H - K + 1, W - K + 1, C) with K = min(11, H, W). The window is
+    Gaussian, 11 pixels with σ = 1.5; a smaller image's has as many as the image, and σ shrinks in proportion.
     """
     size = min(WINDOW, *x.shape[1:3])
     taps = filters.gaussian(size, SIGMA * size / WINDOW)

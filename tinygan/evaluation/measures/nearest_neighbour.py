@@ -20,18 +20,10 @@ ROWS = 512  # of the distance matrix at once
 
 
 def nearest_neighbour_test(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict:
-    """The test in raw pixels and in at most 64 whitened principal components of the real images.
+    """The test in raw pixels and in at most 64 whitened principal components of the real images, N at least 2.
 
-    Args:
-        real, fake: uint8 (N, H, W, 3), the same shape, N at least 2. Unequal counts would move the 0.5.
-        seed: see :func:`pca.fit`.
-
-    Returns:
-        ``pixels`` and ``pca``: what :func:`accuracy` returns. Over samples of N and N images of one distribution each
-        half varies by about 1 / sqrt(2 N) around 0.5.
-
-    Raises:
-        ValueError: no image sets or different shapes.
+    Returns ``pixels`` and ``pca``, as :func:`accuracy`. Over samples of N and N images of one distribution each half
+    varies by about 1 / sqrt(2 N) around 0.5; unequal counts would move the 0.5.
     """
     check_pair(real, fake, at_least=2)
     whitening = pca.fit(real, seed=seed)
@@ -42,18 +34,11 @@ def nearest_neighbour_test(real: np.ndarray, fake: np.ndarray, seed: int = 0) ->
 
 
 def accuracy(real: np.ndarray, fake: np.ndarray) -> dict:
-    """Leave-one-out accuracy of the 1-NN classifier on rows of features.
+    """Leave-one-out accuracy of the 1-NN classifier on rows of features (N, K), N at least 2, of any real type.
 
+    Returns ``real``, ``fake``: share of that half whose nearest neighbour is of the same half; ``both``: their mean.
     An image as near to a real as to a fake one counts half, so exact copies do not depend on the order of the rows.
-
-    Args:
-        real, fake: (N, K), the same shape, N at least 2; any real type. uint8 distances are exact.
-
-    Returns:
-        ``real``, ``fake``: share of that half whose nearest neighbour is of the same half; ``both``: their mean.
-
-    Raises:
-        ValueError: the shapes differ, are not (N, K), or N is below 2.
+    uint8 distances are exact. Raises ValueError for other shapes.
     """
     if real.ndim != 2 or real.shape != fake.shape or len(real) < 2:
         raise ValueError(f"two sets of equally many, at least 2 rows are needed, not {real.shape} and {fake.shape}")

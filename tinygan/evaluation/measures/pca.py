@@ -32,15 +32,8 @@ def fit(images: np.ndarray, components: int = COMPONENTS, seed: int = 0) -> Whit
 
     Neither a D x D covariance nor an N x D float copy is ever made; the memory is that of a few (D, K + 16) arrays.
     Four iterations separate directions well where the spectrum falls; within a flat stretch of it any basis of the
-    subspace is as good, since all of them are scaled to variance 1.
-
-    Args:
-        images: uint8 (N, H, W, 3), N at least 2.
-        components: at most so many; min(N - 1, 3HW) if that is less. A direction without variance gives zeros.
-        seed: decides the start.
-
-    Raises:
-        ValueError: no image set or fewer than 2 images.
+    subspace is as good, since all of them are scaled to variance 1. There are at most ``components``, min(N - 1, 3HW)
+    if that is less; N at least 2. A direction without variance gives zeros.
     """
     check(images, at_least=2)
     size = images[0].size

@@ -27,19 +27,11 @@ SCALE = 1e3
 def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict:
     """How far apart the patches of two image sets are, level by level.
 
-        1000 · mean over unit directions u of W1(u·a, u·b),   a, b: standardised 7x7x3 patches
+        1000 · mean over 4·128 unit directions u of W1(u·a, u·b),   a, b: standardised 7x7x3 patches
 
-    Args:
-        real, fake: uint8 (N, H, W, 3), the same shape, H and W at least 7.
-        seed: decides the places of the patches and the 4·128 directions; both are shared by the two sets, so that a
-            set compared with itself is at distance 0.
-
-    Returns:
-        ``levels``: the distance by the level's shorter side in pixels, from the full size down to 16 (only the full
-        size for images below 32); ``mean``: of the levels. At least 0, symmetric.
-
-    Raises:
-        ValueError: no image sets, different shapes or smaller than a patch.
+    H and W at least 7. The two sets share the places of the patches and the directions, so that a set compared with
+    itself is at distance 0. Returns ``levels``: the distance by the level's shorter side in pixels, from the full size
+    down to 16 (only the full size for images below 32); ``mean``: of the levels. At least 0, symmetric.
     """
     check_pair(real, fake)
     side = min(real.shape[1:3])

@@ -5,8 +5,6 @@ checkerboard of period 2 is a peak at 0.5 cycles per pixel along an axis, and at
 JPEG and resizing shape the real images' spectrum too; both sets must have gone through the same.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tinygan.evaluation.measures.inputs import blocks, check, check_pair
@@ -16,30 +14,15 @@ BANDS = {"low": (0.0, 0.125), "mid": (0.125, 0.25), "high": (0.25, 0.75)}  # cyc
 ROUNDING = 1 / 12  # variance of rounding to whole numbers
 
 
-class Spectrum(NamedTuple):
-    """A curve: ``power`` in decibels over ``frequency`` in cycles per pixel, lists of floats of one length."""
-
-    frequency: list[float]
-    power: list[float]
-
-
-def power_spectrum(images: np.ndarray) -> Spectrum:
-    """Mean power spectrum of the grey images, averaged over rings.
+def power_spectrum(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies in cycles per pixel, and the mean power spectrum of the grey images over rings around them, in dB.
 
         power(f) = 10 log10(mean over images and the ring |f'| ≈ f of |FFT(w · (grey - mean))|² / Σ w² + 1/12)
 
     w is a Hann window in both directions, which keeps an image's edges from showing as a cross of high frequencies;
     the mean is each image's own, weighted by w. So white noise of variance σ² is flat at 10 log10(σ² + 1/12). The 1/12
-    is the power of rounding to 8 bits: what lies below it cannot be told from nothing.
-
-    Args:
-        images: uint8 (N, H, W, 3), H and W at least 4.
-
-    Returns:
-        the spectrum at multiples of 1 / min(H, W) up to the corner's 0.71, without frequency 0.
-
-    Raises:
-        ValueError: no image set or smaller than 4 pixels.
+    is the power of rounding to 8 bits: what lies below it cannot be told from nothing. Frequencies are the multiples of
+    1 / min(H, W) above 0 up to the corner's 0.71; H and W at least 4.
     """
     check(images)
     height, width = images.shape[1:3]
@@ -55,33 +38,24 @@ def power_spectrum(images: np.ndarray) -> Spectrum:
     power /= len(images) * np.square(window).sum()
     rings = np.rint(np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) * side).astype(int).ravel()
     mean = np.bincount(rings, power.ravel()) / np.bincount(rings)
-    frequency = np.arange(1, len(mean)) / side
-    return Spectrum(frequency.tolist(), (10 * np.log10(mean[1:] + ROUNDING)).tolist())
+    return np.arange(1, len(mean)) / side, 10 * np.log10(mean[1:] + ROUNDING)
 
 
 def spectrum_difference(real: np.ndarray, fake: np.ndarray) -> dict:
-    """Mean absolute difference of two sets' spectra by band, in decibels.
+    """Mean absolute difference of two sets' spectra by band, in decibels; H and W at least 4.
 
-    Args:
-        real, fake: uint8 (N, H, W, 3), the same shape, H and W at least 4.
-
-    Returns:
-        ``low`` (up to 1/8 cycle per pixel: structure over 8 pixels and more), ``mid`` (up to 1/4) and ``high`` (periods
-        below 4 pixels), each at least 0, or None for a band without a ring (images below 8 pixels);
-        ``real`` and ``fake``: the power at each of ``frequency``.
-
-    Raises:
-        ValueError: no image sets, different shapes or smaller than 4 pixels.
+    Returns ``low`` (up to 1/8 cycle per pixel: structure over 8 pixels and more), ``mid`` (up to 1/4) and ``high``
+    (periods below 4 pixels), each at least 0, or None for a band without a ring (images below 8 pixels); ``real`` and
+    ``fake``: the power at each of ``frequency``.
     """
     check_pair(real, fake)
-    ours, theirs = power_spectrum(real), power_spectrum(fake)
-    frequency = np.array(ours.frequency)
-    difference = np.abs(np.subtract(ours.power, theirs.power))
+    (frequency, ours), (_, theirs) = power_spectrum(real), power_spectrum(fake)
+    difference = np.abs(ours - theirs)
     result = {}
     for band, (start, end) in BANDS.items():
         inside = (frequency > start) & (frequency <= end)
         result[band] = float(difference[inside].mean()) if inside.any() else None
-    return {**result, "frequency": ours.frequency, "real": ours.power, "fake": theirs.power}
+    return {**result, "frequency": frequency.tolist(), "real": ours.tolist(), "fake": theirs.tolist()}
 
 
 def _hann(size: int) -> np.ndarray:

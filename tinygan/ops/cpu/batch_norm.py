@@ -2,21 +2,35 @@
 
 import numpy as np
 
-from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
-from tinygan.ops.cpu.sums import channel_sum
+from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, sum_by_channel, tile_channels
 from tinygan.ops.reference import added
 from tinygan.ops.window import TwoGradients
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 
 
 def batch_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    M = x.size // x.shape[-1]
-    mean = channel_sum(x) / M
-    return mean, _centred_products(x, mean, None) / M
+    # Each block is taken about its own mean m, so that memory is read once: of blocks of n values with squared
+    # deviations q, M·mean = Σ n·m and M·variance = Σ (q + n·(m − mean)²).
+    rows, C = as_rows(x), x.shape[-1]
+    n = np.empty((block_count(*rows.shape), 1), x.dtype)
+    m, q = (np.empty((len(n), C), x.dtype) for _ in "mq")
+
+    def work(k: int, block: slice) -> None:
+        part = rows[block]
+        n[k] = part.size // C
+        m[k] = sum_by_channel(part, C) / n[k]
+        part = np.subtract(part, tile_channels(m[k], rows), out=scratch(part.shape, x.dtype))
+        part *= part
+        q[k] = sum_by_channel(part, C)
+
+    for_each_block(*rows.shape, work)
+    M = x.size // C
+    mean = (n * m).sum(axis=0) / M
+    return mean, (q + n * (m - mean) ** 2).sum(axis=0) / M
 
 
 def batch_norm(x: np.ndarray, mean: np.ndarray, r: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    y, rows = np.empty(x.shape, x.dtype), as_rows(x)
+    y, rows = aligned(x.shape, x.dtype), as_rows(x)
     mean, factor, shift = (tile_channels(values, rows) for values in (mean, r * scale, shift))
 
     def work(_: int, block: slice) -> None:
@@ -36,7 +50,18 @@ def batch_norm_sums(
     r: np.ndarray,
     totals: TwoGradients = (None, None),
 ) -> TwoGradients:
-    sums = channel_sum(dy), _centred_products(x, mean, dy) * r
+    rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
+    means = tile_channels(mean, rows)
+    parts = np.empty((2, block_count(*rows.shape), C), x.dtype)
+
+    def work(k: int, block: slice) -> None:
+        parts[0, k] = sum_by_channel(dy_rows[block], C)
+        part = np.subtract(rows[block], means, out=scratch(rows[block].shape, x.dtype))
+        part *= dy_rows[block]
+        parts[1, k] = sum_by_channel(part, C)
+
+    for_each_block(*rows.shape, work)
+    sums = parts[0].sum(axis=0), parts[1].sum(axis=0) * r
     for one, total in zip(sums, totals, strict=True):
         added(one, total)
     return sums
@@ -52,7 +77,7 @@ def batch_norm_backward(
     dscale: np.ndarray,
     M: int,
 ) -> np.ndarray:
-    dx, rows, dy_rows, a = np.empty(x.shape, x.dtype), as_rows(x), as_rows(dy), scale * r
+    dx, rows, dy_rows, a = aligned(x.shape, x.dtype), as_rows(x), as_rows(dy), scale * r
     mean, a, b, c = (tile_channels(values, rows) for values in (mean, a, a * r * dscale / M, a * dshift / M))
 
     def work(_: int, block: slice) -> None:
@@ -64,19 +89,3 @@ def batch_norm_backward(
 
     for_each_block(*rows.shape, work)
     return dx
-
-
-def _centred_products(x: np.ndarray, mean: np.ndarray, other: np.ndarray | None) -> np.ndarray:
-    """Σ (x − mean)·other per channel, (C,); Σ (x − mean)² if ``other`` is None."""
-    rows = as_rows(x)
-    mean = tile_channels(mean, rows)
-    factors = None if other is None else as_rows(other)
-    parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
-
-    def work(k: int, block: slice) -> None:
-        part = np.subtract(rows[block], mean, out=scratch(rows[block].shape, x.dtype))
-        part *= part if factors is None else factors[block]
-        parts[k] = column_sums(part)
-
-    for_each_block(*rows.shape, work)
-    return total_by_channel(parts, x.shape[-1])

@@ -1,22 +1,23 @@
 """Passes over large arrays on the CPU: in blocks that fit a core's cache, so that many small steps read memory once."""
 
-import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
 from tinygan.ops.reference import ceil_div
-from tinygan.runtime.threads import run
+from tinygan.runtime.threads import run, thread_count
 
-BLOCK = 2**18  # Elements. Smaller blocks fit the cache better, but then the threads wait for the interpreter's lock.
+BLOCK = 2**16  # Elements: all that a pass reads and writes of a block stays in a core's own cache.
+SHARED_BLOCK = 2**18  # Elements, where threads share the blocks: of small ones they wait for the interpreter's lock.
 SINGLE_THREAD = 2**19  # Elements. For fewer, waking the other threads takes longer than they save.
-WIDE = 128  # Columns. Rows this long are not joined to longer ones.
+ROW = 2**13  # Columns. Beside rows of 4,096 or fewer, NumPy takes twice as long for a number per column.
+NARROW = 16  # Channels. For fewer, sums are taken of long rows first.
 
 
 def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> None:
     """``work(k, block)`` for the :func:`block_count` blocks k = 0, 1, … of the rows of a (rows, columns) matrix."""
-    height = max(1, BLOCK // columns)
+    height = _block_height(rows, columns)
     tasks = [
         partial(work, k, slice(start, min(rows, start + height))) for k, start in enumerate(range(0, rows, height))
     ]
@@ -25,30 +26,37 @@ def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) 
 
 def block_count(rows: int, columns: int) -> int:
     """How many blocks :func:`for_each_block` makes."""
-    return ceil_div(rows, max(1, BLOCK // columns))
+    return ceil_div(rows, _block_height(rows, columns))
+
+
+def _block_height(rows: int, columns: int) -> int:
+    alone = thread_count() == 1 or rows * columns < SINGLE_THREAD
+    return max(1, (BLOCK if alone else SHARED_BLOCK) // columns)
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:
-    """Contiguous x as rows, a view: (..., C) -> (rows, C); with few channels (..., W, C) -> (rows, W·C).
+    """Contiguous x as long rows, a view: (..., C) -> (rows, k·C) with k as large as :data:`ROW` has room for.
 
-    An operation with one number per channel begins anew with each row: with 64 channels that is a quarter of its time.
+    An operation with one number per channel begins anew with each row.
     """
-    columns = x.shape[-1] if x.shape[-1] >= WIDE else math.prod(x.shape[-2:])
-    return np.ascontiguousarray(x).reshape(-1, columns)
+    C = x.shape[-1]
+    x = x if x.flags.c_contiguous else np.ascontiguousarray(x)
+    return x.reshape(-1, C * _largest_divisor(x.size // C, ROW // C))
+
+
+@lru_cache
+def _largest_divisor(count: int, most: int) -> int:
+    return max((k for k in range(2, most + 1) if count % k == 0), default=1)
 
 
 def tile_channels(values: np.ndarray | float, rows: np.ndarray) -> np.ndarray | float:
     """Numbers per channel, (C,), repeated for the columns of such rows; scalars pass through."""
     repeats = rows.shape[1] // np.size(values)
-    return values if np.ndim(values) == 0 or repeats == 1 else np.concatenate([values] * repeats)
+    return values if np.ndim(values) == 0 or repeats == 1 else np.tile(values, repeats)
 
 
-def column_sums(rows: np.ndarray) -> np.ndarray:
-    """Sum over one block's rows, (rows, columns) -> (columns,), as a product, which is the fastest sum there is."""
-    return np.ones(len(rows), rows.dtype) @ rows
-
-
-def total_by_channel(parts: np.ndarray, C: int) -> np.ndarray:
-    """The blocks' column sums, (blocks, columns), added in their order and by channel: (C,)."""
-    columns = parts.sum(axis=0)
-    return columns if len(columns) == C else columns.reshape(-1, C).sum(axis=0)
+def sum_by_channel(rows: np.ndarray, C: int) -> np.ndarray:
+    """Sum per channel over one block's rows, (rows, k·C) -> (C,), as a product, which is the fastest sum there is."""
+    columns = C if C >= NARROW else rows.shape[1]
+    sums = np.ones(rows.size // columns, rows.dtype) @ rows.reshape(-1, columns)
+    return sums.reshape(-1, C).sum(axis=0)

@@ -9,12 +9,12 @@ from tinygan.ops.cpu.correlation import Correlation
 from tinygan.ops.cpu.patches import NARROW, PatchCorrelation
 from tinygan.ops.cpu.tiled import TiledCorrelation
 from tinygan.ops.cpu.tiles import Tiles, kernel_blocks
-from tinygan.ops.reference import added
 from tinygan.ops.window import BilinearBackward, Window
 from tinygan.runtime.threads import batched_tasks
 
 POINTS = 3, 4, 5  # Evaluation points each way to choose from. With more, rounding is worse.
 KERNEL_ROWS = 40  # Rows of a product that take as long as transforming the kernel to one point and its gradient back.
+POINT_ROW = 1.25  # Rows of a product of patches that take as long as one at a point: many small products are slower.
 
 _batch_scale = 1.0  # see batches_as_if_larger
 
@@ -36,8 +36,8 @@ def correlate(
         d = algorithm.transform_output(dy)
         with batched_tasks():
             dx = algorithm.input_grad(d, u) if need_dx else None
-            dw = algorithm.weight_grad(a, d) if need_dw else None
-        return dx, dw if dw is None else added(dw, total)
+            dw = algorithm.weight_grad(a, d, total) if need_dw else None
+        return dx, dw
 
     return y, backward
 
@@ -59,8 +59,8 @@ def correlate_transpose(
         a = algorithm.transform_input(dy)
         with batched_tasks():
             dx = algorithm.forward(a, u) if need_dx else None
-            dw = algorithm.weight_grad(a, d) if need_dw else None
-        return dx, dw if dw is None else added(dw, total)
+            dw = algorithm.weight_grad(a, d, total) if need_dw else None
+        return dx, dw
 
     return y, backward
 
@@ -69,13 +69,17 @@ def choose(window: Window, input_shape: tuple[int, int, int, int], K: int) -> Co
     """The algorithm with the fewest rows in all products; patches where there are few channels.
 
     Large tiles need fewer products for large feature maps, but more points, to each of which the kernel has to be
-    transformed.
+    transformed; patches, which need none, are best for few small maps.
     """
+    patches = PatchCorrelation(window, input_shape, K)
     if not Tiles.fits(window) or min(input_shape[3], K) < NARROW:
-        return PatchCorrelation(window, input_shape, K)
-    r = kernel_blocks(window)
-    tiled = [TiledCorrelation(window, input_shape, K, n - r + 1) for n in POINTS if n > r]
-    return min(tiled, key=lambda one: one.points * (one.tile_count * _batch_scale + KERNEL_ROWS))
+        return patches
+    r, batch = kernel_blocks(window), input_shape[0] * _batch_scale
+    costs = {patches: r * r * patches.rows_per_image * batch}
+    for m in (n - r + 1 for n in POINTS if n > r):
+        tiled = TiledCorrelation(window, input_shape, K, m)
+        costs[tiled] = POINT_ROW * tiled.points * (tiled.rows_per_image * batch + KERNEL_ROWS)
+    return min(costs, key=costs.get)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ a = A(x), d = D(y), u = B(w) in which a matrix product is what remains:
 
     y  = Dᵀ(a·u)        forward
     dx = Aᵀ(d·uᵀ)       input_grad
-    dw = Bᵀ(aᵀ·d)       weight_grad
+    dw = Bᵀ(aᵀ·d)       weight_grad, added where it is made
 
 Images are independent, so a task gets whole images; the weight gradient, a sum over all images, is cut along channels
 instead. So no two tasks add to the same place, and nothing is summed in an order that chance decides.
@@ -20,6 +20,7 @@ import numpy as np
 from tinygan.ops.cpu.blocks import as_rows, tile_channels
 from tinygan.ops.reference import ceil_div
 from tinygan.ops.window import Window
+from tinygan.runtime.scratch import aligned
 from tinygan.runtime.threads import run, thread_count
 
 Operand = Callable[[slice, slice], np.ndarray]  # the part of a or d that belongs to these images and rows
@@ -77,7 +78,7 @@ class Correlation:
         return self._input_grad(lambda images, rows: self.shard_of_output(y[images]), u, b)
 
     def _forward(self, operand: Operand, u: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        y = np.empty(self.output_shape, u.dtype)
+        y = aligned(self.output_shape, u.dtype)
 
         def work(images: slice, rows: slice) -> None:
             self.multiply_forward(operand(images, rows), u, out=y[images])
@@ -88,7 +89,7 @@ class Correlation:
         return y
 
     def _input_grad(self, operand: Operand, u: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        x = np.empty(self.input_shape, u.dtype)
+        x = aligned(self.input_shape, u.dtype)
 
         def work(images: slice, rows: slice) -> None:
             self.multiply_backward(operand(images, rows), u, out=x[images])

@@ -4,7 +4,8 @@ from functools import partial
 
 import numpy as np
 
-from tinygan.ops.reference import added, ceil_div
+from tinygan.ops.reference import ceil_div
+from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
 MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; rows or columns of a part
@@ -12,12 +13,18 @@ MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; row
 
 def matmul(a: np.ndarray, b: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     (M, _), N = a.shape, b.shape[1]
-    y = np.empty((M, N), a.dtype)
+    y = aligned((M, N), a.dtype) if total is None else total
     longer = max(M, N)
     part = max(SMALLEST_PART, ceil_div(longer, MOST_PARTS))
     cuts = [slice(start, start + part) for start in range(0, longer, part)]
-    if M >= N:
-        run(partial(np.matmul, a[cut], b, out=y[cut]) for cut in cuts)
-    else:
-        run(partial(np.matmul, a, b[:, cut], out=y[:, cut]) for cut in cuts)
-    return added(y, total)
+
+    def work(rows: slice, columns: slice) -> None:
+        out = y[rows, columns]
+        if total is None:
+            np.matmul(a[rows], b[:, columns], out=out)
+        else:
+            out += np.matmul(a[rows], b[:, columns], out=scratch(out.shape, a.dtype))
+
+    whole = slice(None)
+    run(partial(work, *((cut, whole) if M >= N else (whole, cut))) for cut in cuts)
+    return y

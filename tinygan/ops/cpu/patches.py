@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
-from tinygan.ops.reference import ceil_div, fold, unfold
+from tinygan.ops.reference import ceil_div, fold, zero_pad
 from tinygan.ops.window import Window
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
 NARROW = 8  # Channels. For fewer, patches are faster than tiles, and are folded by channel.
@@ -23,10 +23,10 @@ class PatchCorrelation(Correlation):
         self.rows_per_image = math.prod(self.output_shape[1:3])
 
     def transform_input(self, x: np.ndarray) -> np.ndarray:
-        a = np.empty((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
+        a = aligned((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
 
         def work(images: slice, rows: slice) -> None:
-            a[rows] = unfold(x[images], self.window)
+            unfold_into(a[rows], x[images], self.window)
 
         self.for_each_shard(work)
         return a
@@ -38,7 +38,9 @@ class PatchCorrelation(Correlation):
         return w.reshape(-1, w.shape[-1])
 
     def shard_of_input(self, x: np.ndarray) -> np.ndarray:
-        return unfold(x, self.window)
+        a = scratch((len(x) * self.rows_per_image, math.prod(self.kernel_shape[:3])), x.dtype)
+        unfold_into(a, x, self.window)
+        return a
 
     shard_of_output = transform_output
 
@@ -54,10 +56,27 @@ class PatchCorrelation(Correlation):
             patches = multiply(d, u.T, out=scratch((len(d), len(u)), d.dtype))
             out[:] = fold(patches, self.window, out.shape)
 
-    def weight_grad(self, a: np.ndarray, d: np.ndarray) -> np.ndarray:
-        dw = np.empty((a.shape[1], d.shape[1]), a.dtype)
-        run(partial(np.matmul, a[:, part].T, d, out=dw[part]) for part in channel_parts(len(dw)))
-        return dw.reshape(self.kernel_shape)
+    def weight_grad(self, a: np.ndarray, d: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
+        dw = aligned(self.kernel_shape, a.dtype) if total is None else total
+        rows = dw.reshape(a.shape[1], d.shape[1])
+
+        def work(part: slice) -> None:
+            if total is None:
+                np.matmul(a[:, part].T, d, out=rows[part])
+            else:
+                rows[part] += np.matmul(a[:, part].T, d, out=scratch(rows[part].shape, a.dtype))
+
+        run(partial(work, part) for part in channel_parts(len(rows)))
+        return dw
+
+
+def unfold_into(out: np.ndarray, image: np.ndarray, window: Window) -> None:
+    """``reference.unfold`` in one copy: (N, H, W, C) -> (N·H'·W', kh·kw·C)."""
+    (kh, kw), (sh, sw), pad = window
+    (N, H, W, C), padded = image.shape, zero_pad(image, pad)
+    n, h, w, c = padded.strides
+    shape = N, *window.positions((H, W)), kh, kw * C
+    out.reshape(shape)[...] = np.lib.stride_tricks.as_strided(padded, shape, (n, h * sh, w * sw, h, c))
 
 
 def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:

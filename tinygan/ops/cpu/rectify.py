@@ -7,28 +7,35 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops import reference
-from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, tile_channels, total_by_channel
+from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, sum_by_channel, tile_channels
 from tinygan.ops.window import TwoGradients
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.recording import whole
+from tinygan.runtime.scratch import aligned, scratch
 
 
 def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:
-    y = np.empty(x.shape, x.dtype)
+    y = aligned(x.shape, x.dtype)
     rows, out = as_rows(x), as_rows(y)
     weights, shifts = tile_channels(np.asarray(1 - slope, x.dtype), rows), tile_channels(shift, rows)
+    slopes = tile_channels(slope, rows)
 
     def work(_: int, block: slice) -> None:
-        height, below = _height_and_mask(rows[block], shifts)
-        u = _select(below, height)
-        try:
-            with np.errstate(invalid="raise"):
-                np.multiply(u, weights, out=u)
-                np.subtract(rows[block], u, out=out[block])
-        except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
-            out[block] = reference.rectify(rows[block], tile_channels(slope, rows), shifts)
+        whole(_bend, rows[block], weights, slopes, shifts, out[block])
 
     for_each_block(*rows.shape, work)
     return y
+
+
+def _bend(x: np.ndarray, weights: np.ndarray, slopes: Array | float, shifts: Array | float, out: np.ndarray) -> None:
+    """x − (1 − a)·min(x − b, 0) into ``out``."""
+    try:
+        with np.errstate(invalid="raise"):
+            np.subtract(x, shifts, out=out)
+            np.minimum(out, 0, out=out)
+            np.multiply(out, weights, out=out)
+            np.subtract(x, out, out=out)
+    except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
+        out[...] = reference.rectify(x, slopes, shifts)
 
 
 def rectify_backward(
@@ -40,9 +47,9 @@ def rectify_backward(
     totals: TwoGradients = (None, None),
 ) -> np.ndarray | None:
     dslope, dshift = totals
-    rows, dy_rows = as_rows(x), as_rows(dy)
-    dx = np.empty(x.shape, x.dtype) if need_dx else None
-    parts = np.zeros((2, block_count(*rows.shape), rows.shape[1]), x.dtype)  # of da and db, added in this order
+    rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
+    dx = aligned(x.shape, x.dtype) if need_dx else None
+    parts = np.zeros((2, block_count(*rows.shape), C), x.dtype)  # of da and db, added in this order
     weight = np.asarray(1 - slope, x.dtype)
     weights, shifts = tile_channels(weight, rows), tile_channels(shift, rows)
 
@@ -50,18 +57,18 @@ def rectify_backward(
         height, below = _height_and_mask(rows[block], shifts)
         dy_below = _select(below, dy_rows[block])
         if dslope is not None:
-            parts[0, k] = column_sums(np.multiply(dy_below, height, out=scratch(height.shape, x.dtype)))
+            parts[0, k] = sum_by_channel(np.multiply(dy_below, height, out=scratch(height.shape, x.dtype)), C)
         if dshift is not None:
-            parts[1, k] = column_sums(dy_below)
+            parts[1, k] = sum_by_channel(dy_below, C)
         if need_dx:
             np.multiply(dy_below, weights, out=dy_below)
             np.subtract(dy_rows[block], dy_below, out=as_rows(dx)[block])
 
     for_each_block(*rows.shape, work)
     if dslope is not None:
-        dslope += total_by_channel(parts[0], x.shape[-1])
+        dslope += parts[0].sum(axis=0)
     if dshift is not None:
-        dshift += weight * total_by_channel(parts[1], x.shape[-1])
+        dshift += weight * parts[1].sum(axis=0)
     return dx
 
 

@@ -4,19 +4,19 @@ import math
 
 import numpy as np
 
-from tinygan.ops.cpu.blocks import as_rows, block_count, column_sums, for_each_block, total_by_channel
+from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, sum_by_channel
 from tinygan.ops.reference import added
 
 
 def channel_sum(x: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     rows = as_rows(x)
-    parts = np.empty((block_count(*rows.shape), rows.shape[1]), x.dtype)
+    parts = np.empty((block_count(*rows.shape), x.shape[-1]), x.dtype)
 
     def work(k: int, block: slice) -> None:
-        parts[k] = column_sums(rows[block])
+        parts[k] = sum_by_channel(rows[block], x.shape[-1])
 
     for_each_block(*rows.shape, work)
-    return added(total_by_channel(parts, x.shape[-1]), total)
+    return added(parts.sum(axis=0), total)
 
 
 def around(w: np.ndarray, axis: int) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
 from tinygan.ops.cpu.tiles import Tiles
 from tinygan.ops.window import Window
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
 
@@ -28,17 +28,17 @@ class TiledCorrelation(Correlation):
         return self.input_shape[0] * self.rows_per_image
 
     def transform_input(self, x: np.ndarray) -> np.ndarray:
-        a = np.empty((self.points, self.tile_count, self.inner), x.dtype)
+        a = aligned((self.points, self.tile_count, self.inner), x.dtype)
         self.for_each_shard(lambda images, rows: self.tiles.input_to_points(x[images], out=a[:, rows]))
         return a
 
     def transform_output(self, y: np.ndarray) -> np.ndarray:
-        d = np.empty((self.points, self.tile_count, y.shape[3]), y.dtype)
+        d = aligned((self.points, self.tile_count, y.shape[3]), y.dtype)
         self.for_each_shard(lambda images, rows: self.tiles.output_to_points(y[images], out=d[:, rows]))
         return d
 
     def transform_kernel(self, w: np.ndarray) -> np.ndarray:
-        u = np.empty((self.points, self.inner, w.shape[3]), w.dtype)
+        u = aligned((self.points, self.inner, w.shape[3]), w.dtype)
         stack = u.reshape(self.points, -1, *w.shape[2:])
         parts = channel_parts(w.shape[2])
         run(partial(self.tiles.kernel_to_points, w[:, :, part], out=stack[:, :, part]) for part in parts)
@@ -62,14 +62,15 @@ class TiledCorrelation(Correlation):
         products = np.matmul(d, u.swapaxes(1, 2), out=scratch((*d.shape[:2], u.shape[1]), d.dtype))
         self.tiles.input_from_points(products, out)
 
-    def weight_grad(self, a: np.ndarray, d: np.ndarray) -> np.ndarray:
-        dw = np.empty(self.kernel_shape, a.dtype)
+    def weight_grad(self, a: np.ndarray, d: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
+        dw = aligned(self.kernel_shape, a.dtype) if total is None else total
 
         def work(part: slice) -> None:
             out = dw[..., part]
             products = scratch((self.points, a.shape[2], out.shape[3]), a.dtype)
             np.matmul(a.swapaxes(1, 2), d[..., part], out=products)
-            self.tiles.kernel_from_points(products.reshape(self.points, -1, *out.shape[2:]), out)
+            values = products.reshape(self.points, -1, *out.shape[2:])
+            self.tiles.kernel_from_points(values, out, add=total is not None)
 
         run(partial(work, part) for part in channel_parts(dw.shape[3]))
         return dw

@@ -118,13 +118,16 @@ class Tiles(NamedTuple):
         values = out.reshape(*out.shape[:2], -1).swapaxes(0, 1)
         np.matmul(self.matrices(w.dtype).kernel, taps.reshape(len(values), self.r**2, -1), out=values)
 
-    def kernel_from_points(self, values: np.ndarray, out: np.ndarray) -> None:
-        """The adjoint of :meth:`kernel_to_points`: (P, s², C, K) -> (s·r, s·r, C, K)."""
+    def kernel_from_points(self, values: np.ndarray, out: np.ndarray, add: bool = False) -> None:
+        """The adjoint of :meth:`kernel_to_points`: (P, s², C, K) -> (s·r, s·r, C, K), or added to what is there."""
         blocks = self._kernel_blocks(out)
         taps = scratch(blocks.shape, out.dtype)
         values = values.reshape(*values.shape[:2], -1).swapaxes(0, 1)
         np.matmul(self.matrices(out.dtype).kernel.T, values, out=taps.reshape(len(values), self.r**2, -1))
-        blocks[:] = taps
+        if add:
+            blocks += taps
+        else:
+            blocks[:] = taps
 
     def _room(self, x: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
         """For the images transformed at once: their number; padded to whole stride blocks; cut into tiles.

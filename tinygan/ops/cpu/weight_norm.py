@@ -4,37 +4,45 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinygan.ops.cpu.blocks import block_count, for_each_block
+from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, tile_channels
 from tinygan.ops.cpu.sums import around
-from tinygan.runtime.scratch import scratch
+from tinygan.runtime.scratch import aligned, scratch
 
 
 def weight_norm(
     w: np.ndarray, axis: int, k: float, epsilon: float
 ) -> tuple[np.ndarray, Callable[[np.ndarray, np.ndarray], None]]:
     before, channels, behind = shape = around(w, axis)
-    w3 = w.reshape(shape)
     # Multiplied by, since a division takes longer than fetching what it divides.
-    r = 1 / np.sqrt(k * _dot(w3, w3) + epsilon)[:, np.newaxis]
-    v = np.empty_like(w)
+    r = 1 / np.sqrt(k * _dot(w.reshape(shape), w.reshape(shape)) + epsilon)
+    v = aligned(w.shape, w.dtype)
+
+    def rows(x: np.ndarray) -> np.ndarray:
+        return as_rows(x.reshape(before, channels * behind))
+
+    def wide(values: np.ndarray) -> np.ndarray:
+        """One value per output channel, (channels,), for each column of such rows."""
+        return tile_channels(np.repeat(values, behind), rows(w))
+
+    lengths = wide(r)
 
     def scale(_: int, block: slice) -> None:
-        np.multiply(w3[block], r, out=v.reshape(shape)[block])
+        np.multiply(rows(w)[block], lengths, out=rows(v)[block])
 
-    for_each_block(before, channels * behind, scale)
+    for_each_block(*rows(w).shape, scale)
 
     def add_gradient(dv: np.ndarray, dw: np.ndarray) -> None:
         # v is not kept for this, it is w·r: a convolution that transforms its kernel can let it go.
-        dv3, dw3 = dv.reshape(shape), dw.reshape(shape)
-        along = k * r * r * _dot(dv3, w3)[:, np.newaxis]
+        along = wide(k * r * r * _dot(dv.reshape(shape), w.reshape(shape)))
 
         def work(_: int, block: slice) -> None:
-            part = np.multiply(w3[block], along, out=scratch(w3[block].shape, w.dtype))
-            np.subtract(dv3[block], part, out=part)
-            np.multiply(part, r, out=part)
-            dw3[block] += part
+            own, given = rows(w)[block], rows(dv)[block]
+            part = np.multiply(own, along, out=scratch(own.shape, w.dtype))
+            np.subtract(given, part, out=part)
+            np.multiply(part, lengths, out=part)
+            rows(dw)[block] += part
 
-        for_each_block(before, channels * behind, work)
+        for_each_block(*rows(w).shape, work)
 
     return v, add_gradient
 

@@ -102,8 +102,7 @@ def _handle(xp: ModuleType, device: int, stream: Any) -> Handle:
 def load_library() -> ctypes.CDLL:
     """libcublas, found where CuPy would find it.
 
-    Raises:
-        TinyganError: it is not there.
+    Raises TinyganError: it is not there.
     """
     from cuda.pathfinder import load_nvidia_dynamic_lib
 

@@ -26,12 +26,9 @@ class Kernels:
         """Run ``kernel`` with at least ``threads`` threads, on the current stream.
 
         An int arrives as ``index_t``, a float as REAL, an array as a pointer. The last argument is an array that is
-        written to, and its type is REAL. ``constants`` are known to the compiler; the source is compiled for each set,
-        once per machine, since CuPy keeps the results.
-
-        Raises:
-            TinyganError: more elements than 32-bit indices count.
-            ValueError: an array that is not contiguous, or of another type (a defect of the caller).
+        written to, and its type is REAL. ``constants`` are known to the compiler; the source is compiled for each
+        set, once per machine, since CuPy keeps the results. Raises TinyganError: more elements than 32-bit indices
+        count; ValueError: an array that is not contiguous, or of another type (a defect of the caller).
         """
         if threads:
             blocks = -(-countable(threads) // BLOCK)

@@ -17,7 +17,7 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
     return _mean_loss("least-squares", logits, target)
 
 
-def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple:
+def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple[tuple[Array, ...], Array, Array]:
     xp, N = array_module(logits), len(logits) // 2
     seed, ratio, means = (xp.empty(count, logits.dtype) for count in (2 * N, N, 3))
     _kernels("chain_losses", BLOCK, logits, SQUARES[loss], float(share), float(floor), N, seed, ratio, means)

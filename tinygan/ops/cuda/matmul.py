@@ -25,8 +25,7 @@ def gemm(
         out: where the result goes; None makes a new array. Rows or columns of all three must be contiguous.
         accumulate: add to ``out`` instead of overwriting it.
 
-    Raises:
-        ValueError: shapes that do not fit, different types, or strides that cuBLAS cannot take.
+    Raises ValueError: shapes that do not fit, different types, or strides that cuBLAS cannot take.
     """
     M, K = a.shape[::-1] if transpose_a else a.shape
     K_of_b, N = b.shape[::-1] if transpose_b else b.shape

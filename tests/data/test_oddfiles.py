@@ -11,7 +11,7 @@ from PIL import Image
 from tests.data.conftest import encoded, picture
 from tests.data.test_png import chunk
 from tinygan.data.decode import decode
-from tinygan.data.metadata import without_metadata
+from tinygan.data.oddfiles import without_metadata
 
 
 def text_chunk(kind):

@@ -1,0 +1,84 @@
+"""A rank of one with NCCL in its captured step, in turn with the same step without: what the calls cost by themselves.
+
+    python -m benchmarks.ncclstep --size 32 --out FILE
+
+Needs a GPU, CuPy and NCCL; no MPI. JSON: nodes of both graphs, seconds of every turn, their ratios.
+"""
+
+if __name__ == "__main__":  # first of all, since the imports take a second
+    from tinygan.signals import begin_script
+
+    begin_script()
+
+import argparse
+import json
+import sys
+import time
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+from benchmarks import machine, pairing
+from benchmarks.peers.own import Tinygan
+from benchmarks.workload import CODE_SIZES, Workload
+from tinygan.cli import OneLineParser, path
+from tinygan.device import why_no_gpu
+from tinygan.errors import TinyganError, run_script
+from tinygan.output import write_output
+from tinygan.runtime import nccl
+from tinygan.runtime.collectives import joined
+from tinygan.runtime.graph import node_count
+from tinygan.text import say
+
+PAIRS = 7
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The size of the images, and where the figures go."""
+    parser = OneLineParser(prog="benchmarks.ncclstep", description=__doc__.splitlines()[0].rstrip(":"))
+    parser.add_argument("--size", type=int, choices=tuple(CODE_SIZES), default=32, help="side of the images")
+    parser.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="where the JSON goes")
+    return parser
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and write; TinyganError without a GPU or NCCL."""
+    options = build_parser().parse_args(arguments)
+    obstacle = why_no_gpu()
+    if obstacle:
+        raise TinyganError(f"NCCL is for GPUs: {obstacle}")
+    size = options.size
+    found = one_rank(Workload("gpu", size, "wn", 32, "shared", CODE_SIZES[size], 64, "tf32"))
+    write_output(options.out, (json.dumps({"commit": machine.commit(), **found}, indent=1) + "\n").encode())
+    say(f"{size}×{size}: nodes {found['nodes']}, time with NCCL over without {found['summary']['ratio']}")
+
+
+def one_rank(work: Workload, pairs: int = PAIRS) -> dict:
+    """Nodes of both graphs, and :func:`benchmarks.pairing.in_turn` of the step with NCCL and the one without."""
+    inputs = work.inputs()
+    with_nccl, without = (Tinygan(work, inputs) for _ in range(2))
+    host = SimpleNamespace(size=1, rank=0, barrier=lambda: None)
+    engine = nccl.Collective(with_nccl.backend.xp, host, nccl.load_library().get_unique_id())
+
+    def runner(step: Tinygan, rank_of: Any) -> pairing.Run:
+        def run(steps: int) -> float:
+            with joined(rank_of) if rank_of else nullcontext():
+                step.synchronise()
+                began = time.perf_counter()
+                for _ in range(steps):
+                    step.step()
+                step.synchronise()
+            return (time.perf_counter() - began) / steps
+
+        return run
+
+    found = pairing.in_turn(runner(with_nccl, engine), runner(without, None), pairs)
+    counts = {name: node_count(one.replay.graph) for name, one in (("nccl", with_nccl), ("without", without))}
+    for one in (with_nccl, without):
+        one.replay.close()
+    engine.close()
+    return {"nodes": counts, **found}
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main, sys.argv[1:]))

@@ -1,0 +1,67 @@
+"""How a rank notices that another one was killed, where the launcher does not end it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests import mpiexec
+from tests.liverun import ROOT
+
+reason = mpiexec.why_no_mpi()
+pytestmark = [
+    pytest.mark.skipif(reason is not None, reason=str(reason)),
+    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="Linux only"),
+]
+# A rank of three that watches two other processes; argv has its number.
+RANK = """
+import os, subprocess, sys
+from types import SimpleNamespace
+from tinygan.runtime import mpi
+quiet = subprocess.DEVNULL
+others = [rank for rank in range(3) if rank != int(sys.argv[1])]
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+processes = [subprocess.Popen(sleep, stdout=quiet, stderr=quiet) for _ in others]
+mpi.world = SimpleNamespace(rank=int(sys.argv[1]), size=3, Abort=lambda code: os._exit(code + 40))
+mpi.leaving, mpi.LAST_WORDS = sys.argv[2] == "leaving", 0.2
+print(*(process.pid for process in processes), flush=True)
+mpi._watch(os.getppid(), {os.pidfd_open(process.pid): rank for process, rank in zip(processes, others)})
+"""
+
+
+def kill(rank, how, *victims):
+    """Exit code and standard error of rank ``rank`` when the others with these places are killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", RANK, str(rank), how],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    others = list(map(int, process.stdout.readline().split()))
+    for place in victims:
+        os.kill(others[place], signal.SIGKILL)
+    try:
+        error = process.communicate(timeout=10)[1]
+    finally:
+        for place in {0, 1} - set(victims):
+            os.kill(others[place], signal.SIGKILL)
+    return process.returncode, error
+
+
+@pytest.mark.parametrize(
+    ("rank", "victims", "named"), [(0, (0,), 1), (0, (1,), 2), (1, (0,), 0), (2, (0, 1), "[01]"), (1, (1,), None)]
+)
+def test_all_end_and_the_first_that_is_left_says_why(rank, victims, named):
+    code, said = kill(rank, "training", *victims)
+    line = f"error: rank {named} on {socket.gethostname()} ended without a word, and so do the others\n"
+    assert re.fullmatch("" if named is None else line, said)
+    assert code == 41
+
+
+def test_who_leaves_anyway_says_nothing():
+    assert kill(0, "leaving", 1) == (0, "")

@@ -1,0 +1,163 @@
+"""The recorded step against the step as it stands, to the bit, and when it is not recorded."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tests.training.conftest import TINY_RESNET
+from tinygan import ops
+from tinygan.device import open_backend
+from tinygan.layers import ReLU
+from tinygan.models.norms import NORMS
+from tinygan.rng import rng_for
+from tinygan.runtime import arena, threads
+from tinygan.runtime.recording import Recording
+from tinygan.runtime.scratch import _scratch, scratch
+from tinygan.training import shards
+from tinygan.training.session import build_game
+from tinygan.training.shards import sharded_step, training_workers
+from tinygan.training.step import SCHEDULES
+
+STEPS = 4
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = threads.thread_count()
+    threads.use_all_cores(1)
+    yield
+    threads.use_all_cores(before)
+
+
+def inputs(options, images, seed=1):
+    rng = rng_for(seed, "recorded step test")
+    real = rng.random((STEPS, images, *options.image_size, 3), np.float32)
+    codes = rng.standard_normal((STEPS, SCHEDULES[options.schedule].code_batches, images, options.code_size))
+    return real, codes.astype(np.float32)
+
+
+def known(game, *_):
+    """In a rank: of how many calls its recording is."""
+    return 0 if game.recorded is None else len(game.recorded[1].calls)
+
+
+def trained(options, eagerly, images=7):
+    """Losses and state after some steps at a rising learning rate, and the recorded calls of each rank."""
+    game = build_game(options, open_backend("cpu"))
+    with np.errstate(all="ignore"), training_workers(game, (images, *options.image_size, 3)) as workers:
+        threads.use_all_cores(1)
+        workers.run(set_eagerly, [(eagerly,)] * workers.size)
+        losses = [
+            sharded_step(workers, options.schedule, real, codes, 1e-3 * k)
+            for k, (real, codes) in enumerate(zip(*inputs(options, images), strict=True))
+        ]
+        calls = workers.run(known, [()] * workers.size)
+    return np.array(losses), [store.flat for player in game[:2] for store in player.stores().values()], calls
+
+
+def set_eagerly(game, eagerly):
+    game.eagerly = eagerly
+
+
+@pytest.mark.parametrize(
+    "count", [1, pytest.param(2, marks=pytest.mark.skipif(sys.platform != "linux", reason="fork"))]
+)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(
+    "model", [{}, TINY_RESNET, {"loss": "least-squares", "features": 16}], ids=["", "resnet", "ls"]
+)
+def test_the_same_bits(tiny_options, monkeypatch, model, norm, schedule, count):
+    monkeypatch.setattr(shards, "worker_count", lambda images, device: count)
+    options = tiny_options(norm=norm, schedule=schedule, **model)
+    losses, stores, calls = trained(options, eagerly=True)
+    recorded_losses, recorded_stores, recorded_calls = trained(options, eagerly=False)
+    assert calls == [0] * count
+    assert min(recorded_calls) > 100
+    np.testing.assert_array_equal(recorded_losses, losses)
+    for ours, eager in zip(recorded_stores, stores, strict=True):
+        np.testing.assert_array_equal(ours, eager)
+
+
+@pytest.fixture
+def alone(monkeypatch, tiny_options):
+    """A group of this process alone with a tiny game, and a function that makes a step of it."""
+    monkeypatch.setattr(shards, "worker_count", lambda images, device: 1)
+    options = tiny_options(norm="wn")
+    game = build_game(options, open_backend("cpu"))
+    workers = training_workers(game, (7, *options.image_size, 3))
+
+    def step(images=7, seed=1, change=lambda real, codes: None):
+        real, codes = (one[0] for one in inputs(options, images, seed))
+        change(real, codes)
+        with np.errstate(all="ignore"):
+            return sharded_step(workers, options.schedule, real, codes, 1e-3)
+
+    return workers.context, step
+
+
+def test_another_batch_is_recorded_anew(alone):
+    game, step = alone
+    step()
+    first = game.recorded[1]
+    step()
+    assert game.recorded[1] is first
+    step(images=5)
+    assert game.recorded[1] is not first
+
+
+def test_players_hold_plain_arrays_afterwards(alone):
+    game, step = alone
+    step()
+    for player in game[:2]:
+        arrays = [player.parameters.flat, player.gradients.flat, *player.parameters.values(), *player.buffers.values()]
+        arrays += [value for layer in player.network.walk() for value in vars(layer).values()]
+        assert not [one for one in arrays if isinstance(one, np.ndarray) and type(one) is not np.ndarray]
+
+
+@pytest.mark.parametrize("why", ["threads", "formulas", "a layer of one's own", "no address space"])
+def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
+    game, step = alone
+    if why == "threads":
+        threads.use_all_cores(2)
+    elif why == "formulas":
+        monkeypatch.setattr(ops.dispatch, "_host", ops.dispatch._REFERENCE[0])
+    elif why == "no address space":
+        monkeypatch.setattr(arena.mmap, "mmap", lambda *_: (_ for _ in ()).throw(OSError("no")))
+    else:
+        game.discriminator.network.child("own", type("Own", (ReLU,), {})())
+    assert np.isfinite(step()).all()
+    assert game.recorded is None
+
+
+def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):
+    _, step = alone
+    step()
+
+    def spoil(real, codes):
+        real[0, 0, 0, 0] = np.nan
+
+    assert not np.isfinite(step(change=spoil).d_real)
+
+
+def test_an_infinite_input_of_a_rectifier_is_replayed_as_its_definition():
+    """There the short form gives ∞ − ∞: which of the two is taken is decided in each run."""
+    recording, values = Recording(), np.array([[-2, -1, 0, 1]], np.float32)
+    x = recording.new(values, np.float32)
+    y = recording.make(lambda x: ops.rectify(x, 0.0, 0.0), x)
+    recording.plain(x)[0, 1:] = -np.inf
+    recording.run()
+    np.testing.assert_array_equal(y, [[0, 0, 0, 0]])
+
+
+def test_scratch_memory_is_not_the_recordings(alone):
+    """A thread's block is made anew at the first task after one that wanted more, and that task may be recorded."""
+    _, step = alone
+    step()
+    size = _scratch.most + 2**20
+    threads.run([lambda: scratch((size,), np.uint8)])  # from the next task on there is a larger block
+    step(images=5)
+    found = []
+    threads.run([lambda: found.append(scratch((size,), np.uint8))])
+    assert type(found[0]) is np.ndarray

@@ -1,0 +1,153 @@
+"""How much memory a training step takes: measured by running one, or parts of one, instead of modelled."""
+
+import dataclasses
+import math
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+
+from tinygan.device import PRECISIONS, Backend, why_no_gpu
+from tinygan.layers import Layer
+from tinygan.ops import dispatch
+from tinygan.ops.cpu.correlate import batches_as_if_larger
+from tinygan.runtime import threads
+from tinygan.runtime.graph import WARM_UPS
+from tinygan.runtime.scratch import release_scratch
+from tinygan.training import one_chain
+from tinygan.training.feed import latent_codes
+from tinygan.training.options import Options
+from tinygan.training.session import build_game
+from tinygan.training.shards import process_count
+from tinygan.training.step import SCHEDULES, Game
+
+FEWEST_IMAGES, MOST_IMAGES = 12, 64  # of a measured step; a line through steps with fewer misses by any factor
+FEWEST_FOR_GPU = 32  # of the plain formulas, whose peak is among the patches from 24 images on
+MEASURABLE = 2**32  # bytes that measuring may take; what would take more is not measured
+
+
+def device_of(options: Options) -> str:
+    """Where a run with these options would compute."""
+    return "gpu" if options.device == "gpu" or (options.device == "auto" and why_no_gpu() is None) else "cpu"
+
+
+def parameter_count(layer: Layer) -> int:
+    """How many numbers the layer and its children learn."""
+    return _count(layer, lambda one: one.parameter_specs)
+
+
+def _count(layer: Layer, specs: Callable[[Layer], dict]) -> int:
+    return sum(math.prod(spec.shape) for one in layer.walk() for spec in specs(one).values())
+
+
+def resident_memory(options: Options, networks: tuple[Layer, Layer], device: str) -> int:
+    """Bytes of the arrays that stay: parameters, their averages, buffers, and gradients of each process."""
+    members = process_count((options.batch_size, *options.image_size, 3), device)
+    values = sum(
+        (2 + members) * parameter_count(network) + _count(network, lambda one: one.buffer_specs) for network in networks
+    )
+    return values * np.dtype(PRECISIONS[options.precision]).itemsize
+
+
+def affordable_images(options: Options, resident: int) -> int:
+    """How many images a measured step may have.
+
+    Roughly 20 bytes per value of the outermost maps were measured for the DCGAN in float32, of which there are features
+    per pixel; four times that for each block of a residual network, and twice that by the plain
+    formulas for a GPU. What is made of the weights in a step takes no more than they do themselves.
+    """
+    features, blocks = options.features, 1
+    if options.model == "resnet":
+        levels = [options.residual_levels(network) for network in "dg"]
+        features, blocks = max(one[0][0] for one in levels), 4 * max(one[1][0] for one in levels)
+    itemsize = np.dtype(PRECISIONS[options.precision]).itemsize * (2 if device_of(options) == "gpu" else 1)
+    per_image = 5 * itemsize * features * blocks * math.prod(options.image_size)
+    return min(max(0, MEASURABLE - 2 * resident) // per_image, MOST_IMAGES)
+
+
+def step_memory(options: Options, game: Game) -> tuple[float, float]:
+    """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
+
+    Where processes share the batch, that is of all together: each has gradients of its own, and takes what a step with
+    its shard takes. Of a GPU that is not here, the plain formulas are measured, which keep patches as its kernels do.
+
+    Steps with half of the shard and with three quarters of that are run, in the forms that the whole
+    takes, and their allocations traced; a straight line through the two gives the whole, since everything else that a
+    step keeps is per image. Of few images the peak may lie elsewhere in the step, where the weights are what counts; so
+    half is at least ``FEWEST_IMAGES``.
+    """
+    device = device_of(options)
+    members = process_count((options.batch_size, *options.image_size, 3), device)
+    networks = game.generator.network, game.discriminator.network
+    resident = resident_memory(options, networks, device)
+    most = affordable_images(options, resident)
+    shard = -(-options.batch_size // members)
+    before = threads.thread_count()
+    threads.use_all_cores(max(1, threads.core_count() // members))  # each member's; every thread has scratch memory
+    operations = dispatch.implementation()
+    if device == "gpu":
+        dispatch.use("reference")  # patches of whole batches, kept for the backward pass
+    small = one_chain.fits(shard * math.prod(options.image_size) * 3, device)
+    try:
+        with one_chain.as_if(small):
+            return resident, members * _shard_memory(options, game, shard, most, device)
+    finally:
+        dispatch.use(operations)
+        threads.use_all_cores(before)
+
+
+def _shard_memory(options: Options, game: Game, shard: int, most: int, device: str) -> float:
+    """Bytes that a step with ``shard`` images takes: measured if they are few, else by the line through two others.
+
+    Neither of these has more than ``most`` images.
+    """
+    fewest = FEWEST_IMAGES if device == "cpu" else min(FEWEST_FOR_GPU, most)
+    if shard <= fewest:
+        return _peak(options, game, shard)
+    half = max(fewest, min(-(-shard // 2), most))
+    fewer = half * 3 // 4
+    with batches_as_if_larger(shard / half):
+        at_half = _peak(options, game, half)
+    with batches_as_if_larger(shard / fewer):
+        at_fewer = _peak(options, game, fewer)
+    return at_half + (shard - half) * (at_half - at_fewer) / (half - fewer)
+
+
+def _peak(options: Options, game: Game, images: int) -> int:
+    """Bytes that one step with ``images`` images allocates on top of what is there, at its peak."""
+    schedule = SCHEDULES[options.schedule]
+    dtype = game.generator.parameters.flat.dtype
+    real = np.full((images, *options.image_size, 3), 0.5, dtype)
+    codes = latent_codes(dataclasses.replace(options, batch_size=images), 1, schedule.code_batches).astype(dtype)
+    release_scratch()  # so that it counts
+    tracemalloc.start()
+    try:
+        schedule.step(game, real, codes, 0.0)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def measured_on(backend: Backend, options: Options) -> int | None:
+    """Bytes that a step with the whole batch takes on the GPU: its memory pool's, as a captured step has one.
+
+    None where the device has not enough. Nothing of the step stays there.
+    """
+    from tinygan.ops.cuda import cublas
+
+    xp, schedule = backend.xp, SCHEDULES[options.schedule]
+    cublas.handle(xp)  # whose workspace is the library's
+    pool, codes = xp.cuda.MemoryPool(), latent_codes(options, 1, schedule.code_batches)
+    try:
+        game = build_game(options, backend)
+        with xp.cuda.using_allocator(pool.malloc):
+            for _ in range(WARM_UPS):
+                real = xp.full((options.batch_size, *options.image_size, 3), 0.5, backend.dtype)
+                schedule.step(game, real, backend.to_device(codes), xp.zeros((), backend.dtype))
+        return pool.total_bytes()
+    except MemoryError:  # CuPy's OutOfMemoryError is one
+        return None
+    finally:
+        game = real = None
+        xp.cuda.get_current_stream().synchronize()
+        pool.free_all_blocks()
