@@ -1,6 +1,7 @@
 """The recorded step against the step as it stands, to the bit, and when it is not recorded."""
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,19 +117,39 @@ def test_players_hold_plain_arrays_afterwards(alone):
         assert not [one for one in arrays if isinstance(one, np.ndarray) and type(one) is not np.ndarray]
 
 
-@pytest.mark.parametrize("why", ["threads", "formulas", "a layer of one's own", "no address space"])
+@pytest.mark.parametrize(
+    "why", ["threads", "formulas", "a layer of one's own", "another optimiser", "no address space"]
+)
 def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
     game, step = alone
     if why == "threads":
         threads.use_all_cores(2)
     elif why == "formulas":
         monkeypatch.setattr(ops.dispatch, "_host", ops.dispatch._REFERENCE[0])
+    elif why == "another optimiser":
+        game.generator.optimiser = SimpleNamespace(update=lambda *_: None)
     elif why == "no address space":
         monkeypatch.setattr(arena.mmap, "mmap", lambda *_: (_ for _ in ()).throw(OSError("no")))
     else:
         game.discriminator.network.child("own", type("Own", (ReLU,), {})())
     assert np.isfinite(step()).all()
     assert game.recorded is None
+
+
+def test_losses_of_ones_own_run_each_time(tiny_options):
+    """They may do something else each time, and call what cannot be recorded, as those of docs/own-layer.md do."""
+    options = tiny_options(norm="wn")
+    calls = []
+
+    def d_loss(logits, target):
+        calls.append(target)
+        return (1 - 2 * target) * logits.mean(), np.full_like(logits, (1 - 2 * target) / len(logits))
+
+    game = build_game(options, open_backend("cpu"))._replace(loss=(d_loss, lambda logits: d_loss(logits, 1)))
+    with training_workers(game, (1, *options.image_size, 3)) as workers:  # one image: one process
+        for real, codes in zip(*inputs(options, 1), strict=True):
+            sharded_step(workers, options.schedule, real, codes, 1e-3)
+    assert len(calls) == 3 * STEPS
 
 
 def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):
