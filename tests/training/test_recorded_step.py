@@ -87,6 +87,7 @@ def alone(monkeypatch, tiny_options):
     options = tiny_options(norm="wn")
     game = build_game(options, open_backend("cpu"))
     workers = training_workers(game, (7, *options.image_size, 3))
+    threads.use_all_cores(1)  # opening the backend may have taken all
 
     def step(images=7, seed=1, change=lambda real, codes: None):
         real, codes = (one[0] for one in inputs(options, images, seed))
@@ -129,6 +130,27 @@ def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
         game.discriminator.network.child("own", type("Own", (ReLU,), {})())
     assert np.isfinite(step()).all()
     assert game.recorded is None
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_loss_of_ones_own_is_asked_in_every_step(tiny_options, monkeypatch, schedule):
+    """Nobody knows whether it does the same each time; and much of NumPy, ``full_like`` say, cannot be recorded."""
+    monkeypatch.setattr(shards, "worker_count", lambda images, device: 1)
+    options, asked = tiny_options(norm="wn", schedule=schedule), []
+
+    def d_loss(logits, target):
+        asked.append(target)
+        return logits.mean(), np.full_like(logits, 1 / len(logits))
+
+    def g_loss(logits):
+        return -logits.mean(), np.full_like(logits, -1 / len(logits))
+
+    game = build_game(options, open_backend("cpu"))._replace(loss=(d_loss, g_loss))
+    workers = training_workers(game, (7, *options.image_size, 3))
+    threads.use_all_cores(1)
+    for real, codes in zip(*inputs(options, 7), strict=True):
+        sharded_step(workers, schedule, real, codes, 1e-3)
+    assert sorted(asked) == [0] * STEPS + [1] * STEPS
 
 
 def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):
