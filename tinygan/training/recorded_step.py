@@ -51,7 +51,7 @@ class RecordedGame(Game):
 
 
 def _repeats_itself(game: Game, real: Array) -> bool:
-    """Whether the step does the same each time, in one thread: nobody knows what somebody's own layers and losses do."""
+    """Whether the step does the same each time, in one thread: nobody knows what people's own layers and losses do."""
     return (
         isinstance(real, np.ndarray)
         and isinstance(game.loss, str)
