@@ -31,6 +31,7 @@ lint: $(VENV)/ready
 book: $(VENV)/book-ready
 	OPENBLAS_NUM_THREADS=1 $(PY) -m sphinx -q -E -a $(if $(CHAPTER),-D include_patterns=$(CHAPTER).md \
 	  -D root_doc=$(CHAPTER),--fail-on-warning --keep-going) -b html docs/book build/book
+	@echo 'Open build/book/$(or $(CHAPTER),index).html in a browser.'
 
 $(VENV)/book-ready: $(VENV)/ready
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[book]'
