@@ -42,7 +42,7 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
     The derivatives a of ``backward`` and b of differences agree if |a − b| ≤ tolerance·(|a| + |b| + ‖gradient‖) +
     rounding. Returned is |a − b| over |a| + |b| + the norm of all gradients together, nothing taken off for rounding.
 
-    Raises GradientError where the layer does not do what it should, UsageError if ``x`` is no finite float64, or is empty.
+    Raises GradientError where the layer does not do what it should, UsageError if ``x`` is not finite float64.
     """
     _require(isinstance(layer, Layer), f"{layer!r} is no layer: give one that is made, as Linear(5, 3)")
     x = np.asarray(x)
