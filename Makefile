@@ -29,6 +29,7 @@ lint: $(VENV)/ready
 
 # The book, executed: build/book/index.html. One chapter of it: make book CHAPTER=06-weight-norm
 book: $(VENV)/book-ready
+	@echo 'Every chapter is executed: some minutes, in silence where all is well.'
 	OPENBLAS_NUM_THREADS=1 $(PY) -m sphinx -q -E -a $(if $(CHAPTER),-D include_patterns=$(CHAPTER).md \
 	  -D root_doc=$(CHAPTER),--fail-on-warning --keep-going) -b html docs/book build/book
 	@echo 'Open build/book/$(or $(CHAPTER),index).html in a browser.'
