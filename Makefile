@@ -29,8 +29,12 @@ lint: $(VENV)/ready
 
 # The book, executed: build/book/index.html. One chapter of it: make book CHAPTER=06-weight-norm
 book: $(VENV)/book-ready
+	@test -f 'docs/book/$(or $(CHAPTER),index).md' || { echo 'no chapter $(CHAPTER): CHAPTER is one of' \
+	  $(patsubst docs/book/%.md,%,$(wildcard docs/book/*.md)); exit 1; }
+	@echo '$(if $(CHAPTER),The chapter,Every chapter) is executed, in silence where all is well; all take a minute or two.'
 	OPENBLAS_NUM_THREADS=1 $(PY) -m sphinx -q -E -a $(if $(CHAPTER),-D include_patterns=$(CHAPTER).md \
 	  -D root_doc=$(CHAPTER),--fail-on-warning --keep-going) -b html docs/book build/book
+	@echo 'Open build/book/$(or $(CHAPTER),index).html in a browser.'
 
 $(VENV)/book-ready: $(VENV)/ready
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[book]'

@@ -451,6 +451,24 @@ def test_images_that_are_mixed_unsaid_are_found():
     assert check_gradients(Mixing(), x) < 1e-7
 
 
+class Unpaired(Layer):
+    """Its backward pass is forgotten."""
+
+    def __call__(self, x, training=False):
+        return x * x
+
+
+def test_what_cannot_be_checked_is_refused_in_one_line():
+    with pytest.raises(GradientError, match="ends in `return y, backward`"):
+        check_gradients(Unpaired(), np.ones((2, 3)))  # two rows: they could be taken for the two values
+    with pytest.raises(GradientError, match="is no layer: give one that is made"):
+        check_gradients(Unpaired, np.ones((2, 3)))
+    with pytest.raises(UsageError, match="x is int64"):
+        check_gradients(Tanh(), [[1, 2, 3]])
+    with pytest.raises(UsageError, match="row of finite float64"):
+        check_gradients(Tanh(), np.full((2, 3), np.nan))
+
+
 def test_float64_out_of_float32_is_found():
     with pytest.raises(GradientError, match=r"float32 does not stay float32: .*'y': dtype"):
         check_gradients(Widened(), np.random.default_rng(0).standard_normal((4, 3)))

@@ -42,10 +42,12 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
     The derivatives a of ``backward`` and b of differences agree if |a − b| ≤ tolerance·(|a| + |b| + ‖gradient‖) +
     rounding. Returned is |a − b| over |a| + |b| + the norm of all gradients together, nothing taken off for rounding.
 
-    Raises GradientError where the layer does not do what it should, UsageError if ``x`` is not float64, or is empty.
+    Raises GradientError where the layer does not do what it should, UsageError if ``x`` is not finite float64.
     """
-    if x.dtype != np.float64 or not x.size:
-        raise UsageError(f"x is {x.dtype} {x.shape}: give at least one row of float64, as x.astype(np.float64)")
+    _require(isinstance(layer, Layer), f"{layer!r} is no layer: give one that is made, as Linear(5, 3)")
+    x = np.asarray(x)
+    if x.dtype != np.float64 or not x.size or not np.isfinite(x).all():
+        raise UsageError(f"x is {x.dtype} {x.shape}: give at least one row of finite float64, as x.astype(np.float64)")
     rng, layer = rng_for(seed, "gradcheck"), deepcopy(layer)
     parameters, buffers = initialise(Sequential({"layer": layer}), rng, open_backend("cpu", "float64"))
     randomise(parameters, rng)
@@ -88,11 +90,13 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
 def _upstream(layer: Layer, x: Array, training: bool, rng: np.random.Generator) -> Array | None:
     """A random dy; None where one row is too few for the statistics of a batch. Nothing else may be refused."""
     try:
-        y = layer(x.copy(), training)[0]
+        made = layer(x.copy(), training)
     except (ValueError, TinyganError):
         if len(x) == 1 and training and any(one.mixes_images for one in layer.walk()):
             return None
         raise
+    _require(isinstance(made, tuple), "a layer ends in `return y, backward`; this one returns something else")
+    y = made[0]
     _require(y.dtype == x.dtype and len(y) == len(x), f"y is {y.dtype} {y.shape} for x {x.dtype} {x.shape}")
     return rng.standard_normal(y.shape)
 

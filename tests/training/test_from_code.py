@@ -11,6 +11,7 @@ import pytest
 
 from tinygan.errors import UsageError
 from tinygan.evaluation.trained import open_run
+from tinygan.images import save_png_folder
 from tinygan.training import checkpoint, session
 from tinygan.training.loop import Trainer
 from tinygan.training.options import Options
@@ -41,10 +42,32 @@ def test_own_arrays_train_resume_and_draw(options, images):
     assert longer.progress.iteration == 8
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((40, 16, 16, 3)), np.zeros((40, 16, 16), np.uint8)])
+@pytest.mark.parametrize(
+    "wrong", [np.zeros((40, 16, 16, 3)), np.zeros((40, 16, 16), np.uint8), [[[1, 2, 3]]], "photos"]
+)
 def test_what_is_no_image_array_is_refused(options, wrong):
     with pytest.raises(UsageError, match=r"images is .*: give uint8 \(N, H, W, 3\)"):
         session.start(options, images=wrong)
+
+
+def test_numbers_of_another_type_are_shown_as_what_they_are():
+    for wrong, words in (
+        ({"features": "32"}, "--features is '32': give a whole number"),
+        ({"features": np.int64(32)}, r"--features is np.int64\(32\): give a whole number"),
+        ({"image_size": 32}, r"--image-size is 32: give .* each way, as \(32, 32\)"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            Options(**wrong)
+
+
+def test_a_run_on_an_array_goes_on_with_its_images_as_files(options, images, tmp_path):
+    current = session.start(options, images=images)
+    Trainer(current).run()
+    stored = checkpoint.load(current.folder.last)
+    with pytest.raises(UsageError, match="for a run that was trained on an array, its images as PNG files"):
+        session.resume(stored, stored.options)
+    save_png_folder(tmp_path / "png", images)
+    assert np.array_equal(open_run(current.folder.path, "best", "cpu").load_images(tmp_path / "png").images, images)
 
 
 def test_odd_sides_are_refused(options):

@@ -88,6 +88,7 @@ def alone(monkeypatch, tiny_options):
     options = tiny_options(norm="wn")
     game = build_game(options, open_backend("cpu"))
     workers = training_workers(game, (7, *options.image_size, 3))
+    threads.use_all_cores(1)  # opening the backend may have taken all
 
     def step(images=7, seed=1, change=lambda real, codes: None):
         real, codes = (one[0] for one in inputs(options, images, seed))
@@ -136,20 +137,25 @@ def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
     assert game.recorded is None
 
 
-def test_losses_of_ones_own_run_each_time(tiny_options):
-    """They may do something else each time, and call what cannot be recorded, as those of docs/own-layer.md do."""
-    options = tiny_options(norm="wn")
-    calls = []
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_loss_of_ones_own_is_asked_in_every_step(tiny_options, monkeypatch, schedule):
+    """Nobody knows whether it does the same each time; and much of NumPy, ``full_like`` say, cannot be recorded."""
+    monkeypatch.setattr(shards, "worker_count", lambda images, device: 1)
+    options, asked = tiny_options(norm="wn", schedule=schedule), []
 
     def d_loss(logits, target):
-        calls.append(target)
-        return (1 - 2 * target) * logits.mean(), np.full_like(logits, (1 - 2 * target) / len(logits))
+        asked.append(target)
+        return logits.mean(), np.full_like(logits, 1 / len(logits))
 
-    game = build_game(options, open_backend("cpu"))._replace(loss=(d_loss, lambda logits: d_loss(logits, 1)))
-    with training_workers(game, (1, *options.image_size, 3)) as workers:  # one image: one process
-        for real, codes in zip(*inputs(options, 1), strict=True):
-            sharded_step(workers, options.schedule, real, codes, 1e-3)
-    assert len(calls) == 3 * STEPS
+    def g_loss(logits):
+        return -logits.mean(), np.full_like(logits, -1 / len(logits))
+
+    game = build_game(options, open_backend("cpu"))._replace(loss=(d_loss, g_loss))
+    workers = training_workers(game, (7, *options.image_size, 3))
+    threads.use_all_cores(1)
+    for real, codes in zip(*inputs(options, 7), strict=True):
+        sharded_step(workers, schedule, real, codes, 1e-3)
+    assert sorted(asked) == [0] * STEPS + [1] * STEPS
 
 
 def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):

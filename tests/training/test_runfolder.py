@@ -1,6 +1,7 @@
 """Run folders: numbered, never shared."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,11 @@ def test_other_folders_are_no_runs(tmp_path, name):
     assert run.path.name == "00000-shapes-wn"
     run.last.touch()
     assert find_checkpoint("latest", tmp_path) == run.last
+
+
+def test_the_generator_that_tinygan_brings_is_no_run():
+    with pytest.raises(TinyganError, match="cifar10-wn is a generator that tinygan brings, not a run"):
+        RunFolder.existing(Path("cifar10-wn"))
 
 
 def test_there_is_no_number_after_the_largest(tmp_path):

@@ -82,6 +82,7 @@ def with_split(pixels: str, division: Split) -> str:
 
 def of_array(images: np.ndarray) -> ImageSet:
     """An array as a data set. UsageError if it is not one of images."""
+    images = np.asanyarray(images)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
         raise UsageError(f"images is {images.dtype} {images.shape}: give uint8 (N, H, W, 3), values 0 to 255")
     if any(side % 2 for side in images.shape[1:3]):

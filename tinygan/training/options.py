@@ -106,11 +106,13 @@ class Options:
         value, each = getattr(self, name), ""
         right = value in numbers
         if name in SIZES:
-            right, each = isinstance(value, tuple) and len(value) == 2, " each way"
+            right = isinstance(value, tuple) and len(value) == 2
+            each = " each way" if right else " each way, as (32, 32)"
         elif name in RESNET_ONLY:
             right, each = isinstance(value, list), " for each level"
         if value is not None and not (right and (not each or all(one in numbers for one in value))):
-            raise UsageError(f"{flag(name)} is {show(value)}: give {numbers}{each}")
+            typed = show(value) if isinstance(value, tuple | list) else repr(value)
+            raise UsageError(f"{flag(name)} is {typed}: give {numbers}{each}")
 
     def _check_network(self) -> None:
         for name in RESNET_ONLY:
