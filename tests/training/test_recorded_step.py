@@ -9,12 +9,15 @@ from tests.training.conftest import TINY_RESNET
 from tinygan import ops
 from tinygan.device import open_backend
 from tinygan.layers import ReLU
+from tinygan.losses import binary_cross_entropy
 from tinygan.models.norms import NORMS
+from tinygan.optim import RMSProp
 from tinygan.rng import rng_for
 from tinygan.runtime import arena, threads
 from tinygan.runtime.recording import Recording
 from tinygan.runtime.scratch import _scratch, scratch
 from tinygan.training import shards
+from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.session import build_game
 from tinygan.training.shards import sharded_step, training_workers
 from tinygan.training.step import SCHEDULES
@@ -87,6 +90,7 @@ def alone(monkeypatch, tiny_options):
     options = tiny_options(norm="wn")
     game = build_game(options, open_backend("cpu"))
     workers = training_workers(game, (7, *options.image_size, 3))
+    threads.use_all_cores(1)  # opening the backend took all
 
     def step(images=7, seed=1, change=lambda real, codes: None):
         real, codes = (one[0] for one in inputs(options, images, seed))
@@ -116,7 +120,7 @@ def test_players_hold_plain_arrays_afterwards(alone):
         assert not [one for one in arrays if isinstance(one, np.ndarray) and type(one) is not np.ndarray]
 
 
-@pytest.mark.parametrize("why", ["threads", "formulas", "a layer of one's own", "no address space"])
+@pytest.mark.parametrize("why", ["threads", "formulas", "a layer", "an optimiser", "no address space"])
 def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
     game, step = alone
     if why == "threads":
@@ -125,10 +129,27 @@ def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
         monkeypatch.setattr(ops.dispatch, "_host", ops.dispatch._REFERENCE[0])
     elif why == "no address space":
         monkeypatch.setattr(arena.mmap, "mmap", lambda *_: (_ for _ in ()).throw(OSError("no")))
+    elif why == "an optimiser":
+        game.discriminator.optimiser = type("Own", (RMSProp,), {})(game.discriminator.parameters)
     else:
         game.discriminator.network.child("own", type("Own", (ReLU,), {})())
     assert np.isfinite(step()).all()
     assert game.recorded is None
+
+
+def test_losses_of_ones_own_are_not_recorded(alone, tiny_options):
+    """They may count, or take NumPy functions that cannot be recorded."""
+    asked = []
+
+    def g_loss(logits):
+        asked.append(len(logits))
+        return -logits.mean(), np.full_like(logits, -1 / len(logits))
+
+    game, options = RecordedGame(*alone[0][:2], (binary_cross_entropy, g_loss)), tiny_options(norm="wn")
+    for real, codes in zip(*inputs(options, 7), strict=True):
+        assert np.isfinite(game.step(options.schedule, 1.0, real, codes, 1e-3)).all()
+    assert game.recorded is None
+    assert len(asked) == STEPS
 
 
 def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):

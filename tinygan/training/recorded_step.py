@@ -51,12 +51,14 @@ class RecordedGame(Game):
 
 
 def _repeats_itself(game: Game, real: Array) -> bool:
-    """Whether the step does the same each time, in one thread: nobody knows what layers of somebody's own do."""
+    """Whether the step does the same each time, in one thread: nobody knows what parts of somebody's own do."""
+    parts = [part for player in game[:2] for part in (player, player.optimiser, *player.network.walk())]
     return (
         isinstance(real, np.ndarray)
         and threads.thread_count() == 1
         and ops.implementation() == "fast"
-        and all(type(one).__module__.startswith("tinygan.") for player in game[:2] for one in player.network.walk())
+        and isinstance(game.loss, str)
+        and all(type(part).__module__.startswith("tinygan.") for part in parts)
     )
 
 
