@@ -1,6 +1,7 @@
 """The recorded step against the step as it stands, to the bit, and when it is not recorded."""
 
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tinygan.rng import rng_for
 from tinygan.runtime import arena, threads
 from tinygan.runtime.recording import Recording
 from tinygan.runtime.scratch import _scratch, scratch
-from tinygan.training import shards
+from tinygan.training import recorded_step, shards
 from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.session import build_game
 from tinygan.training.shards import sharded_step, training_workers
@@ -120,7 +121,9 @@ def test_players_hold_plain_arrays_afterwards(alone):
         assert not [one for one in arrays if isinstance(one, np.ndarray) and type(one) is not np.ndarray]
 
 
-@pytest.mark.parametrize("why", ["threads", "formulas", "a layer", "an optimiser", "no address space"])
+@pytest.mark.parametrize(
+    "why", ["threads", "formulas", "a layer", "an optimiser", "another thread records", "no address space"]
+)
 def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
     game, step = alone
     if why == "threads":
@@ -129,6 +132,9 @@ def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
         monkeypatch.setattr(ops.dispatch, "_host", ops.dispatch._REFERENCE[0])
     elif why == "no address space":
         monkeypatch.setattr(arena.mmap, "mmap", lambda *_: (_ for _ in ()).throw(OSError("no")))
+    elif why == "another thread records":
+        monkeypatch.setattr(recorded_step, "_recording", lock := threading.Lock())
+        lock.acquire()
     elif why == "an optimiser":
         game.discriminator.optimiser = type("Own", (RMSProp,), {})(game.discriminator.parameters)
     else:
@@ -150,6 +156,25 @@ def test_losses_of_ones_own_are_not_recorded(alone, tiny_options):
         assert np.isfinite(game.step(options.schedule, 1.0, real, codes, 1e-3)).all()
     assert game.recorded is None
     assert len(asked) == STEPS
+
+
+def test_another_thread_may_draw_samples_meanwhile(alone):
+    game, step = alone
+    codes, drawn, stop = np.ones((3, 5), np.float32), [], threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            drawn.append(game.generator.network(codes)[0])
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        for images in (7, 5, 6, 7):
+            assert np.isfinite(step(images)).all()
+    finally:
+        stop.set()
+        thread.join()
+    assert {type(images) for images in drawn} == {np.ndarray}
 
 
 def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):

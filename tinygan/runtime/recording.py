@@ -19,7 +19,12 @@ from tinygan.runtime.arena import Arena
 WRITTEN_DOWN = np.concatenate, np.einsum
 MADE_OF_THEM = {np.sum, np.clip, np.stack, np.split, np.array_split, np.swapaxes, np.tile, np.repeat, np.size, np.ndim}
 
-_current: "Recording | None" = None  # the one that is being made, in this process's only computing thread
+
+class _Here(threading.local):
+    recording: "Recording | None" = None  # the one that this thread is making
+
+
+_here = _Here()
 
 
 class Recording:
@@ -35,13 +40,12 @@ class Recording:
 
     def make(self, work: Callable[..., Any], *inputs: np.ndarray) -> Any:
         """``work(*inputs)``, written down; its result, arrays that each :meth:`run` fills anew."""
-        global _current
         with _numpy_for(self):
-            _current = self
+            _here.recording = self
             try:
                 return self.plain(work(*inputs))
             finally:
-                _current = None
+                _here.recording = None
 
     def run(self) -> None:
         """All of it again, in order."""
@@ -92,17 +96,25 @@ class Recording:
 
 
 class Traced(np.ndarray):
-    """An array whose operations are written down; what would not be, or would decide by values, is refused."""
+    """An array whose operations are written down; what would not be, or would decide by values, is refused.
+
+    To other threads than the one that records it is an array like others: they may draw samples meanwhile.
+    """
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=(None,), **keywords):
         function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return _current.fill(out[0], function, *inputs, **keywords)
+        if not _here.recording:
+            inputs = [one.view(np.ndarray) if isinstance(one, Traced) else one for one in inputs]
+            return function(*inputs, out=out if any(one is not None for one in out) else None, **keywords)
+        return _here.recording.fill(out[0], function, *inputs, **keywords)
 
     def __array_function__(self, function, types, arguments, keywords):
+        if not _here.recording:
+            return super().__array_function__(function, types, arguments, keywords)
         if function is np.empty_like:
             return np.empty(self.shape, self.dtype)
         if function in WRITTEN_DOWN:
-            return _current.fill(keywords.pop("out", None), function, *arguments, **keywords)
+            return _here.recording.fill(keywords.pop("out", None), function, *arguments, **keywords)
         if function not in MADE_OF_THEM:
             self._refused(function.__name__)
         return super().__array_function__(function, types, arguments, keywords)
@@ -118,26 +130,26 @@ class Traced(np.ndarray):
     def __setitem__(self, key: Any, value: Any) -> None:
         part = self[key]
         if part.size:
-            _current.do(np.copyto, part, value)
+            _here.recording.do(np.copyto, part, value)
 
     def reshape(self, *shape: Any) -> "Traced":
         view = super().reshape(*shape)
         if not _copied(view, self):
             return view
-        copied = _current.empty(view.shape, view.dtype)
-        _current.do(np.copyto, copied.reshape(self.shape), self)
+        copied = _here.recording.empty(view.shape, view.dtype)
+        _here.recording.do(np.copyto, copied.reshape(self.shape), self)
         return copied
 
     def astype(self, dtype: np.dtype) -> "Traced":
-        copied = _current.empty(self.shape, dtype)
-        _current.do(np.copyto, copied, self, casting="unsafe")
+        copied = _here.recording.empty(self.shape, dtype)
+        _here.recording.do(np.copyto, copied, self, casting="unsafe")
         return copied
 
     def copy(self) -> "Traced":
         return self.astype(self.dtype)
 
     def repeat(self, repeats: int, axis: int | None = None) -> "Traced":
-        return _current.keep(partial(np.repeat, _current.plain(self), repeats, axis))
+        return _here.recording.keep(partial(np.repeat, _here.recording.plain(self), repeats, axis))
 
     def _refused(self, what: Any = "this", *_: Any) -> Any:
         raise TypeError(f"{what} cannot be recorded")
@@ -145,9 +157,20 @@ class Traced(np.ndarray):
     __bool__ = __float__ = fill = flatten = ravel = take = dot = _refused
 
 
+def _while_recording(ours: Callable, usual: Callable) -> Callable:
+    return lambda self, *a, **k: ours(self, *a, **k) if _here.recording else usual(self.view(np.ndarray), *a, **k)
+
+
+for _name in (
+    *("__getitem__", "__setitem__", "reshape", "astype", "copy", "repeat"),
+    *("__bool__", "__float__", "fill", "flatten", "ravel", "take", "dot"),
+):
+    setattr(Traced, _name, _while_recording(getattr(Traced, _name), getattr(np.ndarray, _name)))
+
+
 def active() -> bool:
     """Whether a recording is being made."""
-    return _current is not None
+    return _here.recording is not None
 
 
 def whole(function: Callable, *arguments: Any) -> Any:
@@ -155,14 +178,13 @@ def whole(function: Callable, *arguments: Any) -> Any:
 
     Its result is None, or an array that has the same shape each time.
     """
-    global _current
-    if _current is None:
+    if _here.recording is None:
         return function(*arguments)
-    recording, _current = _current, None
+    recording, _here.recording = _here.recording, None
     try:
         return recording.keep(partial(function, *recording.plain(arguments)))
     finally:
-        _current = recording
+        _here.recording = recording
 
 
 def _copied(view: np.ndarray, array: np.ndarray) -> bool:
@@ -175,7 +197,7 @@ def _numpy_for(recording: Recording) -> Iterator[None]:
 
     In this thread: others gather batches meanwhile.
     """
-    me, as_strided = threading.get_ident(), np.lib.stride_tricks.as_strided
+    as_strided = np.lib.stride_tricks.as_strided
     empty, zeros, asarray, contiguous = np.empty, np.zeros, np.asarray, np.ascontiguousarray
 
     def traced_zeros(*arguments: Any) -> Traced:
@@ -184,10 +206,10 @@ def _numpy_for(recording: Recording) -> Iterator[None]:
         return array
 
     def here(ours: Callable, theirs: Callable) -> Callable:
-        return lambda *a, **k: (ours if _current and threading.get_ident() == me else theirs)(*a, **k)
+        return lambda *a, **k: (ours if _here.recording else theirs)(*a, **k)
 
     def of_traced(ours: Callable, theirs: Callable) -> Callable:
-        return lambda x, *a, **k: (ours if isinstance(x, Traced) else theirs)(x, *a, **k)
+        return lambda x, *a, **k: (ours if _here.recording and isinstance(x, Traced) else theirs)(x, *a, **k)
 
     try:
         np.empty, np.zeros = here(recording.empty, empty), here(traced_zeros, zeros)

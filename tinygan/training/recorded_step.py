@@ -3,6 +3,7 @@
 What is replayed are the same NumPy calls on the same numbers, so the results are the step's, to the bit (tested).
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from tinygan.array import Array
 from tinygan.runtime import threads
 from tinygan.runtime.recording import Recording, Traced
 from tinygan.training.step import SCHEDULES, Game, Losses
+
+_recording = threading.Lock()  # one thread at a time; never waited for, as a fork may have copied it locked
 
 
 class RecordedGame(Game):
@@ -33,15 +36,20 @@ class RecordedGame(Game):
             return step(game, real, codes, learning_rate)
         values, key = (real, codes, learning_rate), (schedule, share, real.shape, codes.shape)
         if self.recorded is None or self.recorded[0] != key:
-            self.recorded = None  # first, so that there are not two
-            try:
-                recording = Recording()
-            except OSError:
+            if not _recording.acquire(blocking=False):
                 return step(game, *values)
-            inputs = [recording.new(value, real.dtype) for value in values]
-            with _traced(game):
-                losses = recording.make(lambda *inputs: step(game, *inputs), *inputs)
-            self.recorded = key, recording, recording.plain(inputs), losses
+            try:
+                self.recorded = None  # first, so that there are not two
+                try:
+                    recording = Recording()
+                except OSError:
+                    return step(game, *values)
+                inputs = [recording.new(value, real.dtype) for value in values]
+                with _traced(game):
+                    losses = recording.make(lambda *inputs: step(game, *inputs), *inputs)
+                self.recorded = key, recording, recording.plain(inputs), losses
+            finally:
+                _recording.release()
         else:
             _, recording, inputs, losses = self.recorded
             for array, value in zip(inputs, values, strict=True):
