@@ -42,11 +42,12 @@ class Parameters(dict[str, Array]):
         if value is not self[name]:
             raise TypeError(f"parameter {name!r} is a view: write into it with [...] or +=")
 
-    def hold_as(self, kind: type[Array]) -> None:
-        """The same memory, seen as arrays of this class."""
-        self.flat = self.flat.view(kind)
-        for name, view in self.items():
-            super().__setitem__(name, view.view(kind))
+    def seen_as(self, kind: type[Array]) -> "Parameters":
+        """The same memory as arrays of this class."""
+        twin = Parameters({}, self.backend)
+        twin.__dict__.update(self.__dict__, flat=self.flat.view(kind))
+        twin.update({name: view.view(kind) for name, view in self.items()})
+        return twin
 
     def zeros_like(self) -> "Parameters":
         """New storage of the same names and shapes, all zero."""

@@ -1,7 +1,7 @@
 """The recorded step against the step as it stands, to the bit, and when it is not recorded."""
 
 import sys
-from types import SimpleNamespace
+import threading
 
 import numpy as np
 import pytest
@@ -11,11 +11,12 @@ from tinygan import ops
 from tinygan.device import open_backend
 from tinygan.layers import ReLU
 from tinygan.models.norms import NORMS
+from tinygan.optim import RMSProp
 from tinygan.rng import rng_for
 from tinygan.runtime import arena, threads
 from tinygan.runtime.recording import Recording
 from tinygan.runtime.scratch import _scratch, scratch
-from tinygan.training import shards
+from tinygan.training import recorded_step, shards
 from tinygan.training.session import build_game
 from tinygan.training.shards import sharded_step, training_workers
 from tinygan.training.step import SCHEDULES
@@ -119,7 +120,7 @@ def test_players_hold_plain_arrays_afterwards(alone):
 
 
 @pytest.mark.parametrize(
-    "why", ["threads", "formulas", "a layer of one's own", "another optimiser", "no address space"]
+    "why", ["threads", "formulas", "a layer", "an optimiser", "another thread records", "no address space"]
 )
 def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
     game, step = alone
@@ -127,10 +128,13 @@ def test_elsewhere_the_step_runs_as_it_stands(alone, monkeypatch, why):
         threads.use_all_cores(2)
     elif why == "formulas":
         monkeypatch.setattr(ops.dispatch, "_host", ops.dispatch._REFERENCE[0])
-    elif why == "another optimiser":
-        game.generator.optimiser = SimpleNamespace(update=lambda *_: None)
     elif why == "no address space":
         monkeypatch.setattr(arena.mmap, "mmap", lambda *_: (_ for _ in ()).throw(OSError("no")))
+    elif why == "another thread records":
+        monkeypatch.setattr(recorded_step, "_recording", lock := threading.Lock())
+        lock.acquire()
+    elif why == "an optimiser":
+        game.discriminator.optimiser = type("Own", (RMSProp,), {})(game.discriminator.parameters)
     else:
         game.discriminator.network.child("own", type("Own", (ReLU,), {})())
     assert np.isfinite(step()).all()
@@ -156,6 +160,25 @@ def test_a_loss_of_ones_own_is_asked_in_every_step(tiny_options, monkeypatch, sc
     for real, codes in zip(*inputs(options, 7), strict=True):
         sharded_step(workers, schedule, real, codes, 1e-3)
     assert sorted(asked) == [0] * STEPS + [1] * STEPS
+
+
+def test_another_thread_may_draw_samples_meanwhile(alone):
+    game, step = alone
+    codes, drawn, stop = np.ones((3, 5), np.float32), [], threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            drawn.append(game.generator.network(codes)[0])
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        for images in (7, 5, 6, 7):
+            assert np.isfinite(step(images)).all()
+    finally:
+        stop.set()
+        thread.join()
+    assert {type(images) for images in drawn} == {np.ndarray}
 
 
 def test_what_is_not_finite_is_seen_in_a_replayed_step(alone):

@@ -5,21 +5,14 @@ is carried out, and written down as a call bound to its arrays. What the work de
 way it goes) is decided once; what is to differ from run to run has to be in arrays that it is given.
 """
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tinygan.runtime.arena import Arena
-
-# NumPy's functions that take ``out``, and those that consist of calls that are written down, or make views.
-WRITTEN_DOWN = np.concatenate, np.einsum
-MADE_OF_THEM = {np.sum, np.clip, np.stack, np.split, np.array_split, np.swapaxes, np.tile, np.repeat, np.size, np.ndim}
-
-_current: "Recording | None" = None  # the one that is being made, in this process's only computing thread
+from tinygan.runtime.traced import Traced, here, numpy_for
 
 
 class Recording:
@@ -35,13 +28,12 @@ class Recording:
 
     def make(self, work: Callable[..., Any], *inputs: np.ndarray) -> Any:
         """``work(*inputs)``, written down; its result, arrays that each :meth:`run` fills anew."""
-        global _current
-        with _numpy_for(self):
-            _current = self
+        with numpy_for(self):
+            here.recording = self
             try:
                 return self.plain(work(*inputs))
             finally:
-                _current = None
+                here.recording = None
 
     def run(self) -> None:
         """All of it again, in order."""
@@ -91,63 +83,9 @@ class Recording:
         return self.arena.unheld(value) if isinstance(value, np.ndarray) else value
 
 
-class Traced(np.ndarray):
-    """An array whose operations are written down; what would not be, or would decide by values, is refused."""
-
-    def __array_ufunc__(self, ufunc, method, *inputs, out=(None,), **keywords):
-        function = ufunc if method == "__call__" else getattr(ufunc, method)
-        return _current.fill(out[0], function, *inputs, **keywords)
-
-    def __array_function__(self, function, types, arguments, keywords):
-        if function is np.empty_like:
-            return np.empty(self.shape, self.dtype)
-        if function in WRITTEN_DOWN:
-            return _current.fill(keywords.pop("out", None), function, *arguments, **keywords)
-        if function not in MADE_OF_THEM:
-            self._refused(function.__name__)
-        return super().__array_function__(function, types, arguments, keywords)
-
-    def __getitem__(self, key: Any) -> "Traced":
-        view = super().__getitem__(key)
-        if not isinstance(view, np.ndarray):  # a number; as an array without axes it stays a part of this one
-            view = super().__getitem__((*key, ...) if isinstance(key, tuple) else (key, ...))
-        if _copied(view, self):
-            self._refused("an index that copies")
-        return view
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        part = self[key]
-        if part.size:
-            _current.do(np.copyto, part, value)
-
-    def reshape(self, *shape: Any) -> "Traced":
-        view = super().reshape(*shape)
-        if not _copied(view, self):
-            return view
-        copied = _current.empty(view.shape, view.dtype)
-        _current.do(np.copyto, copied.reshape(self.shape), self)
-        return copied
-
-    def astype(self, dtype: np.dtype) -> "Traced":
-        copied = _current.empty(self.shape, dtype)
-        _current.do(np.copyto, copied, self, casting="unsafe")
-        return copied
-
-    def copy(self) -> "Traced":
-        return self.astype(self.dtype)
-
-    def repeat(self, repeats: int, axis: int | None = None) -> "Traced":
-        return _current.keep(partial(np.repeat, _current.plain(self), repeats, axis))
-
-    def _refused(self, what: Any = "this", *_: Any) -> Any:
-        raise TypeError(f"{what} cannot be recorded")
-
-    __bool__ = __float__ = fill = flatten = ravel = take = dot = _refused
-
-
 def active() -> bool:
     """Whether a recording is being made."""
-    return _current is not None
+    return here.recording is not None
 
 
 def whole(function: Callable, *arguments: Any) -> Any:
@@ -155,46 +93,10 @@ def whole(function: Callable, *arguments: Any) -> Any:
 
     Its result is None, or an array that has the same shape each time.
     """
-    global _current
-    if _current is None:
+    if here.recording is None:
         return function(*arguments)
-    recording, _current = _current, None
+    recording, here.recording = here.recording, None
     try:
         return recording.keep(partial(function, *recording.plain(arguments)))
     finally:
-        _current = recording
-
-
-def _copied(view: np.ndarray, array: np.ndarray) -> bool:
-    return view.size > 0 and not np.may_share_memory(view.view(np.ndarray), array.view(np.ndarray))
-
-
-@contextmanager
-def _numpy_for(recording: Recording) -> Iterator[None]:
-    """Within it, NumPy's functions that make arrays of nothing, or forget their class, make Traced ones.
-
-    In this thread: others gather batches meanwhile.
-    """
-    me, as_strided = threading.get_ident(), np.lib.stride_tricks.as_strided
-    empty, zeros, asarray, contiguous = np.empty, np.zeros, np.asarray, np.ascontiguousarray
-
-    def traced_zeros(*arguments: Any) -> Traced:
-        array = recording.empty(*arguments)
-        recording.do(np.copyto, array, 0)
-        return array
-
-    def here(ours: Callable, theirs: Callable) -> Callable:
-        return lambda *a, **k: (ours if _current and threading.get_ident() == me else theirs)(*a, **k)
-
-    def of_traced(ours: Callable, theirs: Callable) -> Callable:
-        return lambda x, *a, **k: (ours if isinstance(x, Traced) else theirs)(x, *a, **k)
-
-    try:
-        np.empty, np.zeros = here(recording.empty, empty), here(traced_zeros, zeros)
-        np.asarray = of_traced(lambda x, dtype=None: x if dtype in (None, x.dtype) else x.astype(dtype), asarray)
-        np.ascontiguousarray = of_traced(lambda x: x if x.flags.c_contiguous else x.copy(), contiguous)
-        np.lib.stride_tricks.as_strided = of_traced(partial(as_strided, subok=True), as_strided)
-        yield
-    finally:
-        np.empty, np.zeros, np.asarray, np.ascontiguousarray = empty, zeros, asarray, contiguous
-        np.lib.stride_tricks.as_strided = as_strided
+        here.recording = recording

@@ -99,7 +99,7 @@ def load(path: Path) -> Checkpoint:
             raise ValueError("its check sums are missing")
         return _understand(path, description, tensors)
     except FileNotFoundError:
-        raise TinyganError(f"there is no checkpoint {path}") from None
+        raise TinyganError(f"there is no checkpoint {path}: name a run's folder, or latest") from None
     except ForeignFile:
         raise TinyganError(f"{path} is a safetensors file, but no checkpoint of tinygan") from None
     except ValueError as error:

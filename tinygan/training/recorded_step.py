@@ -3,8 +3,8 @@
 What is replayed are the same NumPy calls on the same numbers, so the results are the step's, to the bit (tested).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from copy import copy, deepcopy
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,13 @@ import numpy as np
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.optim import RMSProp
+from tinygan.parameters import Parameters
 from tinygan.runtime import threads
 from tinygan.runtime.recording import Recording, Traced
+from tinygan.training.player import Player
 from tinygan.training.step import SCHEDULES, Game, Losses
+
+_recording = threading.Lock()  # one thread at a time; never waited for, as a fork may have copied it locked
 
 
 class RecordedGame(Game):
@@ -34,15 +38,20 @@ class RecordedGame(Game):
             return step(game, real, codes, learning_rate)
         values, key = (real, codes, learning_rate), (schedule, share, real.shape, codes.shape)
         if self.recorded is None or self.recorded[0] != key:
-            self.recorded = None  # first, so that there are not two
-            try:
-                recording = Recording()
-            except OSError:
+            if not _recording.acquire(blocking=False):
                 return step(game, *values)
-            inputs = [recording.new(value, real.dtype) for value in values]
-            with _traced(game):
-                losses = recording.make(lambda *inputs: step(game, *inputs), *inputs)
-            self.recorded = key, recording, recording.plain(inputs), losses
+            try:
+                self.recorded = None  # first, so that there are not two
+                try:
+                    recording = Recording()
+                except OSError:
+                    return step(game, *values)
+                inputs = [recording.new(value, real.dtype) for value in values]
+                traced = game._replace(generator=_traced(game.generator), discriminator=_traced(game.discriminator))
+                losses = recording.make(lambda *inputs: step(traced, *inputs), *inputs)
+                self.recorded = key, recording, recording.plain(inputs), losses
+            finally:
+                _recording.release()
         else:
             _, recording, inputs, losses = self.recorded
             for array, value in zip(inputs, values, strict=True):
@@ -63,21 +72,18 @@ def _repeats_itself(game: Game, real: Array) -> bool:
     )
 
 
-@contextmanager
-def _traced(game: Game) -> Iterator[None]:
-    """Within it all arrays of both players are Traced."""
-    try:
-        _hold_as(game, Traced)
-        yield
-    finally:
-        _hold_as(game, np.ndarray)
+def _traced(player: Player) -> Player:
+    """A twin whose arrays are Traced, in the same memory: the player's own stay as they are for whoever looks."""
+    twin, copies = copy(player), {}
 
+    def seen(store: Parameters) -> Parameters:
+        traced = store.seen_as(Traced)
+        copies.update((id(array), traced[name]) for name, array in store.items())
+        return traced
 
-def _hold_as(game: Game, kind: type[np.ndarray]) -> None:
-    for player in game[:2]:
-        for store in (*player.stores().values(), *player.all_gradients):
-            store.hold_as(kind)
-        arrays = player.parameters | player.buffers
-        for layer in player.network.walk():
-            for name in (*layer.parameter_specs, *layer.buffer_specs):
-                setattr(layer, name, arrays[layer.path(name)])
+    twin.parameters, twin.buffers = seen(player.parameters), seen(player.buffers)
+    twin.network = deepcopy(player.network, copies)  # which takes these for the arrays that its layers hold
+    twin.all_gradients = [gradients.seen_as(Traced) for gradients in player.all_gradients]
+    twin.optimiser = copy(player.optimiser)
+    twin.optimiser.average = player.optimiser.average.seen_as(Traced)
+    return twin
