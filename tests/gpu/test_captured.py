@@ -13,6 +13,7 @@ import pytest
 from tests.training.conftest import TINY_RESNET, tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError, run_script
+from tinygan.losses import binary_cross_entropy
 from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search
 from tinygan.runtime import graph
@@ -213,3 +214,17 @@ def test_a_device_that_is_full_is_one_line_with_what_helps(gpu_options, fake_cup
     helps = typed or f"--batch-size {trainer.options.batch_size}"
     line = capsys.readouterr().err
     assert re.fullmatch(rf"error: not enough memory \(Out of memory alloc[^\n]*\): give less than {helps}\n", line)
+
+
+def test_losses_of_ones_own_are_asked_in_every_iteration(gpu_options):
+    """Nobody knows whether they do the same each time, so nothing is captured."""
+    asked = []
+
+    def d_loss(logits, target):
+        asked.append(target)
+        return binary_cross_entropy(logits, target)
+
+    current = session.start(gpu_options(test_every=0), ["test"])
+    current.game = current.game._replace(loss=(d_loss, lambda logits: d_loss(logits, 1)))
+    Trainer(current).run()
+    assert len(asked) == 3 * ITERATIONS
