@@ -1,6 +1,7 @@
 """An end in time: when it comes, what is going on is interrupted as by Ctrl-C, which every long job answers."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -21,6 +22,9 @@ class Deadline:
 
     def __enter__(self) -> "Deadline":
         if self._seconds is not None:
+            self._before = signal.getsignal(signal.SIGINT)
+            if self._before == signal.SIG_IGN:  # as in a shell script's background, where the interrupt would be lost
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             self._end = time.monotonic() + self._seconds
             self._timer = threading.Timer(self._seconds, _thread.interrupt_main)
             self._timer.daemon = True
@@ -30,3 +34,4 @@ class Deadline:
     def __exit__(self, *exception: object) -> None:
         if self._seconds is not None:
             self._timer.cancel()
+            signal.signal(signal.SIGINT, self._before)

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 
 import pytest
 from safetensors.numpy import load_file
@@ -138,8 +139,11 @@ def test_the_time_ends_a_training_with_what_there_is(call, tmp_path, capsys):
     assert 0 < tested <= runner.iteration_of(run)  # saved as it stopped, not only at the last interval
 
 
-def test_the_time_ends_a_final_test_too(call, tmp_path, capsys):
+@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN])  # as in a script's background
+def test_the_time_ends_a_final_test_too(call, tmp_path, capsys, request, before):
     call(OPTIONS)
+    usual = signal.signal(signal.SIGINT, before)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, usual))
     call(f"{OPTIONS.replace('--steps 2', '--steps 10000000')} --minutes 0.05")
     assert "time is up" in capsys.readouterr().out
     assert list((tmp_path / "runs").glob("*/evaluation/*best-2.json"))
