@@ -92,14 +92,14 @@ def best(product: Product) -> Tiling:
     device, choices = Assumptions(), []
     for tile in [(64, 64)] if product.single else TILES:
         choices.append(tiling(product, tile))
-        at_once = device.processors * together(tile)
+        at_once = device.processors * blocks_per_processor(tile)
         rounds = choices[-1].tiles // at_once * at_once
         for wanted in range(2, 1 + min(MOST_PARTS, product.inner // SHORTEST_PART)):
             choices.append(tiling(product, tile, rounds, wanted))
     return min(choices, key=lambda choice: seconds(product, choice, device))
 
 
-def together(tile: tuple[int, int]) -> int:
+def blocks_per_processor(tile: tuple[int, int]) -> int:
     """Blocks that a processor has at once, so that it is busy; of all tiles it has room for as many."""
     return max(1, BUSY // TILES[tile].warps(tile))
 
@@ -118,7 +118,7 @@ def tiles_cost(product: Product, chosen: Tiling, device: Assumptions) -> Cost:
     multiply = 2 * lines * columns * STEP / TENSOR_CORES
     issue = warps * instructions * 32 * device.processors / device.instructions
     shared = 4 * STEP * (lines + columns + warps * 2 * warp) / SHARED_MEMORY
-    a_slice, blocks = max(multiply, issue, shared), together(chosen.tile)
+    a_slice, blocks = max(multiply, issue, shared), blocks_per_processor(chosen.tile)
     whole, part = (START + blocks * inner / STEP * a_slice for inner in (product.inner, chosen.share))
     left = (chosen.tiles - chosen.whole) * chosen.parts
     at_once = device.processors * blocks

@@ -7,8 +7,7 @@ import threading
 import numpy as np
 
 from tinygan.runtime import recording
-
-CACHE_LINE = 64  # bytes
+from tinygan.runtime.arena import CACHE_LINE
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
