@@ -53,6 +53,23 @@ sys.exit(run_script(main, sys.argv[1:]))
 """
 
 
+EAGERLY = """
+from tinygan.training.recorded_step import RecordedGame
+RecordedGame.eagerly = True
+"""
+# Each rank leaves a point for each step that it replays.
+COUNTED = """
+import os, sys
+from tinygan.runtime.recording import Recording
+run = Recording.run
+def counted(self):
+    with open(f"{sys.argv[1]}.{os.getpid()}", "a") as file:
+        file.write(".")
+    run(self)
+Recording.run = counted
+"""
+
+
 def finish(process, seconds=120):
     """Exit code, and the lines of its own that it wrote to standard error."""
     try:
@@ -82,14 +99,14 @@ FEW = [
 ]
 
 
-def train_all(ranks, folder, cases):
-    """The cases for ten iterations each; the run of each has its own folder."""
+def train_all(ranks, folder, cases, before=""):
+    """The cases for ten iterations each, after some code; the run of each has its own folder."""
     few = ["--iterations", "10", "--log-every", "10", "--test-every", "10", "--sample-every", "10"]
     folder.mkdir()
     (folder / "cases").write_text(
         "".join(" ".join([*CASES[name], *few, "--out", str(folder / name)]) + "\n" for name in cases)
     )
-    code, _, error = finish(mpiexec.start(ranks, MANY, folder / "cases"), 300)
+    code, _, error = finish(mpiexec.start(ranks, before + MANY, folder / "cases"), 300)
     assert code == 0, error
     return {name: tensors(folder / name) for name in cases}
 
@@ -113,6 +130,13 @@ def assert_same_training(ranks, cases, folder):
 def test_two_ranks_learn_what_one_process_does_and_repeat_their_bits(tmp_path):
     """7 images do not divide evenly, and rounding alone stays below 1e-10."""
     assert_same_training(2, FEW, tmp_path)
+
+
+def test_ranks_replay_their_step_to_the_same_bytes(tmp_path):
+    replayed = train_all(2, tmp_path / "replayed", FEW, COUNTED)
+    counts = [len(path.read_text()) for path in (tmp_path / "replayed").glob("cases.*")]
+    assert counts == [9 * len(FEW)] * 2  # all but each training's first
+    assert bytes_of(train_all(2, tmp_path / "eager", FEW, EAGERLY)) == bytes_of(replayed)
 
 
 @pytest.mark.slow

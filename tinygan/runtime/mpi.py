@@ -21,6 +21,7 @@ import numpy as np
 
 from tinygan.runtime import cores, threads
 from tinygan.runtime.collectives import split_vector
+from tinygan.runtime.recording import whole
 from tinygan.text import say
 
 mpi4py.rc.thread_level = "funneled"  # only a program's first thread calls MPI
@@ -72,18 +73,23 @@ class Collective:
     def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
         """Each rank sends everybody their part of its vector, which becomes 0 except for what is to be added up."""
         (vector,) = vectors
-        counts, starts = self._layout(vector)
-        own = counts[self.rank]
-        received = np.empty((self.size, own), vector.dtype)
-        here = [own] * self.size, [own * k for k in range(self.size)]
-        wait(world.Ialltoallv([vector, (counts, starts)], [received, here]))
+        part = vector[split_vector(vector.size, self.size)[self.rank]]
+        received = np.empty((self.size, part.size), vector.dtype)
+        whole(self._exchange, vector, received)
         vector[...] = 0
-        part = vector[starts[self.rank] :][:own]
         part[...] = received[0]
         return [part, *received[1:]]
 
     def share_parts(self, vector: np.ndarray) -> None:
         """Each rank sends its part to all others."""
+        whole(self._spread, vector)
+
+    def _exchange(self, vector: np.ndarray, received: np.ndarray) -> None:
+        own = received.shape[1]
+        here = [own] * self.size, [own * k for k in range(self.size)]
+        wait(world.Ialltoallv([vector, self._layout(vector)], [received, here]))
+
+    def _spread(self, vector: np.ndarray) -> None:
         wait(world.Iallgatherv(MPI.IN_PLACE, [vector, self._layout(vector)]))
 
     def _layout(self, vector: np.ndarray) -> tuple[list[int], list[int]]:

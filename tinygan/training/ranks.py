@@ -25,6 +25,7 @@ from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.iteration import CapturedIteration, Iteration
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
+from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.session import Session, batch_source, build_game, load_images
 from tinygan.training.step import SCHEDULES, Game, Losses
 
@@ -156,12 +157,13 @@ def _refuse(obstacle: str) -> None:
 
 def _eager(shard: Shard) -> Iteration:
     options, backend = shard.options, shard.backend
-    schedule, rows = SCHEDULES[options.schedule], shard.source.part
+    game, share, rows = RecordedGame(*shard.game), shard.game.share, shard.source.part
+    code_batches = SCHEDULES[options.schedule].code_batches
 
     def iterate(number: int, learning_rate: float) -> None:
         real = to_unit_range(shard.source.batch(number), backend)
-        codes = backend.to_device(latent_codes(options, number, schedule.code_batches)[:, rows])
-        losses = schedule.step(shard.game, real, codes, learning_rate)
+        codes = backend.to_device(latent_codes(options, number, code_batches)[:, rows])
+        losses = game.step(options.schedule, share, real, codes, learning_rate)
         shard.losses.add(Losses(*all_gather(np.array([float(loss) for loss in losses])).sum(axis=0)))
 
     return iterate
