@@ -38,6 +38,7 @@ from tinygan.runtime.collectives import all_gather, joined
 from tinygan.runtime.threads import use_all_cores
 from tinygan.text import say
 from tinygan.training.options import Options
+from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.session import build_game
 from tinygan.training.step import SCHEDULES
 
