@@ -1,5 +1,8 @@
 """Batch normalisation over the batch and, for images, over space (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
@@ -8,6 +11,8 @@ from tinygan.runtime import collectives
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
+
+_by_halves = False  # see two_batches
 
 
 class BatchNorm(Layer):
@@ -42,6 +47,9 @@ class BatchNorm(Layer):
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         self.expect(x, "", self.channels)
+        return self._each_half(x) if training and _by_halves else self._whole(x, training)
+
+    def _whole(self, x: Array, training: bool) -> tuple[Array, Backward]:
         M = x.size // self.channels
         if training:
             mean, var, M = collectives.moments(*ops.batch_statistics(x), M)
@@ -67,3 +75,27 @@ class BatchNorm(Layer):
             return ops.batch_norm_backward(x, dy, mean, r, self.scale, dshift, dscale, M)
 
         return y, backward
+
+    def _each_half(self, x: Array) -> tuple[Array, Backward]:
+        xp, N = array_module(x), len(x) // 2
+        (y, backward), (other_y, other_backward) = self._whole(x[:N], True), self._whole(x[N:], True)
+
+        def both_backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
+            dx, other_dx = backward(dy[:N], grads, need_dx), other_backward(dy[N:], grads, need_dx)
+            return xp.concatenate([dx, other_dx]) if need_dx else None
+
+        return xp.concatenate([y, other_y]), both_backward
+
+
+@contextmanager
+def two_batches() -> Iterator[None]:
+    """Within it, what networks are given in training are two batches of one size, each to be normalised by itself.
+
+    All other layers then need not know, and take them in one go.
+    """
+    global _by_halves
+    _by_halves = True
+    try:
+        yield
+    finally:
+        _by_halves = False

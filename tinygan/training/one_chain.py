@@ -1,8 +1,8 @@
-"""Two shortcuts through D, for networks that treat every image of a batch by itself (all but those with batch norm).
+"""Two shortcuts through D. The step without them is in ``step.py``; both give the same gradients (tested).
 
 Real and generated images go through D as one batch, if they are small: large ones fill the CPU anyway, and take less
-memory apart. And in the shared schedule one chain of input gradients serves D's loss and G's. The step without
-shortcuts is in ``step.py``; both give the same gradients (tested).
+memory apart. Batch norm alone still tells them apart. And where D treats every image of a batch by itself (without
+batch norm), in the shared schedule one chain of input gradients serves D's loss and G's.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,8 @@ import numpy as np
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.errors import InputError
-from tinygan.layers.base import described
+from tinygan.layers.base import Backward, described
+from tinygan.layers.batchnorm import BatchNorm, two_batches
 from tinygan.training.player import Player
 
 # Values in a batch of images that goes through D together with another.
@@ -29,10 +30,11 @@ def mixes_images(D: Player) -> bool:
     return any(layer.mixes_images for layer in D.network.walk())
 
 
-def as_one_batch(D: Player, fake: Array) -> bool:
-    """Whether generated images (N, H, W, 3) go through D together with the real ones."""
+def as_one_batch(D: Player, real: Array, fake: Array) -> bool:
+    """Whether real and generated images (N, H, W, 3) go through D together: a layer of one's own may mix them."""
     small = fits(fake.size, "cpu" if isinstance(fake, np.ndarray) else "gpu") if _decided is None else _decided
-    return small and not mixes_images(D)
+    mixing = {type(layer) for layer in D.network.walk() if layer.mixes_images}
+    return small and (not mixing or (mixing == {BatchNorm} and len(real) == len(fake)))
 
 
 def fits(values: int, device: str) -> bool:
@@ -54,7 +56,7 @@ def as_if(small: bool) -> Iterator[None]:
 def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Array, Array]:
     """Add the gradients of D's two losses to its store, real and generated images in one batch; their values."""
     xp = array_module(fake)
-    logits, backward = D.network(_joined(real, fake), training=True)
+    logits, backward = _judge(D, real, fake)
     d_real, dlogits_real = loss(logits[: len(real)], 1)
     d_fake, dlogits_fake = loss(logits[len(real) :], 0)
     backward(xp.concatenate([dlogits_real, dlogits_fake]), D.gradients, need_dx=False)
@@ -78,8 +80,8 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
         d_real, d_fake, g (0-d), and dfake (N, H, W, 3).
     """
     xp = array_module(fake)
-    if as_one_batch(D, fake):
-        logits, backward = D.network(_joined(fake, real), training=True)
+    if as_one_batch(D, real, fake):
+        logits, backward = _judge(D, fake, real)
         (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
         dfake = backward(upstream, D.gradients)[: len(fake)]
     else:
@@ -94,10 +96,11 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
     return d_real, d_fake, g, dfake * ratio[:, None, None, None]
 
 
-def _joined(one: Array, other: Array) -> Array:
-    """Real and generated images as one batch (2·N, H, W, 3); InputError unless they are of one kind and size."""
+def _judge(D: Player, one: Array, other: Array) -> tuple[Array, Backward]:
+    """Logits (2·N,) of real and generated images as one batch, and the way back; InputError unless they are alike."""
     arrays = hasattr(one, "dtype") and hasattr(other, "dtype")
     if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
         found = f"{described(one)} and {described(other)}"
         raise InputError(f"real and generated images differ, {found}: give real ones as G draws them, in [0, 1]")
-    return array_module(one).concatenate([one, other])
+    with two_batches():
+        return D.network(array_module(one).concatenate([one, other]), training=True)

@@ -1,8 +1,8 @@
 """One training iteration, in the two schedules of the paper's codes (notes A4).
 
 Both return the three losses (D on real, D on generated, G), 0-d arrays on the device, measured before the updates
-that they cause. D's gradients on real and on generated images are added, not averaged. Where no layer of D mixes images
-(all but batch norm), the shortcuts of ``one_chain.py`` are taken; what stands beside them is the plain step.
+that they cause. D's gradients on real and on generated images are added, not averaged. Where they can be, the shortcuts
+of ``one_chain.py`` are taken; what stands beside them is the plain step.
 """
 
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
     fake = _draw(G, codes, 0, of=2)[0]
-    if one_chain.as_one_batch(D, fake):
+    if one_chain.as_one_batch(D, real, fake):
         d_real, d_fake = one_chain.learn_both(D, real, fake, loss)
     else:
         d_real, d_fake = D.learn(real, 1, loss), D.learn(fake, 0, loss)
