@@ -17,7 +17,7 @@ ROOT = Path(tinygan.__file__).parents[1]
 FILES = sorted((ROOT / "tinygan").rglob("*.py"))
 # From the bottom up; a module may import what stands in its own line or above it.
 ORDER = [
-    ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars"],
+    ["array", "differences", "ranges", "text", "errors", "rng", "init", "signals", "bars", "webpage"],
     ["files", "jsonfile", "tensorfile", "output", "images"],
     ["runtime"],
     ["ops"],

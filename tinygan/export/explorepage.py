@@ -5,12 +5,8 @@ base64, the directions and some held-out images. Nothing is fetched from anywher
 """
 
 import base64
-import html
 import inspect
 import io
-import json
-import re
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -24,30 +20,22 @@ from tinygan.optim import RMSProp
 from tinygan.reconstruction import Search
 from tinygan.text import printable
 from tinygan.training.runfolder import RunFolder
+from tinygan.webpage import render
 
 DIRECTIONS = 8
 JACOBIAN_STEP = 1e-2  # of each code value, for the central difference
 HELD_OUT = 8  # images to search for
-MARKER = re.compile(r"\{\{(\S+)\}\}")
 
 
 def write_page(generator: TrainedGenerator, path: Path) -> None:
     """Write the page of ``generator``, whole or not at all."""
     operations, weights = packed(operations_of(generator.network))
-    title = f"The generator of {printable(generator.source.resolve().name.removesuffix('.safetensors'))}"
-    facts = {"operations": operations, **describe(generator), "held_out": held_out_images(generator)}
-    content = {
-        "title": html.escape(title),
-        "network": json.dumps(facts).replace("<", "\\u003c"),
+    values = {
+        "title": f"The generator of {printable(generator.source.resolve().name.removesuffix('.safetensors'))}",
+        "network": {"operations": operations, **describe(generator), "held_out": held_out_images(generator)},
         "weights": base64.b64encode(weights).decode(),
     }
-    folder = resources.files(__package__).joinpath("page")
-
-    def part(name: str) -> str:
-        return content[name] if name in content else folder.joinpath(name).read_text(encoding="utf-8")
-
-    page = MARKER.sub(lambda marker: part(marker[1]), part("page.html"))
-    write_atomically(path, page.encode())
+    write_atomically(path, render(__package__, "page/page.html", **values))
 
 
 def packed(operations: list[Operation]) -> tuple[list[dict], bytes]:

@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,9 +15,7 @@ from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import RunSummary
 from tinygan.images import GAP
 from tinygan.jsonfile import read_bytes
-from tinygan.report.markup import Element, element, row, swatch
 from tinygan.report.series import evenly
-from tinygan.report.tables import data_table, run_head
 
 FRAMES = 20  # sample grids per run at most
 ALL_FRAMES = 80  # of all runs together, where that leaves each as many as FEWEST
@@ -33,8 +32,35 @@ JPEG = {"quality": 88, "subsampling": 0}  # full colour resolution: single image
 Box = tuple[int, int, int, int]  # left, upper, right, lower, in pixels
 
 
-def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST, **attributes: object) -> Element:
-    """An image element that holds the file itself, or the part of it in ``box``, at most ``widest`` pixels wide.
+class Picture(NamedTuple):
+    """An image that the page holds itself."""
+
+    source: str  # as a data URL
+    alt: str
+    width: int
+    height: int
+
+
+class Card(NamedTuple):
+    """A picture with its title and caption, in the run's style if it is of one run."""
+
+    title: str
+    style: str | None
+    picture: Picture
+    caption: str
+
+
+class Slides(NamedTuple):
+    """Pictures of a run by iteration; of several a slider chooses one. ``name`` is unique in the page."""
+
+    name: str
+    title: str
+    style: str
+    frames: list[tuple[int, Picture]]
+
+
+def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST) -> Picture:
+    """The file itself, or the part of it in ``box``, at most ``widest`` pixels wide.
 
     Raises TinyganError where the file cannot be read as an image.
     """
@@ -57,8 +83,7 @@ def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST, 
             width, height = image.size
     except (*BROKEN, Image.DecompressionBombError) as error:
         raise _unreadable(path) from error
-    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return element("img", src=source, alt=alt, width=width, height=height, decoding="async", **attributes)
+    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt, width, height)
 
 
 def _content(path: Path) -> bytes:
@@ -72,45 +97,42 @@ def _unreadable(path: Path) -> TinyganError:
     return TinyganError(f"cannot read the picture {path}: delete it, and write the report again")
 
 
-def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
-    """The real images, then each run's samples under a slider over iterations."""
-    cards = _shared(runs, "samples", "reals.png", "Real images", "Real training images")
+def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Card | Slides]:
+    """The real images, then each run's samples over iterations."""
+    cards: list[Card | Slides] = _shared(runs, "samples", "reals.png", "Real images", "Real training images")
     count = min(FRAMES, max(FEWEST, ALL_FRAMES // len(runs)))
     for index, run in enumerate(runs):
         grids = evenly(numbered(run.folder.samples), count)
-        if grids:
-            cards.append(_slideshow(f"samples-{index}", run, styles[index], grids))
+        frames = [
+            (iteration, picture(path, f"Samples of {run.name} after {iteration:,} iterations"))
+            for iteration, path in grids
+        ]
+        if frames:
+            cards.append(Slides(f"samples-{index}", run.name, styles[index], frames))
     return cards
 
 
-def strips(runs: list[RunSummary], styles: list[str]) -> list[Element]:
-    """Samples of the same codes side by side, a row for each run, a column for each of a few iterations.
+def strips(runs: list[RunSummary]) -> tuple[list[str], list[list[tuple[Picture | None, float | None]]]]:
+    """Samples of the same codes side by side: a few iterations, and for each run its picture and running loss at each.
 
-    Nothing where fewer than two iterations have grids.
+    No iterations where fewer than two have grids.
     """
     grids = [dict(numbered(run.folder.samples)) for run in runs]
     chosen = spread_out(sorted(set().union(*grids)))
     if len(chosen) < 2:
-        return []
+        return [], []
     rows = []
-    for run, style, own in zip(runs, styles, grids, strict=True):
+    for run, own in zip(runs, grids, strict=True):
         losses = {test.iteration: test.loss for test in run.tests}
         height, width = run.options.get("image_size", (32, 32))
         box = 0, 0, STRIP_COLUMNS * (width + GAP) + GAP, STRIP_ROWS * (height + GAP) + GAP
         cells = []
         for iteration in chosen:
-            loss = f"{losses[iteration]:.6f}" if iteration in losses else None
             alt = f"{STRIP_ROWS * STRIP_COLUMNS} samples of {run.name} after {iteration:,} iterations"
-            image = picture(own[iteration], alt, box, STRIP_WIDEST) if iteration in own else "–"
-            cells.append([image, element("small", loss)])
-        rows.append(row(run_head(run.name, style), cells))
-    about = (
-        "The same codes in every picture of a row, and in rows of one seed and code size; below, the running loss of "
-        "that iteration. Iterations are spaced by factors, as progress is."
-    )
-    head = ("run", *(f"{iteration:,}" for iteration in chosen))
-    table = data_table(about, head, rows, "Samples of the same codes over iterations", class_="strips")
-    return [element("h3", "The same codes side by side", class_="group"), table]
+            image = picture(own[iteration], alt, box, STRIP_WIDEST) if iteration in own else None
+            cells.append((image, losses.get(iteration)))
+        rows.append(cells)
+    return [f"{iteration:,}" for iteration in chosen], rows
 
 
 def spread_out(iterations: list[int]) -> list[int]:
@@ -122,7 +144,7 @@ def spread_out(iterations: list[int]) -> list[int]:
     return sorted({min(iterations, key=lambda one: abs(np.log(one / place))) for place in wanted})
 
 
-def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
+def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Card]:
     """The running test's targets, then each run's reconstructions of them at its best iteration, or the last kept."""
     cards = _shared(runs, "reconstructions", "targets.png", "Targets", "Held-out images to reconstruct")
     tests = [{test.iteration: test for test in run.tests} for run in runs]
@@ -133,13 +155,12 @@ def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Elem
             loss = f", loss {tests[index][iteration].loss:.6f}" if iteration in tests[index] else ""
             which = "best iteration" if iteration == run.best.iteration else "iteration"
             alt = f"The targets as {run.name} reconstructs them after {iteration:,} iterations"
-            image = picture(grids[iteration], alt)
             caption = f"Running test at {which} {iteration:,}{loss}"
-            cards.append(card(run.name, styles[index], image, element("p", caption)))
+            cards.append(Card(run.name, styles[index], picture(grids[iteration], alt), caption))
     return cards
 
 
-def final_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
+def final_cards(runs: list[RunSummary], styles: list[str]) -> list[Card]:
     """The pictures of the final tests: each target with its reconstruction to the right of it."""
     cards = []
     for index, run in enumerate(runs):
@@ -147,7 +168,7 @@ def final_cards(runs: list[RunSummary], styles: list[str]) -> list[Element]:
         if path and path.exists():
             alt = f"Pairs of final test images and their reconstructions by {run.name}"
             caption = f"Iteration {run.final.iteration:,}, {run.final.steps:,} steps, loss {run.final.loss:.6f}"
-            cards.append(card(run.name, styles[index], picture(path, alt), element("p", caption)))
+            cards.append(Card(run.name, styles[index], picture(path, alt), caption))
     return cards
 
 
@@ -156,13 +177,7 @@ def numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(path.stem), path) for path in folder.glob("*.png") if path.stem.isdecimal())
 
 
-def card(title: str, style: str | None, image: Element, *below: Element, **attributes: object) -> Element:
-    """A titled figure with its caption below the image."""
-    heading = element("h3", style and swatch(style), element("span", title))
-    return element("figure", heading, image, element("figcaption", *below), class_="card", **attributes)
-
-
-def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str) -> list[Element]:
+def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str) -> list[Card]:
     """A picture that comparable runs have in common, once; one for each group of runs that have the same."""
     groups: dict[bytes, list[RunSummary]] = {}
     for run in runs:
@@ -173,19 +188,5 @@ def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str
     for group in groups.values():
         names = "all runs" if len(group) == len(runs) > 1 else ", ".join(run.name for run in group)
         image = picture(group[0].folder.path / folder / file, f"{alt}, of {names}")
-        cards.append(card(title, None, image, element("p", f"{alt}; the same for {names}")))
+        cards.append(Card(title, None, image, f"{alt}; the same for {names}"))
     return cards
-
-
-def _slideshow(name: str, run: RunSummary, style: str, grids: list[tuple[int, Path]]) -> Element:
-    """Grids of which one is shown: the last without the script, the slider's choice with it."""
-    frames = []
-    for iteration, path in grids:
-        alt = f"Samples of {run.name} after {iteration:,} iterations"
-        frames.append(picture(path, alt, hidden=iteration != grids[-1][0], data_iteration=iteration))
-    if len(grids) == 1:
-        return card(run.name, style, frames[0], element("p", f"Iteration {grids[-1][0]:,}"))
-    slider = element("input", type="range", id=name, min=0, max=len(grids) - 1, value=len(grids) - 1, step=1)
-    label = element("label", "Iteration", element("span", f" of {run.name}", class_="hidden-text"), for_=name)
-    control = element("p", label, slider, element("output", f"{grids[-1][0]:,}", for_=name), class_="slider")
-    return card(run.name, style, element("div", frames, class_="frames"), control, data_slides=True)
