@@ -9,14 +9,13 @@ import numpy as np
 from tinygan.data.imageset import ImageSet
 from tinygan.data.shapes import MODES
 from tinygan.errors import TinyganError, UsageError
-from tinygan.evaluation import pictures
+from tinygan.evaluation import USUAL_COUNTS, pictures
 from tinygan.evaluation.comparison import show_loss, table, to_json
 from tinygan.evaluation.finaltest import reconstruction_test
 from tinygan.evaluation.generator import load_generator
 from tinygan.evaluation.measures import measure, measure_table
 from tinygan.evaluation.measures.modes import modes as count_modes
 from tinygan.evaluation.ownimages import read_own, reconstruct_own
-from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
 from tinygan.evaluation.runsummary import read_run
 from tinygan.evaluation.statistics import standard_error
 from tinygan.evaluation.trained import TrainedRun, open_run
@@ -161,7 +160,7 @@ def load_images(run: TrainedRun, options: argparse.Namespace, part: str) -> Imag
 def keep(run: TrainedRun, name: str, figures: dict, options: argparse.Namespace) -> None:
     """Write ``figures`` into the run's evaluation folder and say where."""
     given, usual = {"count": options.count, "seed": options.seed}, {"count": USUAL_COUNTS[name], "seed": 0}
-    file = result_file(run, f"{name}-{run.checkpoint}", given, usual)
+    file = run.result_file(f"{name}-{run.checkpoint}", given, usual)
     write_atomically(file, json.dumps(figures, indent=2).encode())
     say(file)
 

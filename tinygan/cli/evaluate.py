@@ -8,7 +8,7 @@ import importlib
 
 from tinygan.cli.parser import OneLineParser, add_number, filled, number, path
 from tinygan.device import DEVICES
-from tinygan.evaluation.resultfile import USUAL_COUNTS
+from tinygan.evaluation import USUAL_COUNTS
 
 
 def build_parser() -> argparse.ArgumentParser:

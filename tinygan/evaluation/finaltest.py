@@ -9,7 +9,6 @@ import numpy as np
 
 from tinygan.bars import tqdm
 from tinygan.errors import NonFiniteError, TinyganError
-from tinygan.evaluation.resultfile import result_file
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
@@ -51,7 +50,7 @@ def reconstruction_test(
     identity |= {"count": len(targets), "fingerprint": run.fingerprint}
     first = f"-first{len(targets)}" if len(targets) < whole else ""
     name = f"reconstruct-{which_set}-{run.checkpoint}-{search.steps}{first}"
-    file = result_file(run, name, search._asdict(), {**Search()._asdict(), "steps": search.steps})
+    file = run.result_file(name, search._asdict(), {**Search()._asdict(), "steps": search.steps})
     partial = file.with_suffix(".unfinished.safetensors")
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 

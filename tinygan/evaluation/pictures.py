@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.bars import tqdm
-from tinygan.evaluation.resultfile import USUAL_COUNTS, result_file
+from tinygan.evaluation import USUAL_COUNTS
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.images import enlarged, save_gif, save_grid, save_png_folder
 from tinygan.output import write_output
@@ -37,7 +37,7 @@ def save_samples(run: TrainedRun, count: int, seed: int, png_folder: str | None,
         write_output(Path(npz), lambda file: np.savez(file, images=images, arr_0=images))
         return npz
     usual = {"count": USUAL_COUNTS["samples"]}
-    path = result_file(run, f"samples-{run.checkpoint}-{seed}", {"count": count}, usual, ".png")
+    path = run.result_file(f"samples-{run.checkpoint}-{seed}", {"count": count}, usual, ".png")
     save_grid(path, images, columns=max(1, round(count**0.5)))
     return str(path)
 
@@ -51,7 +51,7 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool, seed: i
     Returns:
         The PNG's path; with ``gif`` also that of an animation, of images enlarged to about 256 pixels.
     """
-    path = result_file(run, f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}, ".png")
+    path = run.result_file(f"walk-{name}-{run.checkpoint}", {"seed": seed}, {"seed": 0}, ".png")
     rows = [run.generate(arc(ends[row], ends[row + 1], WALK_STEPS)) for row in range(len(ends) - 1)]
     save_grid(path, np.concatenate(rows), columns=WALK_STEPS)
     if not gif:

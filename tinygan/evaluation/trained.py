@@ -15,6 +15,7 @@ from tinygan.images import to_uint8
 from tinygan.layers import Layer
 from tinygan.reconstruction import Reconstruction, Search, join
 from tinygan.rng import rng_for
+from tinygan.text import say
 from tinygan.training import checkpoint
 from tinygan.training.batched_search import reconstruct
 from tinygan.training.options import Options
@@ -23,6 +24,7 @@ from tinygan.training.session import build_game, load_images
 from tinygan.training.step import Game
 
 SAMPLE_BATCH = 100
+SHORT = {"learning_rate": "lr", "optimiser": ""}  # of names in those of result files
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,20 @@ class TrainedRun:
         for first in range(0, count, SAMPLE_BATCH):
             codes = rng_for(seed, "sample codes", first).standard_normal((SAMPLE_BATCH, self.options.code_size))
             yield self.generate(codes)[: count - first]
+
+    def result_file(self, name: str, given: dict[str, object], usual: dict[str, object], ending: str = ".json") -> Path:
+        """``evaluation/<name>`` with each of ``given`` that differs from ``usual``, as in ``modes-best-count500``.
+
+        So a file's name says what its figures depend on. What lies there and is older than the checkpoint (``best``
+        moves on) will be replaced, and that is said.
+        """
+        self.folder.evaluation.mkdir(exist_ok=True)
+        special = [f"-{SHORT.get(key, key)}{value}" for key, value in given.items() if value != usual[key]]
+        file = self.folder.evaluation / f"{name}{''.join(special)}{ending}"
+        checkpoint = self.folder.checkpoints / f"{self.checkpoint}.safetensors"
+        if file.exists() and file.stat().st_mtime < checkpoint.stat().st_mtime:
+            say(f"note: {file} is of an earlier iteration so far; it will be of {self.iteration}")
+        return file
 
 
 def open_run(path: Path, which: str | int = "best", device: str = "auto") -> TrainedRun:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tinygan.errors import TinyganError
 from tinygan.files import FolderLock
+from tinygan.report.pictures import numbered
 from tinygan.text import how_to_install
 from tinygan.training.runfolder import RunFolder
 
@@ -96,9 +97,7 @@ def pictures(folder: RunFolder) -> Iterator[tuple[Path, str, int]]:
         if path.exists():
             yield path, name, 0
     for parent in (folder.samples, folder.reconstructions):
-        for path in sorted(parent.glob("*.png")):
-            if path.stem.isdigit():
-                yield path, parent.name, int(path.stem)
+        yield from ((path, parent.name, iteration) for iteration, path in numbered(parent))
 
 
 def as_image(path: Path) -> Summary.Image:

@@ -24,6 +24,7 @@ from tinygan.webpage import render
 
 DIRECTIONS = 8
 JACOBIAN_STEP = 1e-2  # of each code value, for the central difference
+BATCH = 32  # codes at once, for memory's sake
 HELD_OUT = 8  # images to search for
 
 
@@ -80,14 +81,11 @@ def principal_directions(generator: TrainedGenerator, count: int = DIRECTIONS) -
     Moving the code along the first one changes the image most, in squared error for a step of a given length.
     """
     steps = JACOBIAN_STEP * np.eye(generator.code_size)
-    images = [np.concatenate([generator(part) for part in batches(codes)]) for codes in (steps, -steps)]
-    jacobian = (images[0].astype(np.float64) - images[1]).reshape(len(steps), -1) / (2 * JACOBIAN_STEP)
-    return np.linalg.svd(jacobian.T, full_matrices=False)[2][:count]
-
-
-def batches(codes: np.ndarray, size: int = 32) -> list[np.ndarray]:
-    """Codes in parts, for memory's sake."""
-    return [codes[first : first + size] for first in range(0, len(codes), size)]
+    rows = []
+    for part in np.split(steps, range(BATCH, len(steps), BATCH)):
+        difference = generator(part).astype(np.float64) - generator(-part)
+        rows.append(difference.reshape(len(part), -1) / (2 * JACOBIAN_STEP))
+    return np.linalg.svd(np.concatenate(rows).T, full_matrices=False)[2][:count]
 
 
 def held_out_images(generator: TrainedGenerator) -> list[str]:

@@ -45,7 +45,7 @@ def write_network(operations: list[Operation], size: Size, path: Path, descripti
 
 
 class Graph:
-    """Nodes and constants of one graph; every operation of the table in ``folded.py`` is a method."""
+    """Nodes and constants of one graph."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -54,7 +54,7 @@ class Graph:
     def append(self, one: Operation, inputs: list[str]) -> str:
         """Add what computes ``one``; return the name of its result."""
         arrays = {name: self.constant(array, f"{one.name}.{name}") for name, array in one.arrays.items()}
-        return getattr(self, one.kind)(*inputs, **arrays, **one.settings)
+        return RUN[one.kind](self, *inputs, **arrays, **one.settings)
 
     def constant(self, values: object, name: str = "") -> str:
         """Float arrays stay float32, whole numbers become int64."""
@@ -68,43 +68,29 @@ class Graph:
         self.nodes.append(helper.make_node(kind, inputs, [f"{kind}{len(self.nodes)}"], **attributes))
         return self.nodes[-1].output[0]
 
-    def linear(self, x: str, w: str, b: str) -> str:
-        return self.node("Gemm", x, w, b, transB=1)
-
-    def correlate(self, x: str, w: str, b: str, stride: list[int], pad: list[int]) -> str:
-        return self.node("Conv", x, w, b, strides=stride, pads=pad * 2)
-
-    def correlate_transpose(self, x: str, w: str, b: str, stride: list[int], pad: list[int]) -> str:
-        return self.node("ConvTranspose", x, w, b, strides=stride, pads=pad * 2)
-
-    def reshape(self, x: str, shape: list[int]) -> str:
-        return self.node("Reshape", x, self.constant([-1, *shape]))
-
-    def scale_shift(self, x: str, scale: str, shift: str) -> str:
-        return self.node("Add", self.node("Mul", x, scale), shift)
-
-    def rectify(self, x: str, slope: str, shift: str) -> str:
-        return self.node("Add", self.node("PRelu", self.node("Sub", x, shift), slope), shift)
-
-    def sigmoid(self, x: str) -> str:
-        return self.node("Sigmoid", x)
-
-    def tanh(self, x: str) -> str:
-        return self.node("Tanh", x)
-
-    def add(self, x: str, y: str, v1: str, v2: str) -> str:
-        return self.node("Add", self.node("Mul", x, v1), self.node("Mul", y, v2))
-
-    def average_pool(self, x: str) -> str:
-        return self.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
-
-    def nearest_double(self, x: str) -> str:
-        scales = self.constant(np.array([1.0, 1.0, 2.0, 2.0]))
-        how = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-        return self.node("Resize", x, "", scales, **how)
-
-    def pad(self, x: str, border: list[int]) -> str:
+    def padded(self, x: str, border: list[int]) -> str:
+        """A border of zeros around every image, taken away where it is negative."""
         return self.node("Pad", x, self.constant([0, 0, *border] * 2))
 
-    def crop(self, x: str, border: list[int]) -> str:
-        return self.node("Pad", x, self.constant([0, 0, *(-pixels for pixels in border)] * 2))
+
+DOUBLE = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+# Every operation of the table in folded.py, as nodes of a graph.
+RUN = {
+    "linear": lambda graph, x, w, b: graph.node("Gemm", x, w, b, transB=1),
+    "correlate": lambda graph, x, w, b, stride, pad: graph.node("Conv", x, w, b, strides=stride, pads=pad * 2),
+    "correlate_transpose": lambda graph, x, w, b, stride, pad: graph.node(
+        "ConvTranspose", x, w, b, strides=stride, pads=pad * 2
+    ),
+    "reshape": lambda graph, x, shape: graph.node("Reshape", x, graph.constant([-1, *shape])),
+    "scale_shift": lambda graph, x, scale, shift: graph.node("Add", graph.node("Mul", x, scale), shift),
+    "rectify": lambda graph, x, slope, shift: graph.node(
+        "Add", graph.node("PRelu", graph.node("Sub", x, shift), slope), shift
+    ),
+    "sigmoid": lambda graph, x: graph.node("Sigmoid", x),
+    "tanh": lambda graph, x: graph.node("Tanh", x),
+    "add": lambda graph, x, y, v1, v2: graph.node("Add", graph.node("Mul", x, v1), graph.node("Mul", y, v2)),
+    "average_pool": lambda graph, x: graph.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2]),
+    "nearest_double": lambda graph, x: graph.node("Resize", x, "", graph.constant([1.0, 1.0, 2.0, 2.0]), **DOUBLE),
+    "pad": lambda graph, x, border: graph.padded(x, border),
+    "crop": lambda graph, x, border: graph.padded(x, [-pixels for pixels in border]),
+}
