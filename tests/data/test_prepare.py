@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from tests.data.conftest import picture, write_pictures
 from tinygan.data.packed import open_packed
-from tinygan.dataprep import workers
+from tinygan.dataprep import progress, workers
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.partial import PartialPack
 from tinygan.dataprep.pool import Pool
@@ -129,7 +130,7 @@ def test_workers_end_with_the_process_that_was_killed(photos, tmp_path):
     program = f"""
 from pathlib import Path
 from tests.data.test_prepare import OPTIONS, Slow
-from tinygan.dataprep import workers
+from tinygan.dataprep import progress, workers
 from tinygan.dataprep.prepare import prepare
 workers.BLOCK_ITEMS = 4
 prepare(Slow(Path({str(photos)!r})), OPTIONS, Path({str(tmp_path / "out")!r}), 2)
@@ -485,3 +486,11 @@ def test_classes_only_where_every_image_has_one(tmp_path):
 def test_a_packed_set_is_no_source(whole, tmp_path):
     with pytest.raises(TinyganError, match="is packed already"):
         prepare(FolderSource(whole), OPTIONS, tmp_path / "out", 1)
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [f"{done} of 22 images" for done in (4, 8, 12, 16, 20, 22)]
+    assert all(re.fullmatch(r"\d+ of 22 images, \d+/s, to go \d\d:\d\d", line) for line in lines)

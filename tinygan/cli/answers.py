@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 
@@ -71,7 +70,7 @@ def film(options: argparse.Namespace) -> None:
 def samples(options: argparse.Namespace) -> None:
     """Write samples and say where."""
     if options.npz:
-        check_output(Path(options.npz), "--npz")
+        check_output(options.npz, "--npz")
     run = open_run(options.run, options.checkpoint, options.device)
     say(pictures.save_samples(run, options.count, options.seed, options.png_folder, options.npz))
 

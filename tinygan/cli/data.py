@@ -5,7 +5,7 @@ Makes a folder of ready pixels that train.py --data-dir opens at once. Every com
 
 import argparse
 
-from tinygan.cli.parser import OneLineParser, add_number, path, size
+from tinygan.cli.parser import OneLineParser, add_number, add_path, path, size
 from tinygan.data.split import FINAL_TEST_IMAGES, RUNNING_TEST_IMAGES
 from tinygan.errors import UsageError
 from tinygan.runtime.cores import allowed_cores
@@ -57,16 +57,15 @@ def build_parser() -> argparse.ArgumentParser:
     command = commands.add_parser("export", help=text, description=f"Write {text}.", examples=examples)
     command.set_defaults(function=export)
     command.add_argument("folder", metavar="SET", type=path("SET"), help="a folder that this script made")
-    command.add_argument("--png-folder", metavar="DIR", type=path("--png-folder"), required=True, help="new folder")
+    add_path(command, "--png-folder", "DIR", "new folder", required=True)
     return parser
 
 
 def add_options(command: argparse.ArgumentParser, dataset: str) -> None:
     """The options of packing ``dataset``."""
     native = dataset == "cifar10"
-    command.add_argument("--source", type=path("--source"), required=not native, metavar="PATH", help=SOURCES[dataset])
-    text = "new folder for the packed set"
-    command.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help=text)
+    add_path(command, "--source", "PATH", SOURCES[dataset], required=not native)
+    add_path(command, "--out", "DIR", "new folder for the packed set", required=True)
     given = {"default": (32, 32)} if native else {"required": True}
     text = f"pixels, N or WIDTHxHEIGHT, both even{' (default: 32)' if native else ''}"
     command.add_argument("--image-size", type=size("image_size"), metavar="SIZE", help=text, **given)
@@ -77,8 +76,7 @@ def add_options(command: argparse.ArgumentParser, dataset: str) -> None:
     add_number(split, "final_test", FINAL_TEST_IMAGES, "images of the final test")
     add_number(split, "seed", 0, "of the split")
     if dataset == "celeba":
-        text = "list_eval_partition.txt: use the official division"
-        split.add_argument("--partition", type=path("--partition"), metavar="FILE", help=text)
+        add_path(split, "--partition", "FILE", "list_eval_partition.txt: use the official division")
     add_number(command, "max_skipped", 1, "give up when more images than this cannot be used")
     add_number(command, "processes", allowed_cores(), "that decode images")
 

@@ -6,7 +6,7 @@ Every command takes --help. Results go into the run's folder, under evaluation/.
 import argparse
 import importlib
 
-from tinygan.cli.parser import OneLineParser, add_number, filled, number, path
+from tinygan.cli.parser import OneLineParser, add_number, add_path, number
 from tinygan.device import DEVICES
 from tinygan.evaluation import USUAL_COUNTS
 
@@ -31,8 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
             text = "auto takes the GPU if there is a usable one (default: %(default)s)"
             command.add_argument("--device", default="auto", choices=DEVICES, help=text)
         if "data" in takes:
-            text = "the data set, where it has moved since training"
-            command.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help=text)
+            add_path(command, "--data-dir", "DIR", "the data set, where it has moved since training")
         return command
 
     text = "The paper's measure: squared error after searching each held-out image"
@@ -48,19 +47,14 @@ def build_parser() -> argparse.ArgumentParser:
     add_number(command, "count", None, "only the first N images of the set")
     text = "images at once; for speed only (default: by their size; at 32x32 200, on a GPU 1000)"
     add_number(command, "batch_size", None, text)
-    text = "of your own instead of the set: any size, fitted as the data was"
-    command.add_argument("--image", type=path("--image"), nargs="+", metavar="FILE", help=text)
+    add_path(command, "--image", "FILE", "of your own instead of the set: any size, fitted as the data was", nargs="+")
 
-    text = "Images of random codes: a grid, a folder of PNG files or one .npz"
-    command = add(
-        "samples", text, "latest", "latest --checkpoint last --count 50000 --npz samples.npz", takes="checkpoint device"
-    )
+    text, batch = "Images of random codes: a grid, a folder of PNG files or one .npz", "--count 50000 --npz samples.npz"
+    command = add("samples", text, "latest", f"latest --checkpoint last {batch}", takes="checkpoint device")
     add_number(command, "count", USUAL_COUNTS["samples"], "images")
     add_number(command, "seed", 0, "of the codes")
-    text = "write one PNG per image into this new folder"
-    command.add_argument("--png-folder", type=filled("--png-folder"), metavar="DIR", help=text)
-    text = "write uint8 'images' (N, H, W, 3), as 'arr_0' too"
-    command.add_argument("--npz", type=filled("--npz"), metavar="FILE", help=text)
+    add_path(command, "--png-folder", "DIR", "write one PNG per image into this new folder")
+    add_path(command, "--npz", "FILE", "write uint8 'images' (N, H, W, 3), as 'arr_0' too")
 
     text = "Walk between random codes, and between reconstructed test images"
     command = add("interpolate", text, "latest --gif", takes="checkpoint device data")
@@ -79,23 +73,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     text = "The generator in one page: sliders, walks, and the search for images dropped in"
     command = add("explore", text, "latest --out explore.html", takes="checkpoint")
-    command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, explore.html say")
+    add_path(command, "--out", "FILE", "the page, explore.html say", required=True)
 
     text = "G and D for other tools, normalisation folded into the weights; see docs/export.md"
     command = add("export", text, "latest --to torch --out exported", takes="checkpoint")
     command.add_argument("--to", required=True, choices=("torch", "onnx", "numpy"), help="what is to run them")
-    command.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help="a new folder")
+    add_path(command, "--out", "DIR", "a new folder", required=True)
 
-    text = "The log and the pictures as TensorBoard's event file, in the run's folder"
-    add("tensorboard", text, "latest")
+    add("tensorboard", "The log and the pictures as TensorBoard's event file, in the run's folder", "latest")
 
-    text = "The paper's table of several runs"
-    examples = ("runs/*", "runs/00000-cifar10-none runs/00001-cifar10-wn --json table.json")
-    command = add("compare", text, *examples, several=True)
-    command.add_argument("--json", type=path("--json"), metavar="FILE", help="also write it as JSON")
+    examples = "runs/*", "runs/00000-cifar10-none runs/00001-cifar10-wn --json table.json"
+    command = add("compare", "The paper's table of several runs", *examples, several=True)
+    add_path(command, "--json", "FILE", "also write it as JSON")
 
     command = add("report", "One self-contained page about several runs", "runs/* --out r.html", several=True)
-    command.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="the page, report.html say")
+    add_path(command, "--out", "FILE", "the page, report.html say", required=True)
     command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
 
     text = "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM"

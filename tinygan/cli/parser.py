@@ -88,6 +88,11 @@ def metavar(name: str) -> str:
     return {"learning_rate": "X", "max_skipped": "PERCENT"}.get(name, "N")
 
 
+def add_path(group: argparse._ActionsContainer, option: str, metavar: str, text: str, **how: object) -> None:
+    """The option ``option``, a path; ``how`` as of ``add_argument``."""
+    group.add_argument(option, type=path(option), metavar=metavar, help=text, **how)
+
+
 def numbers(name: str, within: str | None = None) -> Callable[[str], list[int]]:
     """An argparse type: whole numbers with commas between them, each in the range of :func:`number`."""
     one = number(name, within)

@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import PIL
@@ -13,7 +13,7 @@ import PIL
 from tinygan.dataprep.finish import PackOptions, finish, skipped_images
 from tinygan.dataprep.partial import PartialPack
 from tinygan.dataprep.partition import read_partition
-from tinygan.dataprep.progress import Progress
+from tinygan.dataprep.progress import counted
 from tinygan.dataprep.sources import Listing, Source
 from tinygan.dataprep.workers import decoded_blocks
 from tinygan.errors import Stopped, TinyganError, UsageError
@@ -75,22 +75,20 @@ def _decode(source: Source, options: PackOptions, listing: Listing, pack: Partia
     limit = int(round(options.max_skipped * total, 6))
     _limit_skipped(listing, pack, limit)
     saved = time.monotonic()
-    with StopRequest() as stop, Progress(pack.done, len(listing.items)) as progress:
-        blocks = decoded_blocks(source, listing.items, pack.done, options.size, options.crop, processes, stop.asked)
+    with StopRequest() as stop:
+        decoded = decoded_blocks(source, listing.items, pack.done, options.size, options.crop, processes, stop.asked)
         try:
-            for block in blocks:
-                pack.append(block)
-                progress.advance(block.items)
-                _limit_skipped(listing, pack, limit)
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    pack.save()
-                    saved = time.monotonic()
+            with closing(decoded), closing(counted(decoded, pack.done, len(listing.items))) as blocks:
+                for block in blocks:
+                    pack.append(block)
+                    _limit_skipped(listing, pack, limit)
+                    if time.monotonic() - saved > SAVE_SECONDS:
+                        pack.save()
+                        saved = time.monotonic()
         except BaseException:
             with suppress(TinyganError):  # on a full disk the journal of before stays
                 pack.save()
             raise
-        finally:
-            blocks.close()
     pack.save()
     if stop.asked():
         raise Stopped(

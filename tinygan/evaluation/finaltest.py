@@ -26,7 +26,7 @@ def reconstruction_test(
     which_set: str,
     search: Search,
     batch_size: int | None = None,
-    data_dir: str | None = None,
+    data_dir: Path | None = None,
     count: int | None = None,
 ) -> Path:
     """Reconstruct the run's ``running`` or ``final`` images and write the result into its ``evaluation`` folder.

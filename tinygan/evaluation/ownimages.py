@@ -30,7 +30,7 @@ class OwnImage(NamedTuple):
     how: str
 
 
-def read_own(path: Path, run: TrainedRun, data_dir: str | None = None) -> OwnImage:
+def read_own(path: Path, run: TrainedRun, data_dir: Path | None = None) -> OwnImage:
     """Read an image of any size and fit it as the run's data was: turned upright, cropped, scaled, cut at the centre.
 
     Of an image that is smaller than the data's crop the largest centre of the crop's shape is taken. The run's data, in

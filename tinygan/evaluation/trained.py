@@ -44,7 +44,7 @@ class TrainedRun:
         """The network that makes images of codes."""
         return self.game.generator.network
 
-    def load_images(self, data_dir: str | None = None) -> ImageSet:
+    def load_images(self, data_dir: Path | None = None) -> ImageSet:
         """The images of the run's data set, from ``data_dir`` or from where training found them.
 
         Raises TinyganError where they are not those that the run was trained on, or cannot be loaded.

@@ -131,7 +131,7 @@ def networks_of(options: Options) -> tuple[Layer, Layer]:
     return build_networks(size, code_size, norm, features, options.levels, residual)
 
 
-def load_images(options: Options, data_dir: str | None = None) -> ImageSet:
+def load_images(options: Options, data_dir: Path | str | None = None) -> ImageSet:
     """The data set that the options name, at their image size; ``data_dir`` wins over the options' own."""
     where = data_dir or options.data_dir
     return data.load(options.dataset, Path(where) if where else None, options.image_size, options.crop_size)
