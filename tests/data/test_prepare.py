@@ -130,7 +130,7 @@ def test_workers_end_with_the_process_that_was_killed(photos, tmp_path):
     program = f"""
 from pathlib import Path
 from tests.data.test_prepare import OPTIONS, Slow
-from tinygan.dataprep import progress, workers
+from tinygan.dataprep import workers
 from tinygan.dataprep.prepare import prepare
 workers.BLOCK_ITEMS = 4
 prepare(Slow(Path({str(photos)!r})), OPTIONS, Path({str(tmp_path / "out")!r}), 2)

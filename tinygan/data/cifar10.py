@@ -109,7 +109,11 @@ def load(data_dir: Path | None = None) -> ImageSet:
 
     Raises TinyganError where nothing is found, the download fails, or a file is missing or damaged.
     """
-    version, path = locate(data_dir)
+    return read(*locate(data_dir))
+
+
+def read(version: Version, path: Path) -> ImageSet:
+    """All images of what :func:`locate` has found; raises TinyganError where a file is missing or damaged."""
     images = np.empty((len(version.batches) * RECORDS, SIDE, SIDE, 3), np.uint8)
     labels = np.empty(len(images), np.int64)
     for batch, content in read_batches(version, path):
