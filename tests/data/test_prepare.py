@@ -18,7 +18,7 @@ import pytest
 
 from tests.data.conftest import picture, write_pictures
 from tinygan.data.packed import open_packed
-from tinygan.dataprep import progress, workers
+from tinygan.dataprep import workers
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.partial import PartialPack
 from tinygan.dataprep.pool import Pool
@@ -489,7 +489,7 @@ def test_a_packed_set_is_no_source(whole, tmp_path):
 
 
 def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(photos, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    monkeypatch.setitem(prepare.__globals__, "LINE_SECONDS", 0.0)
     prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
     lines = capsys.readouterr().err.splitlines()
     assert [line.partition(",")[0] for line in lines] == [f"{done} of 22 images" for done in (4, 8, 12, 16, 20, 22)]

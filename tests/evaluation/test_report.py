@@ -22,8 +22,8 @@ from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
 from tinygan.report import write_report
-from tinygan.report.pictures import spread_out
-from tinygan.report.series import Axis, evenly, thin
+from tinygan.report.curves import Axis, thin
+from tinygan.report.pictures import evenly, spread_out
 from tinygan.report.tables import AGREEMENT
 
 VOID = {"meta", "img", "input", "br", "link"}

@@ -35,13 +35,9 @@ class BatchSource:
         images: all images, uint8 (N, H, W, 3).
         indices: which of them to train on, (M,).
         batch_size: B, at most M.
-        seed: the run's seed.
         augment: of ``AUGMENTATIONS``: ``flip`` mirrors half of the images left to right; ``crop`` takes the window of
             ``size`` at a random place instead of the centre.
         size: (height, width) of the batches' images, at most theirs; None for theirs.
-
-    Attributes:
-        part: which images of each batch to gather: all, unless other ranks gather the rest.
     """
 
     def __init__(
@@ -61,7 +57,7 @@ class BatchSource:
         self.seed = seed
         self.augment = augment
         self.size = size or images.shape[1:3]
-        self.part = slice(None)
+        self.part = slice(None)  # of each batch, where other ranks gather the rest
         self._order: tuple[int, np.ndarray] | None = None  # the epoch in progress, drawn once
         self._thread = ThreadPoolExecutor(1, "batches")
         self._next: tuple[int, Future] | None = None

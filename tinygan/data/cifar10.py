@@ -30,10 +30,7 @@ Batch = tuple[np.ndarray, np.ndarray]  # images uint8 (R, H, W, 3), labels int64
 
 
 def parse_binary(content: bytes, file: Path) -> Batch:
-    """Binary version: per record one byte of label, then the planes R, G, B, each row by row.
-
-    Raises TinyganError where the size or a label is wrong.
-    """
+    """Binary version: per record one byte of label, then the planes R, G, B; TinyganError where it is damaged."""
     expected = RECORDS * (1 + PIXEL_BYTES)
     if len(content) != expected:
         raise TinyganError(f"{file} has {len(content)} bytes, not {expected}; {REMEDY}")
@@ -42,10 +39,7 @@ def parse_binary(content: bytes, file: Path) -> Batch:
 
 
 def parse_python(content: bytes, file: Path) -> Batch:
-    """Python version: a pickled dictionary of ``data`` uint8 (R, 3072), planes as above, and a list ``labels``.
-
-    Raises TinyganError where it is no such pickle, or an entry has the wrong type, shape or range.
-    """
+    """Python version: a pickle of ``data`` uint8 (R, 3072), planes as above, and a list ``labels``; raises likewise."""
     batch = unpickle(content, str(file))
     data, labels = batch.get(b"data"), batch.get(b"labels")
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (RECORDS, PIXEL_BYTES):
@@ -102,12 +96,9 @@ def load(data_dir: Path | None = None) -> ImageSet:
 
     Training and test files are joined as in the paper; :func:`tinygan.data.split.split` divides them anew.
 
-    Args:
-        data_dir: a folder that holds one of the two archives or what one unpacks to, that unpacked folder itself, or
-            an archive file. None: the folder ``data/cifar10``, into which the binary archive (162 MB) is downloaded
-            unless one of these is already there.
-
-    Raises TinyganError where nothing is found, the download fails, or a file is missing or damaged.
+    ``data_dir`` is a folder that holds one of the two archives or what one unpacks to, that unpacked folder itself, or
+    an archive file. None: the folder ``data/cifar10``, into which the binary archive (162 MB) is downloaded unless one
+    of these is already there. Raises TinyganError where nothing is found, the download fails, or a file is damaged.
     """
     return read(*locate(data_dir))
 
@@ -127,8 +118,8 @@ def read(version: Version, path: Path) -> ImageSet:
 def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[Version, Path]:
     """The version that is at ``data_dir``, with the path of its archive or of its folder of batches.
 
-    Without ``data_dir``, what is in ``download_to`` or ``data/cifar10``, else the binary archive, downloaded into the
-    former. Raises TinyganError where nothing is found, or the download fails.
+    Without ``data_dir``, what is in ``download_to`` or ``data/cifar10``, else downloaded into the former. Raises
+    TinyganError where nothing is found, or the download fails.
     """
     places = [Path(data_dir)] if data_dir else [download_to, DOWNLOAD_FOLDER]
     found = next(filter(None, map(_find, places)), None)
@@ -170,8 +161,8 @@ def read_batches(version: Version, path: Path) -> Iterator[tuple[str, bytes]]:
         for member, batch in list(missing.items()):
             file = path / batch
             if file.is_file():
-                if file.stat().st_size > LARGEST_BATCH:
-                    size = file.stat().st_size
+                size = file.stat().st_size
+                if size > LARGEST_BATCH:
                     raise TinyganError(f"{file} has {size} bytes, far more than a batch of CIFAR-10; {REMEDY}")
                 yield missing.pop(member), file.read_bytes()
     else:

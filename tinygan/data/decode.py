@@ -2,12 +2,12 @@
 
 import io
 import struct
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from warnings import catch_warnings
 
 import numpy as np
 from PIL import Image
@@ -29,6 +29,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Within it Pillow's remarks on odd files stay off the screen: these are decoded, or skipped and counted.
+quiet_decoders = partial(catch_warnings, action="ignore")
 
 
 def decode(content: bytes, size: Size, crop: Size | None) -> tuple[np.ndarray, list[str]]:
@@ -168,11 +170,3 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
-
-
-@contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Keep Pillow's remarks on odd files off the screen: they are decoded, or skipped and counted."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

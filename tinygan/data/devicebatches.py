@@ -25,16 +25,12 @@ def open_source(backend: Backend, *arguments: Any, **keywords: Any) -> BatchSour
 
 
 class ResidentSource(BatchSource):
-    """The whole set on the device; only a batch's plan, some numbers per image, travels.
-
-    Attributes:
-        pixels: the set, uint8 (N, H, W, 3), on the device.
-    """
+    """The whole set on the device; only a batch's plan, some numbers per image, travels."""
 
     def __init__(self, backend: Backend, *arguments: Any, **keywords: Any):
         super().__init__(*arguments, **keywords)
         self._xp = backend.xp
-        self.pixels = self._xp.empty(self.images.shape, np.uint8)
+        self.pixels = self._xp.empty(self.images.shape, np.uint8)  # (N, H, W, 3)
         step = max(1, UPLOAD_BYTES // self.images[0].nbytes)
         for start in range(0, len(self.images), step):  # in parts: a mapped set is never held whole in host memory
             self.pixels[start : start + step] = self._xp.asarray(

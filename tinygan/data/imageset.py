@@ -14,26 +14,17 @@ from tinygan.errors import UsageError
 class ImageSet:
     """Images of one size, in memory or mapped into it, as a training run wants them.
 
-    Attributes:
-        name: the data set's name, one of ``tinygan.data.DATASETS``.
-        images: uint8 (N, H, W, 3), sRGB values 0 to 255.
-        labels: int64 (N,), or None where the source has none.
-        source: one line for people: where the images came from and what was left out.
-        split: which images train and test; the usual one unless a packed set brings its own.
-        size: (height, width) that the networks draw, where it is smaller than the images: tests are then made on the
-            centre of each image, and training takes windows of it.
-        known_fingerprint: what :meth:`fingerprint` would compute, where it was computed before.
-
+    Where ``size`` is smaller than the images, tests are made on the centre of each image, and training takes windows.
     Raises ValueError where an array has the wrong type or shape, a defect of the loader that made it.
     """
 
-    name: str
-    images: np.ndarray
-    labels: np.ndarray | None
-    source: str
-    split: Split | None = None
-    size: Size | None = None
-    known_fingerprint: str | None = None
+    name: str  # one of tinygan.data.DATASETS
+    images: np.ndarray  # uint8 (N, H, W, 3), sRGB values 0 to 255
+    labels: np.ndarray | None  # int64 (N,), where the source has them
+    source: str  # one line for people: where the images came from and what was left out
+    split: Split | None = None  # which images train and test; the usual one unless a packed set brings its own
+    size: Size | None = None  # (height, width) that the networks draw, if not the images' own
+    known_fingerprint: str | None = None  # what fingerprint() would compute, where it was computed before
 
     def __post_init__(self):
         images, labels = self.images, self.labels

@@ -133,11 +133,9 @@ def _paint_one_figure(figure, colours: np.ndarray, places: np.ndarray, chance: n
 
 
 def _uniforms(seed: int, indices: np.ndarray, count: int) -> np.ndarray:
-    """float64 (N, count) in [0, 1): the first ``count`` numbers of one SplitMix64 generator per image.
-
-    SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators") adds a constant to its
-    state and scrambles the sum, so its j-th number is a function of start and j: nothing has to be drawn in order.
-    """
+    """float64 (N, count) in [0, 1): the first ``count`` numbers of one SplitMix64 generator per image."""
+    # SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators") adds a constant to its
+    # state and scrambles the sum, so its j-th number is a function of start and j: nothing has to be drawn in order.
     start = _scramble(_scramble(np.array([seed % 2**64], np.uint64)) + indices.astype(np.uint64))
     words = _scramble(start[:, None] + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return (words >> np.uint64(11)) * 2.0**-53

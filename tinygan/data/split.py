@@ -15,17 +15,11 @@ SPLIT = {"seed": int, "partition": str | None, "train": int, "running": dict[str
 
 
 class Split(NamedTuple):
-    """Indices into an ImageSet, int64, pairwise disjoint, each in random order; without a partition all of 0 .. N-1.
+    """Indices into an ImageSet, int64, pairwise disjoint, each in random order; without a partition all of 0 .. N-1."""
 
-    Attributes:
-        train: the images that the discriminator sees.
-        running: the images of the running test, whose lowest loss chooses the best checkpoint.
-        final: the images of the final test, which no decision of the run ever looks at.
-    """
-
-    train: np.ndarray
-    running: np.ndarray
-    final: np.ndarray
+    train: np.ndarray  # what the discriminator sees
+    running: np.ndarray  # the running test, whose lowest loss chooses the best checkpoint
+    final: np.ndarray  # the final test, which no decision of the run ever looks at
 
 
 def split(

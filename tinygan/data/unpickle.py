@@ -76,12 +76,8 @@ class _Unpickler(pickle._Unpickler):
 def unpickle(content: bytes, name: str) -> dict:
     """The dictionary in ``content``: strings of Python 2 as bytes, arrays as NumPy arrays (uint8 only).
 
-    Args:
-        content: the pickle.
-        name: what to call it in an error line, such as its path.
-
-    Raises:
-        TinyganError: the pickle wants something else than arrays, is damaged, or holds no dictionary.
+    Raises TinyganError, which begins with ``name``, where the pickle wants something else, is damaged, or holds no
+    dictionary.
     """
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()

@@ -6,5 +6,4 @@ sources/         a folder, a zip archive, an LSUN database, CIFAR-10
 partition.py     CelebA's official division
 measurepixels.py check sum, mean and spread
 describe.py      what a packed set is, in words, and whether it still is that
-progress.py      the line that says how far it is
 """

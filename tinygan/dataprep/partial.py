@@ -42,10 +42,7 @@ class PartialPack:
         self._enter(keep)
 
     def _enter(self, keep: tuple[str, ...]) -> None:
-        """Make the folder, or find it; refuse one that holds something else.
-
-        ``keep`` are names that may be there besides, such as the archive to be packed.
-        """
+        """Make the folder, or find it; refuse one that holds something else than ours and ``keep``."""
         out = self.out
         try:
             self._made = not out.exists()

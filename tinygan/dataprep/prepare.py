@@ -5,15 +5,17 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import PIL
 
+from tinygan.bars import tqdm
+from tinygan.data.decode import Block
 from tinygan.dataprep.finish import PackOptions, finish, skipped_images
 from tinygan.dataprep.partial import PartialPack
 from tinygan.dataprep.partition import read_partition
-from tinygan.dataprep.progress import counted
 from tinygan.dataprep.sources import Listing, Source
 from tinygan.dataprep.workers import decoded_blocks
 from tinygan.errors import Stopped, TinyganError, UsageError
@@ -21,6 +23,7 @@ from tinygan.signals import StopRequest
 from tinygan.text import say
 
 SAVE_SECONDS = 5.0  # between two journals: what a crash may cost
+LINE_SECONDS = 10.0  # between two lines that say how far it is
 
 
 def prepare(source: Source, options: PackOptions, out: Path, processes: int, keep: tuple[str, ...] = ()) -> dict:
@@ -78,7 +81,7 @@ def _decode(source: Source, options: PackOptions, listing: Listing, pack: Partia
     with StopRequest() as stop:
         decoded = decoded_blocks(source, listing.items, pack.done, options.size, options.crop, processes, stop.asked)
         try:
-            with closing(decoded), closing(counted(decoded, pack.done, len(listing.items))) as blocks:
+            with closing(decoded), closing(_counted(decoded, pack.done, len(listing.items))) as blocks:
                 for block in blocks:
                     pack.append(block)
                     _limit_skipped(listing, pack, limit)
@@ -96,6 +99,22 @@ def _decode(source: Source, options: PackOptions, listing: Listing, pack: Partia
             "finished and kept; give the same command again to go on",
             stop.number,
         )
+
+
+def _counted(blocks: Iterable[Block], first: int, total: int) -> Iterator[Block]:
+    """Pass ``blocks`` on, and show how far it is: a bar on a terminal, a plain line now and then elsewhere."""
+    done, started = first, time.monotonic()
+    shown = started  # when a line was shown last
+    with tqdm(initial=first, total=total, desc="images", unit="image", dynamic_ncols=True, disable=None) as bar:
+        for block in blocks:
+            yield block
+            done += block.items
+            bar.update(block.items)
+            now = time.monotonic()
+            if bar.disable and now - shown > LINE_SECONDS:
+                shown, speed = now, (done - first) / (now - started)
+                to_go = tqdm.format_interval((total - done) / speed)
+                say(f"{done} of {total} images, {speed:.0f}/s, to go {to_go}", file=sys.stderr)
 
 
 def _limit_skipped(listing: Listing, pack: PartialPack, limit: int) -> None:

@@ -1,6 +1,7 @@
 """A trained generator as a function, for code of one's own: out of a run's folder, or the one that tinygan brings."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +20,20 @@ STORED = Path(__file__).parents[1] / "pretrained"
 METADATA_KEY = "tinygan generator"
 
 
+@dataclass(frozen=True)
 class TrainedGenerator:
-    """Codes (N, code_size), standard normal -> images, float32 (N, H, W, 3) in [0, 1]; evaluation mode, on the host.
+    """Codes (N, code_size), standard normal -> images, float32 (N, H, W, 3) in [0, 1]; evaluation mode, on the host."""
 
-    Attributes:
-        network: the layer tree behind it.
-        options: those of the run it was trained in.
-        iteration: after how many it was saved.
-        code_size: length Z of a code.
-        source: the run's folder, or the file that it is stored in.
-    """
+    network: Layer  # the layer tree behind it
+    options: Options  # those of the run it was trained in
+    iteration: int  # after how many it was saved
+    backend: Backend
+    source: Path  # the run's folder, or the file that it is stored in
 
-    def __init__(self, network: Layer, options: Options, iteration: int, backend: Backend, source: Path):
-        self.network, self.options, self.iteration, self.backend = network, options, iteration, backend
-        self.source = source
-        self.code_size = options.code_size
+    @property
+    def code_size(self) -> int:
+        """Length Z of a code."""
+        return self.options.code_size
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         codes = np.asarray(codes)
@@ -46,12 +46,9 @@ class TrainedGenerator:
 def load_generator(run: str | Path, checkpoint: str | int = "best", device: str = "cpu") -> TrainedGenerator:
     """The generator of a run folder at checkpoint ``best``, ``last`` or a kept iteration, or one that is stored alone.
 
-    Args:
-        run: a run folder, or "latest" for the newest one in ``runs``; or "cifar10-wn", which tinygan brings (its card:
-            ``tinygan/pretrained/cifar10-wn.md``); or a file that ``experiments.collect --generators`` wrote.
-
-    Raises:
-        TinyganError: no run folder, or no such checkpoint, naming those that are there.
+    ``run`` is a run folder, or "latest" for the newest one in ``runs``; or "cifar10-wn", which tinygan brings (its
+    card: ``tinygan/pretrained/cifar10-wn.md``); or a file that ``experiments.collect --generators`` wrote. Raises
+    TinyganError for no run folder, or no such checkpoint, naming those that are there.
 
     >>> generator = load_generator("cifar10-wn")
     >>> generator(rng_for(0, "my codes").standard_normal((16, generator.code_size))).shape

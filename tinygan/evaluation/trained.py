@@ -122,9 +122,6 @@ def open_run(path: Path, which: str | int = "best", device: str = "auto") -> Tra
 
 
 def _available(precision: str, device: str) -> str:
-    """A run that was trained with TF32 products is looked at in float32 where there are none.
-
-    So is one whose products depended on the device: its figures must not.
-    """
+    """Float32 where there are no TF32 products, or where they depended on the device: the figures must not."""
     has_none = device == "cpu" or (device == "auto" and why_no_gpu() is not None)
     return "float32" if precision == "auto" or (precision == "tf32" and has_none) else precision

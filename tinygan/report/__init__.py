@@ -1,8 +1,8 @@
 """The comparison of runs as one HTML page that needs nothing else: no network, no other file.
 
 report.html is the page, of the elements in parts.html, with report.css and report.js in it. What it shows comes from
-the comparison, and from series.py and curves.py (plots), seeds.py (which curves, and the result in a sentence),
-tables.py and pictures.py. Without the script everything is readable too: it adds the sliders and the values under the
+the comparison, and from curves.py (plots), seeds.py (which curves, and the result in a sentence), tables.py and
+pictures.py. Without the script everything is readable too: it adds the sliders and the values under the
 pointer. follow.py writes the page again as runs go on; film.py makes a film of a run.
 """
 
@@ -16,9 +16,8 @@ from tinygan.evaluation.seeds import SEEDS_HEAD, show_model
 from tinygan.evaluation.statistics import mean_error
 from tinygan.output import write_output
 from tinygan.report import pictures, tables
-from tinygan.report.curves import Plot, run_style
+from tinygan.report.curves import Axis, Plot, run_style, thin
 from tinygan.report.seeds import running_curves, styles, summary
-from tinygan.report.series import Axis, thin
 from tinygan.webpage import render
 
 LN2 = float(np.log(2))

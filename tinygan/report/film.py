@@ -16,8 +16,7 @@ from tinygan.data.transform import to_rgb
 from tinygan.errors import TinyganError
 from tinygan.files import TEMPORARY_SUFFIX, replace
 from tinygan.images import enlarged, save_gif
-from tinygan.report.pictures import numbered
-from tinygan.report.series import evenly
+from tinygan.report.pictures import evenly, numbered
 from tinygan.text import say
 from tinygan.training.runfolder import RunFolder
 

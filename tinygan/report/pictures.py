@@ -15,7 +15,6 @@ from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import RunSummary
 from tinygan.images import GAP
 from tinygan.jsonfile import read_bytes
-from tinygan.report.series import evenly
 
 FRAMES = 20  # sample grids per run at most
 ALL_FRAMES = 80  # of all runs together, where that leaves each as many as FEWEST
@@ -175,6 +174,13 @@ def final_cards(runs: list[RunSummary], styles: list[str]) -> list[Card]:
 def numbered(folder: Path) -> list[tuple[int, Path]]:
     """The grids named after their iteration, in order."""
     return sorted((int(path.stem), path) for path in folder.glob("*.png") if path.stem.isdecimal())
+
+
+def evenly(items: list, count: int) -> list:
+    """At most ``count`` of the items, evenly spread, the first and the last among them."""
+    if len(items) <= count:
+        return items
+    return [items[index] for index in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
 def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str) -> list[Card]:

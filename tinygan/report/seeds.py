@@ -7,8 +7,7 @@ import numpy as np
 from tinygan.evaluation.comparison import INCOMPARABLE, show_difference
 from tinygan.evaluation.runsummary import RunSummary
 from tinygan.evaluation.seeds import models
-from tinygan.report.curves import run_style
-from tinygan.report.series import Series, thin
+from tinygan.report.curves import Series, run_style, thin
 
 
 def styles(runs: list[RunSummary]) -> list[str]:

@@ -11,12 +11,7 @@ from tinygan.dataprep.sources import Listing, Read
 
 
 class CifarSource:
-    """The 60,000 images as ``<batch file>/<number in it>``, training files first.
-
-    Args:
-        path: as ``data_dir`` of :func:`tinygan.data.cifar10.load`; None: found or downloaded.
-        download_to: the folder to download into.
-    """
+    """The 60,000 images as ``<batch file>/<number in it>``, training files first; found as by ``cifar10.locate``."""
 
     own_process = False
 

@@ -51,11 +51,9 @@ def accuracy(real: np.ndarray, fake: np.ndarray) -> dict:
 
 
 def _nearest_distances(queries: np.ndarray, others: np.ndarray, leave_out_self: bool = False) -> np.ndarray:
-    """Squared distance, float64 (N,), of each query (N, K) to its nearest row of ``others`` (M, K).
-
-    |x - y|² = |x|² - 2 x·y + |y|², one matrix product per block of both sets. In float64 whole numbers up to 2^53
-    make all of that exact, which float32 is not: ties of equal images stay ties.
-    """
+    """Squared distance, float64 (N,), of each query (N, K) to its nearest row of ``others`` (M, K)."""
+    # |x - y|² = |x|² - 2 x·y + |y|², one matrix product per block of both sets. In float64 whole numbers up to 2^53
+    # make all of that exact, which float32 is not: ties of equal images stay ties.
     nearest = np.full(len(queries), np.inf)
     for column in range(0, len(others), ROWS):
         y = others[column : column + ROWS].astype(np.float64)
