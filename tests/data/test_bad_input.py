@@ -20,7 +20,7 @@ from tinygan.data import decode
 from tinygan.data.packed import open_packed
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.prepare import prepare
-from tinygan.dataprep.sources import choose
+from tinygan.dataprep.sources import zipped as zipped_source
 from tinygan.dataprep.sources.choose import choose as source_of
 from tinygan.dataprep.sources.files import FolderSource
 from tinygan.errors import TinyganError
@@ -474,6 +474,5 @@ def test_celebas_archive_is_checked_by_its_published_sum(tmp_path, monkeypatch):
         TinyganError, match=r"has another MD5 than the published archive of that name .*00d2c5bc6d35e25"
     ):
         pack(open_zip(path, "celeba"), tmp_path)
-    genuine = ((path.name, hashlib.md5(path.read_bytes()).hexdigest()),)
-    monkeypatch.setattr(choose, "CELEBA_MD5", genuine)
+    monkeypatch.setitem(zipped_source.PUBLISHED_MD5, path.name, hashlib.md5(path.read_bytes()).hexdigest())
     assert len(pack(open_zip(path, "celeba"), tmp_path)[1].images) == 2

@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any
 
 from tinygan.errors import TinyganError
@@ -20,7 +21,6 @@ from tinygan.runtime.workers import SHUTDOWN_TIMEOUT, how_ended, outcome
 from tinygan.signals import follow_parent, held_back
 
 POLL = 0.2  # seconds after which to ask again whether to stop
-AHEAD = 2  # requests per worker that may be unfinished or waiting for their turn
 # A worker multiplies no matrices: without this, its library starts a thread for each core.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
 
@@ -73,28 +73,19 @@ class Pool:
         A failure is raised when its turn has come, so the first one in that order is the one that is raised: as
         WorkerEnded where the worker exited, what ``function`` raised, or RuntimeError with the traceback of a defect.
         """
-        requests, idle = iter(requests), list(self.workers)
-        busy: dict[Connection, tuple[_Worker, int]] = {}
-        answers: dict[int, tuple[Any, Exception | None]] = {}
-        sent = turn = 0
+        requests, busy = iter(requests), deque()
+        idle = list(self.workers)
         while not stopped():
-            while idle and sent - turn < AHEAD * len(self.workers) and (request := next(requests, None)) is not None:
-                worker = idle.pop()
-                worker.send((function, request))
-                busy[worker.connection] = worker, sent
-                sent += 1
-            if turn == sent:
+            while idle and (request := next(requests, None)) is not None:
+                busy.append(idle.pop())
+                busy[-1].send((function, request))
+            if not busy:
                 return
-            for connection in wait(list(busy), 0 if turn in answers else POLL):
-                worker, number = busy.pop(connection)
-                answers[number] = worker.answer()
-                if not isinstance(answers[number][1], WorkerEnded):
-                    idle.append(worker)
-            if turn in answers:
-                result, error = answers.pop(turn)
+            if busy[0].connection.poll(POLL):
+                idle.append(busy.popleft())
+                result, error = idle[-1].answer()
                 if error:
                     raise error
-                turn += 1
                 yield result
 
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinygan import layers
+from tinygan import layers, ops
 from tinygan.array import Array
 from tinygan.errors import TinyganError
 from tinygan.layers import Addition, BatchNorm, BilinearLayer, Layer, Rescale, ScaleShift, Sequential, WeightNorm
@@ -134,12 +134,8 @@ def _(layer: BilinearLayer, x: int, operations: list[Operation]) -> int:
 
 @_append.register
 def _(layer: WeightNorm, x: int, operations: list[Operation]) -> int:
-    w, axis = np.asarray(layer.w, np.float64), layer.inner.output_axis
-    others = tuple(other for other in range(w.ndim) if other != axis)
-    u = w / np.sqrt(layer.inner.tap_share * np.square(w).sum(axis=others, keepdims=True) + layer.epsilon)
-    if layer.affine:
-        u = u * layer.inner.per_channel(np.asarray(layer.scale, np.float64))
-    return _add_weighted(layer, layer.inner, u, layer.bias if layer.affine else None, x, operations)
+    v, _ = layer.direction()
+    return _add_weighted(layer, layer.inner, *layer.weight_and_bias(v), x, operations)
 
 
 def _add_weighted(
@@ -162,8 +158,7 @@ def _(layer: Addition, x: int, operations: list[Operation]) -> int:
     branches = tuple(_append(branch, x, operations) for branch in (layer.residual, layer.shortcut))
     v = np.ones((2, 1))
     if isinstance(layer, layers.WeightNormalisedAddition):
-        w = np.asarray(layer.w, np.float64)
-        v = w / np.sqrt(np.square(w).sum(axis=0) + ADDITION_EPSILON)
+        v, _ = ops.weight_norm(layer.w, axis=1, k=1.0, epsilon=ADDITION_EPSILON)
     return _add(operations, "add", layer, branches, {"v1": v[0], "v2": v[1]})
 
 

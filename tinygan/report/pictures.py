@@ -63,8 +63,8 @@ def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST) 
 
     Raises TinyganError where the file cannot be read as an image.
     """
-    content = _content(path)
     try:
+        content = read_bytes(path, LARGEST_FILE)
         with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             if opened.width * opened.height > LARGEST_GRID:
                 raise ValueError(f"{opened.width}x{opened.height} pixels")
@@ -81,19 +81,8 @@ def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST) 
                 kind, content = "jpeg", buffer.getvalue()
             width, height = image.size
     except (*BROKEN, Image.DecompressionBombError) as error:
-        raise _unreadable(path) from error
+        raise TinyganError(f"cannot read the picture {path}: delete it, and write the report again") from error
     return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt, width, height)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_bytes(path, LARGEST_FILE)
-    except (OSError, ValueError) as error:
-        raise _unreadable(path) from error
-
-
-def _unreadable(path: Path) -> TinyganError:
-    return TinyganError(f"cannot read the picture {path}: delete it, and write the report again")
 
 
 def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Card | Slides]:
@@ -185,14 +174,13 @@ def evenly(items: list, count: int) -> list:
 
 def _shared(runs: list[RunSummary], folder: str, file: str, title: str, alt: str) -> list[Card]:
     """A picture that comparable runs have in common, once; one for each group of runs that have the same."""
-    groups: dict[bytes, list[RunSummary]] = {}
+    groups: dict[Picture, list[str]] = {}
     for run in runs:
         path = run.folder.path / folder / file
         if path.exists():
-            groups.setdefault(_content(path), []).append(run)
+            groups.setdefault(picture(path, alt), []).append(run.name)
     cards = []
-    for group in groups.values():
-        names = "all runs" if len(group) == len(runs) > 1 else ", ".join(run.name for run in group)
-        image = picture(group[0].folder.path / folder / file, f"{alt}, of {names}")
-        cards.append(Card(title, None, image, f"{alt}; the same for {names}"))
+    for image, group in groups.items():
+        names = "all runs" if len(group) == len(runs) > 1 else ", ".join(group)
+        cards.append(Card(title, None, image._replace(alt=f"{alt}, of {names}"), f"{alt}; the same for {names}"))
     return cards

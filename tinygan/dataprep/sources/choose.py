@@ -9,7 +9,6 @@ from tinygan.dataprep.sources.files import FolderSource
 from tinygan.dataprep.sources.zipped import ZipSource
 from tinygan.errors import TinyganError
 
-CELEBA_MD5 = (("img_align_celeba.zip", "00d2c5bc6d35e252742224ab0c1e8fcb"),)
 DATABASE = "data.mdb"  # in an LMDB's folder
 
 
@@ -26,7 +25,7 @@ def choose(dataset: str, path: Path | None, out: Path) -> tuple[Source, tuple[st
 
             return LmdbSource(database), ()
     if path.is_file():
-        return ZipSource(path, classes, CELEBA_MD5 if dataset == "celeba" else ()), ()
+        return ZipSource(path, classes, published=dataset == "celeba"), ()
     return FolderSource(path, classes), ()
 
 

@@ -20,10 +20,7 @@ class CifarSource:
         self.path = path or download_to
 
     def list(self, scratch: Path) -> Listing:
-        """Reads and checks every batch, and keeps the pixels in ``scratch``; its fingerprint is that of the images.
-
-        Raises TinyganError where nothing is found, the download fails, or a file is missing or damaged.
-        """
+        """Reads and checks every batch, and keeps the pixels in ``scratch``; the fingerprint is that of the images."""
         version, self.path = cifar10.locate(self.wanted, self.download_to)
         images = cifar10.read(version, self.path)
         self.pixels = scratch / "pixels.npy"

@@ -26,10 +26,7 @@ class FolderSource:
     own_process = False
 
     def list(self, scratch: Path) -> Listing:
-        """Names relative to the folder; its fingerprint covers names and file sizes.
-
-        Raises TinyganError for no such folder, no image in it, or a packed set.
-        """
+        """Names relative to the folder; its fingerprint covers names and file sizes. TinyganError for a packed set."""
         if not self.path.is_dir():
             raise TinyganError(f"--source {self.path} does not exist; name the folder of images")
         if (self.path / DESCRIPTION).exists():

@@ -39,7 +39,7 @@ class LmdbSource:
     def list(self, scratch: Path) -> Listing:
         """The keys, kept in ``scratch`` with the database's size and number of entries: listing millions takes minutes.
 
-        Raises TinyganError where the package lmdb is missing, or the database is damaged or empty.
+        Raises TinyganError where the package lmdb is missing, too.
         """
         if importlib.util.find_spec("lmdb") is None:
             raise TinyganError(f"LSUN's database needs the package lmdb: {how_to_install('lsun')}")
