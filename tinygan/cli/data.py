@@ -42,20 +42,19 @@ def build_parser() -> argparse.ArgumentParser:
         examples=[f"data_prep.py {dataset} {examples[0]}" for dataset, examples in EXAMPLES.items()],
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=OneLineParser)
+
+    def add(name: str, text: str, description: str, *examples: str) -> OneLineParser:
+        examples = [f"data_prep.py {name} {example}" for example in examples]
+        return commands.add_parser(name, help=text, description=description, examples=examples)
+
     for dataset, title in TITLES.items():
-        examples = [f"data_prep.py {dataset} {example}" for example in EXAMPLES[dataset]]
-        command = commands.add_parser(dataset, help=title, description=f"Pack {dataset}: {title}.", examples=examples)
-        command.set_defaults(function=pack)
-        add_options(command, dataset)
-    text, examples = "what a packed set is", ("data_prep.py info data/celeba160 --verify",)
-    command = commands.add_parser("info", help=text, description=f"Say {text}.", examples=examples)
-    command.set_defaults(function=info)
+        add_options(add(dataset, title, f"Pack {dataset}: {title}.", *EXAMPLES[dataset]), dataset)
+    text = "what a packed set is"
+    command = add("info", text, f"Say {text}.", "data/celeba160 --verify")
     command.add_argument("folder", metavar="DIR", type=path("DIR"), help="a folder that this script made")
     command.add_argument("--verify", action="store_true", help="read all of it and compare")
     text = "the images of a packed set as PNG files, for other tools"
-    examples = ("data_prep.py export data/celeba160 --png-folder celeba160-png",)
-    command = commands.add_parser("export", help=text, description=f"Write {text}.", examples=examples)
-    command.set_defaults(function=export)
+    command = add("export", text, f"Write {text}.", "data/celeba160 --png-folder celeba160-png")
     command.add_argument("folder", metavar="SET", type=path("SET"), help="a folder that this script made")
     add_path(command, "--png-folder", "DIR", "new folder", required=True)
     return parser
@@ -134,4 +133,4 @@ def export(options: argparse.Namespace) -> None:
 def main(arguments: list[str]) -> None:
     """Parse ``arguments`` and run the command."""
     options = build_parser().parse_args(arguments)
-    options.function(options)
+    {"info": info, "export": export}.get(options.command, pack)(options)

@@ -9,7 +9,6 @@ import numpy as np
 from tinygan.dataprep.sources import printable
 from tinygan.errors import TinyganError, UsageError
 
-CODES = {"0": 0, "1": 1, "2": 2}
 SEPARATORS = str.maketrans(',;"', "   ")
 LARGEST_FILE = 64 << 20  # bytes; the genuine one has 3 MB
 
@@ -34,12 +33,12 @@ def read_partition(path: Path, items: Sequence[str]) -> np.ndarray:
         words = line.translate(SEPARATORS).split()
         if not words or (number == 1 and words == ["image_id", "partition"]):
             continue
-        if len(words) != 2 or words[1] not in CODES or words[0] in codes:
+        if len(words) != 2 or words[1] not in ("0", "1", "2") or words[0] in codes:
             raise TinyganError(
                 f"--partition {path}, line {number} is {printable(line[:60])!r}, not an image's name, each once, and "
                 "0, 1 or 2; get list_eval_partition.txt again"
             )
-        codes[words[0]] = CODES[words[1]]
+        codes[words[0]] = int(words[1])
     names = [PurePosixPath(item).name for item in items]
     unknown = next((name for name in names if name not in codes), None)
     if unknown:

@@ -2,7 +2,6 @@
 
 import json
 import time
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +44,8 @@ def reconstruction_test(
             f"{run.folder.path}: its data set of {len(images.images)} images is too small for a {which_set} test"
         )
     whole, targets = len(targets), targets[:count]
-    batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)
+    device = run.backend.device
+    batch_size = batch_size or usual_batch(targets.shape[1:], device)
     identity = {"set": which_set, "checkpoint": run.checkpoint, "iteration": run.iteration, **search._asdict()}
     identity |= {"count": len(targets), "fingerprint": run.fingerprint}
     first = f"-first{len(targets)}" if len(targets) < whole else ""
@@ -54,8 +54,9 @@ def reconstruction_test(
     partial = file.with_suffix(".unfinished.safetensors")
     codes, losses, seconds = _read_unfinished(partial, identity, run.options.code_size)
 
+    group = ranks.open_ranks(run) if ranks.several() else WorkerGroup(run.game, worker_count(batch_size, device))
     with (
-        _workers(run, batch_size) as workers,
+        group as workers,
         tqdm(total=len(targets), initial=len(losses), unit="image", desc=f"{which_set} test", disable=None) as bar,
     ):
         while len(losses) < len(targets):
@@ -80,13 +81,6 @@ def reconstruction_test(
     write_atomically(file, json.dumps(report).encode())
     partial.unlink(missing_ok=True)
     return file
-
-
-def _workers(run: TrainedRun, batch_size: int) -> AbstractContextManager:
-    """The processes that a batch of searches is shared out among."""
-    if ranks.several():
-        return ranks.open_ranks(run)
-    return WorkerGroup(run.game, worker_count(batch_size, run.backend.device))
 
 
 def _read_unfinished(path: Path, identity: dict, code_size: int) -> tuple[np.ndarray, np.ndarray, float]:

@@ -82,9 +82,9 @@ def read_run(path: Path) -> RunSummary:
             f"{path} has no reconstruction test in its log: it has not come to the first one, was trained with "
             f"--test-every 0, or is older than the tests; go on with --resume {path} --test-every 1000, or leave it out"
         )
-    name = printable(folder.path.resolve().name)
-    data, damaged = config.get("data", {}), _damaged_finals(folder.evaluation)
-    final = newest_final(folder.evaluation)
+    name, data, final = printable(folder.path.resolve().name), config.get("data", {}), newest_final(folder.evaluation)
+    results = sorted(folder.evaluation.glob("reconstruct-final-best-*.json"))
+    damaged = tuple(path.name for path in results if not _read_final(path))
     return RunSummary(folder, name, options["norm"], options, data, config, losses, tests, final, damaged)
 
 
@@ -116,10 +116,6 @@ def newest_final(folder: Path, checkpoint: str = "best") -> FinalResult | None:
     """The newest sound result of a checkpoint on the final test, of equally old ones that of most steps."""
     results = filter(None, map(_read_final, folder.glob(f"reconstruct-final-{checkpoint}-*.json")))
     return max(results, key=lambda result: (result.path.stat().st_mtime, result.steps), default=None)
-
-
-def _damaged_finals(folder: Path) -> tuple[str, ...]:
-    return tuple(path.name for path in sorted(folder.glob("reconstruct-final-best-*.json")) if not _read_final(path))
 
 
 def _read_final(path: Path) -> FinalResult | None:

@@ -3,9 +3,7 @@
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,7 @@ from tinygan.training.runfolder import RunFolder
 MILLISECONDS = 80  # a frame
 LAST_MILLISECONDS = 2000  # the last one, before the film begins again
 MOST_FRAMES = 240  # 19 seconds
-MOST_PIXELS = 100_000_000  # of all frames together: a GIF is made in memory
+MOST_PIXELS = 100_000_000  # of all frames together: a film is made in memory
 VIDEOS = ("mp4", "webm")  # by ffmpeg, where it is installed
 
 
@@ -58,31 +56,16 @@ def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Itera
         command = [program, "-loglevel", "error", "-y", *source.split(), *target.split(), str(temporary)]
         shown = paths + paths[-1:] * (LAST_MILLISECONDS // MILLISECONDS)
         try:
-            complaint = _pipe(command, _frames(shown, size, video.name))
-            if complaint is None:
+            frames = b"".join(_frames(shown, size, video.name))
+            done = subprocess.run(command, input=frames, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            if done.returncode:
+                *_, complaint = done.stderr.decode(errors="replace").strip().split("\n")
+                say(f"ffmpeg made no {video.name}: {complaint or f'exit code {done.returncode}'}", file=sys.stderr)
+            else:
                 replace(temporary, video)
                 yield video
-            else:
-                say(f"ffmpeg made no {video.name}: {complaint}", file=sys.stderr)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def _pipe(command: list[str], frames: Iterator[np.ndarray]) -> str | None:
-    """Run ``command`` on the frames' bytes; the last thing it said, if it failed."""
-    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads could fill and stop it
-        with (
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said) as process,
-            suppress(BrokenPipeError),  # it has ended, and said why
-        ):
-            for frame in frames:
-                process.stdin.write(frame)
-            process.stdin.close()
-        if not process.returncode:
-            return None
-        said.seek(0)
-        lines = said.read().decode(errors="replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), f"exit code {process.returncode}")
 
 
 def _frames(paths: list[Path], size: tuple[int, ...], name: str) -> Iterator[np.ndarray]:
