@@ -51,6 +51,6 @@ def test_a_buffer_is_written_again_only_after_its_copy_has_ended(photos, gpu, fa
     wait = fake_cupy.cuda.Event.synchronize
     monkeypatch.setattr(fake_cupy.cuda.Event, "synchronize", lambda event: waited.append(event) or wait(event))
     batches = [source.batch(iteration) for iteration in (1, 2, 3, 4)]
-    source._next[1].result()
+    source._next[5].result()
     assert len(set(map(id, waited))) == 3  # before the batches 3, 4 and 5 are gathered into the buffers of 1, 2 and 3
     assert len({gpu.to_host(batch).tobytes() for batch in batches}) == 4

@@ -90,16 +90,8 @@ def pack(options: argparse.Namespace) -> None:
 
     if any(side % 2 for side in options.image_size):
         raise UsageError("--image-size must be even both ways: the networks halve it")
-    wanted = PackOptions(
-        options.command,
-        options.image_size,
-        options.crop_size,
-        options.running_test,
-        options.final_test,
-        options.seed,
-        getattr(options, "partition", None),
-        options.max_skipped / 100,
-    )
+    split = options.running_test, options.final_test, options.seed, getattr(options, "partition", None)
+    wanted = PackOptions(options.command, options.image_size, options.crop_size, *split, options.max_skipped / 100)
     source, keep = choose(options.command, options.source, options.out)
     made = prepare(source, wanted, options.out, options.processes, keep)
     say(*describe(options.out, made).split("\n"))

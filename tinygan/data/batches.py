@@ -60,14 +60,12 @@ class BatchSource:
         self.part = slice(None)  # of each batch, where other ranks gather the rest
         self._order: tuple[int, np.ndarray] | None = None  # the epoch in progress, drawn once
         self._thread = ThreadPoolExecutor(1, "batches")
-        self._next: tuple[int, Future] | None = None
+        self._next: dict[int, Future] = {}  # what is gathered ahead, by iteration
 
     def batch(self, iteration: int) -> np.ndarray:
         """The images of iteration 1, 2, …, uint8 (B, *size, 3)."""
-        expected, self._next = self._next, None
-        as_expected = expected is not None and expected[0] == iteration
-        batch = (expected[1] if as_expected else self._gathered(iteration)).result()
-        self._next = iteration + 1, self._gathered(iteration + 1)
+        batch = (self._next.pop(iteration, None) or self._gathered(iteration)).result()
+        self._next = {iteration + 1: self._gathered(iteration + 1)}
         return batch
 
     def _gathered(self, iteration: int) -> Future:

@@ -14,10 +14,7 @@ UPLOAD_BYTES = 64 << 20
 
 
 def open_source(backend: Backend, *arguments: Any, **keywords: Any) -> BatchSource:
-    """The source for a device; the arguments are :class:`BatchSource`'s.
-
-    On a GPU the set is copied into its memory if it takes at most half of what is free.
-    """
+    """:class:`BatchSource` for a device; a GPU keeps the whole set if it takes at most half of its free memory."""
     if backend.device == "cpu":
         return BatchSource(*arguments, **keywords)
     fits = arguments[0].nbytes <= SHARE * backend.free_memory()
@@ -50,10 +47,7 @@ class ResidentSource(BatchSource):
 
 
 class StreamedSource(BatchSource):
-    """The set stays on the host; the next batch is gathered into page-locked memory, from which the GPU copies it.
-
-    Two buffers take turns. One is written again only after its copy to the device has ended.
-    """
+    """The next batch is gathered into page-locked memory, from which the GPU copies it; two buffers take turns."""
 
     def __init__(self, backend: Backend, *arguments: Any, **keywords: Any):
         super().__init__(*arguments, **keywords)

@@ -26,10 +26,7 @@ def fit(image: Image.Image, size: Size, crop: Size | None = None) -> Image.Image
 
 
 def fit_array(images: np.ndarray, size: Size, crop: Size | None = None) -> np.ndarray:
-    """:func:`fit` for a whole set of equal images, uint8 (N, H, W, 3) to (N, *size, 3).
-
-    Returns ``images`` itself when there is nothing to do.
-    """
+    """:func:`fit` for equal images, uint8 (N, H, W, 3) to (N, *size, 3); ``images`` itself if they fit already."""
     if crop is not None and tuple(crop) != images.shape[1:3]:
         top, left = _corner(images.shape[1:3], crop)
         images = images[:, top : top + crop[0], left : left + crop[1]]
@@ -42,10 +39,7 @@ def fit_array(images: np.ndarray, size: Size, crop: Size | None = None) -> np.nd
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The image in mode RGB: alpha is flattened on black, grey is repeated, 16-bit grey keeps its upper 8 bits.
-
-    CMYK goes through Pillow's plain conversion, without colour profiles.
-    """
+    """The image in mode RGB: alpha flattened on black, upper 8 bits of 16-bit grey, CMYK without colour profiles."""
     if image.mode.startswith("I"):  # Pillow's own conversion of 16-bit grey clips at 255: all but black turns white
         values = np.asarray(image, dtype=np.int64)
         grey = np.clip(values >> 8, 0, 255) * (values != image.info.get("transparency"))

@@ -53,10 +53,7 @@ def _lines(folder: Path, description: dict) -> list[str]:
 
 
 def verify(folder: Path, images: ImageSet) -> str:
-    """Read all of an opened set, compare it with its description, and say what was compared.
-
-    Raises TinyganError naming the first thing that is not as it was.
-    """
+    """Read all of an opened set and say what was compared; TinyganError names the first thing that is not as packed."""
     description = read_description(folder)
     count, size = description["count"], (description["height"], description["width"])
     pixels = measure_pixels(folder / IMAGES, count, size)

@@ -65,10 +65,7 @@ class PartialPack:
         remove_temporary_files(out)
 
     def open(self, job: dict) -> None:
-        """Begin, or go on if the folder holds the same job: everything that decides what the images will be.
-
-        Raises TinyganError where images of another job are there.
-        """
+        """Begin, or go on where the same job has left off; TinyganError where there are images of another one."""
         self.job = job
         path = self.folder / IMAGES
         if (self.out / IMAGES).exists():  # a crash after the file was finished, before the description was written

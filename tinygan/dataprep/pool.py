@@ -30,10 +30,7 @@ class WorkerEnded(Exception):
 
 
 class Pool:
-    """``processes`` workers; a context manager that ends them at once, since nothing that they hold needs care.
-
-    Raises TinyganError where the system refuses a process.
-    """
+    """``processes`` workers, ended at once when the context ends; TinyganError where the system refuses one."""
 
     def __init__(self, processes: int):
         if os.name == "nt":

@@ -25,11 +25,7 @@ def decoded_blocks(
     processes: int,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Block]:
-    """Blocks of ``items`` from number ``start`` on, in order; only a few wait in memory at any time.
-
-    ``stopped`` is asked now and then; once it is true there are no more blocks. Raises TinyganError where the source
-    cannot be opened, or a worker ended.
-    """
+    """Blocks of ``items`` from number ``start`` on, in order, until ``stopped``; TinyganError where a worker ended."""
     length = max(1, min(BLOCK_ITEMS, BLOCK_BYTES // math.prod((*size, 3))))
     parts = (items[first : first + length] for first in range(start, len(items), length))
     if processes == 1 and not source.own_process:

@@ -69,10 +69,7 @@ class NoTestsError(TinyganError):
 
 
 def read_run(path: Path) -> RunSummary:
-    """Read a run folder, of a run that has ended or one that is being written.
-
-    Raises TinyganError where it is none, or a file is damaged (named, with its line); NoTestsError without a test.
-    """
+    """A run folder, of a run that goes on or has ended; TinyganError if it is damaged, NoTestsError without a test."""
     folder = RunFolder.existing(path)
     config = folder.read_config("leave this run out")
     options = config["options"]

@@ -5,7 +5,6 @@ their losses of the same test images, seed by seed.
 """
 
 import json
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,8 +73,7 @@ def collapsed(run: RunSummary) -> bool:
 
 def finals(run: RunSummary) -> dict[str, FinalResult]:
     """The newest final test of each checkpoint that has one, by the checkpoint's name, in the order of iterations."""
-    files = run.folder.evaluation.glob("reconstruct-final-*.json")
-    names = {match[1] for file in files if (match := re.match(r"reconstruct-final-(\w+)-\d", file.name))}
+    names = {file.name.split("-")[2] for file in run.folder.evaluation.glob("reconstruct-final-*-*.json")}
     found = {name: result for name in names if (result := newest_final(run.folder.evaluation, name))}
     return dict(sorted(found.items(), key=lambda item: (item[1].iteration, item[0])))
 

@@ -45,10 +45,7 @@ class TrainedRun:
         return self.game.generator.network
 
     def load_images(self, data_dir: Path | None = None) -> ImageSet:
-        """The images of the run's data set, from ``data_dir`` or from where training found them.
-
-        Raises TinyganError where they are not those that the run was trained on, or cannot be loaded.
-        """
+        """The run's data set, from ``data_dir`` or where training found it; TinyganError where it is another one."""
         images = load_images(self.options, data_dir)
         if images.fingerprint() != self.fingerprint:
             raise TinyganError(
@@ -100,10 +97,7 @@ class TrainedRun:
 
 
 def open_run(path: Path, which: str | int = "best", device: str = "auto") -> TrainedRun:
-    """Open a run folder at checkpoint ``best``, ``last`` or an iteration number that was kept.
-
-    Raises TinyganError for no run folder, no such checkpoint (naming those that are there), or a foreign one.
-    """
+    """A run at checkpoint ``best``, ``last`` or a kept iteration; TinyganError names those that are there."""
     folder = RunFolder.existing(path)
     name = f"{int(which):06d}" if re.fullmatch("[0-9]{1,20}", str(which)) else str(which)
     there = sorted(file.stem for file in folder.checkpoints.glob("*.safetensors"))

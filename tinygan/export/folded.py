@@ -57,10 +57,7 @@ class Operation(NamedTuple):
 
 
 def operations_of(network: Layer) -> list[Operation]:
-    """The operations of ``network`` (on the CPU) in evaluation mode; the last one's result is the network's.
-
-    Raises TinyganError where it has a layer that is none of tinygan's.
-    """
+    """The operations of ``network`` in evaluation mode, its result last; TinyganError for a layer of one's own."""
     operations: list[Operation] = []
     _append(network, 0, operations)
     return operations

@@ -17,10 +17,7 @@ from tinygan.text import printable
 
 
 def export(run: TrainedRun, form: str, folder: Path) -> list[Path]:
-    """Write ``generator`` and ``discriminator`` of ``run`` into the new ``folder``, and return the files' paths.
-
-    Raises TinyganError where the folder is not empty, cannot be written, or a package is missing.
-    """
+    """Write both networks of ``run`` into ``folder``, and return the paths; TinyganError where it is not empty."""
     write_network = {"torch": write_torch, "numpy": write_numpy}.get(form)
     if form == "onnx":
         from tinygan.export.onnx_files import write_network  # only here: it needs the onnx package

@@ -24,10 +24,7 @@ LN2 = float(np.log(2))
 
 
 def write_report(runs: list[RunSummary], path: Path) -> None:
-    """Write the page to ``path``, as :func:`tinygan.output.write_output` does.
-
-    Raises TinyganError where there is no run, a picture is damaged, or the file cannot be written.
-    """
+    """Write the page about ``runs``; TinyganError for none, a damaged picture, or a path that is refused."""
     comparison, colours = to_json(runs), styles(runs)
     values = {
         "runs": runs,

@@ -14,10 +14,7 @@ SHARE = 10  # a page that took a second to write is not written again for ten
 
 
 def follow(paths: list[Path], page: Path) -> None:
-    """Write ``page`` about those runs that have come to a running test, now and after each change; never returns.
-
-    Raises TinyganError as read_run and write_report do, KeyboardInterrupt on Ctrl-C.
-    """
+    """Write ``page`` about those ``paths`` that have a running test, now and after each change, until Ctrl-C."""
     seen = None
     while True:
         began, now = time.monotonic(), [_state(RunFolder(path)) for path in paths]

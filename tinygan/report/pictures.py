@@ -59,10 +59,7 @@ class Slides(NamedTuple):
 
 
 def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST) -> Picture:
-    """The file itself, or the part of it in ``box``, at most ``widest`` pixels wide.
-
-    Raises TinyganError where the file cannot be read as an image.
-    """
+    """The file itself, or its part in ``box``, at most ``widest`` pixels wide; TinyganError if it is no image."""
     try:
         content = read_bytes(path, LARGEST_FILE)
         with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
@@ -135,28 +132,28 @@ def spread_out(iterations: list[int]) -> list[int]:
 def reconstruction_cards(runs: list[RunSummary], styles: list[str]) -> list[Card]:
     """The running test's targets, then each run's reconstructions of them at its best iteration, or the last kept."""
     cards = _shared(runs, "reconstructions", "targets.png", "Targets", "Held-out images to reconstruct")
-    tests = [{test.iteration: test for test in run.tests} for run in runs]
-    for index, run in enumerate(runs):
+    for run, style in zip(runs, styles, strict=True):
+        tests = {test.iteration: test for test in run.tests}
         grids = dict(numbered(run.folder.reconstructions))
         iteration = run.best.iteration if run.best.iteration in grids else max(grids, default=None)
         if iteration is not None:
-            loss = f", loss {tests[index][iteration].loss:.6f}" if iteration in tests[index] else ""
+            loss = f", loss {tests[iteration].loss:.6f}" if iteration in tests else ""
             which = "best iteration" if iteration == run.best.iteration else "iteration"
             alt = f"The targets as {run.name} reconstructs them after {iteration:,} iterations"
             caption = f"Running test at {which} {iteration:,}{loss}"
-            cards.append(Card(run.name, styles[index], picture(grids[iteration], alt), caption))
+            cards.append(Card(run.name, style, picture(grids[iteration], alt), caption))
     return cards
 
 
 def final_cards(runs: list[RunSummary], styles: list[str]) -> list[Card]:
     """The pictures of the final tests: each target with its reconstruction to the right of it."""
     cards = []
-    for index, run in enumerate(runs):
+    for run, style in zip(runs, styles, strict=True):
         path = run.final and run.final.path.with_suffix(".png")
         if path and path.exists():
             alt = f"Pairs of final test images and their reconstructions by {run.name}"
             caption = f"Iteration {run.final.iteration:,}, {run.final.steps:,} steps, loss {run.final.loss:.6f}"
-            cards.append(Card(run.name, styles[index], picture(path, alt), caption))
+            cards.append(Card(run.name, style, picture(path, alt), caption))
     return cards
 
 

@@ -17,10 +17,7 @@ def final_tests(runs: list[RunSummary]) -> list[dict[str, FinalResult]]:
 
 
 def agreements(runs: list[RunSummary]) -> list[tuple[int, dict]]:
-    """(index of the run, rank correlations of its running loss with other measures), as experiments.agreement found.
-
-    Raises TinyganError where a file of them is damaged.
-    """
+    """(index of the run, what experiments.agreement found about it); TinyganError where a file of it is damaged."""
     rows = []
     for index, run in enumerate(runs):
         path = run.folder.evaluation / AGREEMENT

@@ -37,10 +37,7 @@ class LmdbSource:
     own_process = True
 
     def list(self, scratch: Path) -> Listing:
-        """The keys, kept in ``scratch`` with the database's size and number of entries: listing millions takes minutes.
-
-        Raises TinyganError where the package lmdb is missing, too.
-        """
+        """The keys, kept in ``scratch``: listing millions takes minutes. TinyganError without the package lmdb, too."""
         if importlib.util.find_spec("lmdb") is None:
             raise TinyganError(f"LSUN's database needs the package lmdb: {how_to_install('lsun')}")
         try:
@@ -67,10 +64,7 @@ class LmdbSource:
 
 @contextmanager
 def open_database(path: Path) -> Iterator[tuple]:
-    """The environment and a read transaction: nothing is locked, written or read ahead.
-
-    Raises TinyganError for no LMDB, or one with parts missing (reading those would end the process).
-    """
+    """The environment and a read transaction, without locks; TinyganError for no LMDB, or one with parts missing."""
     import lmdb
 
     try:
@@ -80,7 +74,7 @@ def open_database(path: Path) -> Iterator[tuple]:
     with environment:
         length = os.path.getsize(path / "data.mdb")
         expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-        if length < expected:
+        if length < expected:  # reading on would end the process
             raise damaged(path, f"{length} of {expected} bytes are there")
         try:
             with environment.begin(buffers=False) as transaction:

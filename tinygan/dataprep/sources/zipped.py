@@ -34,11 +34,7 @@ class ZipSource:
     own_process = False
 
     def list(self, scratch: Path) -> Listing:
-        """Names of the members; the fingerprint covers names, sizes and check sums of all of them.
-
-        Raises TinyganError for a web page, an archive that is not genuine, or one with a member whose name leads out of
-        a folder or which is encrypted, too.
-        """
+        """The members; fingerprint over names, sizes and check sums. TinyganError for one that is not trusted, too."""
         with open(self.path, "rb") as file:
             if is_web_page(file.read(1024)):
                 raise TinyganError(f"{self.path} is a web page (HTML) saved under an archive's name; {REMEDY}")
