@@ -71,7 +71,7 @@ def split_to_json(division: Split, seed: int, partition: str | None, name_of: Ca
 
 
 def split_from_json(stored: dict, train: np.ndarray, count: int) -> Split:
-    """The inverse of :func:`split_to_json` for ``count`` images; ValueError for a row that is not there or comes twice."""
+    """The inverse of :func:`split_to_json` for ``count`` images; ValueError for a row beyond them, or one twice."""
     division = Split(train, *(np.array(list(stored[test].values()), np.int64) for test in TESTS))
     rows = np.concatenate(division)
     if rows.min(initial=0) < 0 or rows.max(initial=0) >= count:
