@@ -104,7 +104,7 @@ def measures(options: argparse.Namespace) -> None:
     real, other = (images.take(part[: options.count]) for part in (images.split.final, images.split.train))
     fake = np.concatenate(list(run.samples(options.count, options.seed)))
     found = {"iteration": run.iteration, "seed": options.seed, **measure(real, other, fake, options.seed)}
-    say(*measure_table(found).split("\n"))
+    say(*measure_table(found))
     keep(run, "measures", found, options)
 
 

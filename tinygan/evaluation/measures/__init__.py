@@ -49,14 +49,14 @@ def measure(real: np.ndarray, other_real: np.ndarray, fake: np.ndarray, seed: in
     }
 
 
-def measure_table(result: dict) -> str:
-    """For a terminal: the main figures of :func:`measure`; the JSON holds all of them."""
+def measure_table(result: dict) -> list[str]:
+    """Lines for a terminal: the main figures of :func:`measure`; the JSON holds all of them."""
     rows = [("measure", "generated", "real", "what it means")]
     for name, pick, meaning in FIGURES:
         rows.append((name, f"{pick(result['fake']):.3f}", f"{pick(result['floor']):.3f}", meaning))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
-    return "\n".join([*lines, f"{result['count']} images each; 'real' compares training images with the test images"])
+    return [*lines, f"{result['count']} images each; 'real' compares training images with the test images"]
 
 
 def _compare(real: np.ndarray, candidate: np.ndarray, seed: int) -> dict:
