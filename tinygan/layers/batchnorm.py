@@ -1,8 +1,5 @@
 """Batch normalisation over the batch and, for images, over space (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
@@ -11,8 +8,6 @@ from tinygan.runtime import collectives
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
-
-_by_halves = False  # see two_batches
 
 
 class BatchNorm(Layer):
@@ -36,6 +31,7 @@ class BatchNorm(Layer):
     """
 
     mixes_images = True
+    halves = False  # whether batches in training are two of one size, each to be normalised by itself
 
     def __init__(self, channels: int):
         super().__init__()
@@ -47,7 +43,7 @@ class BatchNorm(Layer):
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         self.expect(x, "", self.channels)
-        return self._each_half(x) if training and _by_halves else self._whole(x, training)
+        return self._each_half(x) if training and BatchNorm.halves else self._whole(x, training)
 
     def _whole(self, x: Array, training: bool) -> tuple[Array, Backward]:
         M = x.size // self.channels
@@ -85,17 +81,3 @@ class BatchNorm(Layer):
             return xp.concatenate([dx, other_dx]) if need_dx else None
 
         return xp.concatenate([y, other_y]), both_backward
-
-
-@contextmanager
-def two_batches() -> Iterator[None]:
-    """Within it, what networks are given in training are two batches of one size, each to be normalised by itself.
-
-    All other layers then need not know, and take them in one go.
-    """
-    global _by_halves
-    _by_halves = True
-    try:
-        yield
-    finally:
-        _by_halves = False

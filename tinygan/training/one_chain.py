@@ -14,7 +14,7 @@ from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.errors import InputError
 from tinygan.layers.base import Backward, described
-from tinygan.layers.batchnorm import BatchNorm, two_batches
+from tinygan.layers.batchnorm import BatchNorm
 from tinygan.training.player import Player
 
 # Values in a batch of images that goes through D together with another.
@@ -102,5 +102,8 @@ def _judge(D: Player, one: Array, other: Array) -> tuple[Array, Backward]:
     if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
         found = f"{described(one)} and {described(other)}"
         raise InputError(f"real and generated images differ, {found}: give real ones as G draws them, in [0, 1]")
-    with two_batches():
+    BatchNorm.halves = True
+    try:
         return D.network(array_module(one).concatenate([one, other]), training=True)
+    finally:
+        BatchNorm.halves = False
