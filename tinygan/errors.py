@@ -72,7 +72,8 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     except OSError as error:
         caught, exit_code, line = error, 1, f"{error.filename or 'operating system'}: {error.strerror or error}"
     except MemoryError as error:  # CuPy's OutOfMemoryError is one too
-        caught, exit_code, line = error, 1, f"not enough memory{_how_much(error)}: {_less_memory(arguments, error)}"
+        how_much = f" ({error})" if str(error) else ""
+        caught, exit_code, line = error, 1, f"not enough memory{how_much}: {_less_memory(arguments, error)}"
     except KeyboardInterrupt as error:
         caught, exit_code, line = error, 130, "interrupted"
     if "--debug" in arguments:
@@ -90,10 +91,6 @@ def drop_unwritten() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _how_much(error: MemoryError) -> str:
-    return f" ({error})" if str(error) else ""
 
 
 def _less_memory(arguments: list[str], error: MemoryError) -> str:

@@ -75,10 +75,7 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
     """Write ``content`` (bytes, or a function that writes into the open file) through :func:`atomic_file`."""
     with atomic_file(path) as file:
-        if callable(content):
-            content(file)
-        else:
-            file.write(content)
+        file.write(content) if isinstance(content, bytes) else content(file)
 
 
 def replace(source: Path, target: Path) -> None:

@@ -1,6 +1,5 @@
 """Pictures for people: grids of images as PNG files."""
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -65,7 +64,5 @@ def save_gif(path: Path, frames: Iterable[np.ndarray], milliseconds: int | list[
 
 def save_grid(path: Path, images: np.ndarray, columns: int = 10) -> None:
     """Write images, uint8 or floats in [0, 1], (N, H, W, 3), as a grid in a PNG file, whole or not at all."""
-    buffer = io.BytesIO()
-    picture = grid(images if images.dtype == np.uint8 else to_uint8(images), columns)
-    Image.fromarray(picture).save(buffer, format="png", compress_level=COMPRESSION)
-    write_atomically(path, buffer.getvalue())
+    picture = Image.fromarray(grid(images if images.dtype == np.uint8 else to_uint8(images), columns))
+    write_atomically(path, lambda file: picture.save(file, format="png", compress_level=COMPRESSION))

@@ -27,8 +27,7 @@ class RMSProp:
     ) -> None:
         """One step, in place, bounded parameters clipped; ``grads`` is 0 afterwards. The rate may be a 0-d GPU array.
 
-        Args:
-            part: slice of the flat vectors to update; other processes update the rest.
+        ``part`` of the flat vectors is updated; other processes update the rest.
         """
         vectors = parameters.flat[part], grads.flat[part], self.average.flat[part]
         bounded = len(range(parameters.bounded_size)[part])

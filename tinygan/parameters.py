@@ -14,16 +14,10 @@ from tinygan.device import Backend
 
 
 class Parameters(dict[str, Array]):
-    """A dict from name to array in which every array is a view of ``flat``.
+    """A dict from name to array in which every array is a view of ``flat`` (P,): ``grads[name] += dw`` adds to that.
 
-    ``grads[name] += dw`` therefore accumulates into the flat vector.
-
-    Args:
-        bounded: names of those that an optimiser keeps in [0, 1].
-
-    Attributes:
-        flat: the vector, shape (P,): the bounded arrays first, so that one comparison tells them, then the others.
-        bounded_size: how many values of ``flat`` are bounded.
+    An optimiser keeps those that are named in ``bounded`` in [0, 1]; they are the first ``bounded_size`` values of
+    ``flat``, so that one comparison tells them.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend, bounded: Collection[str] = ()):

@@ -67,13 +67,10 @@ class StopRequest:
 
     SIGHUP stays ignored where it was, as under nohup. Otherwise it means that the terminal is gone: what would be
     written to it is dropped from then on. In another thread than the main one nothing is heard.
-
-    Attributes:
-        number: that of the first signal, or None while nobody asked.
     """
 
     def __enter__(self) -> "StopRequest":
-        self.number: int | None = None
+        self.number: int | None = None  # that of the first signal
         self._terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
         heard = [n for n in ENDING if n != HANGUP or signal.getsignal(n) is not signal.SIG_IGN]
         if threading.current_thread() is not threading.main_thread():  # only that one may, and gets them

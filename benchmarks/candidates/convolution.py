@@ -13,8 +13,8 @@ from tinygan.device import TENSOR_CORES
 from tinygan.ops import cuda as packaged
 from tinygan.ops import dispatch
 from tinygan.ops.cuda import cublas
-from tinygan.ops.cuda.correlate import _fold
-from tinygan.ops.cuda.matmul import gemm
+from tinygan.ops.cuda.matmul import matmul
+from tinygan.ops.cuda.patches import fold
 from tinygan.ops.window import Bilinear, TwoGradients, Window
 
 FEWEST_CHANNELS = 16  # of a result: with fewer most of a tile's columns would be empty
@@ -80,9 +80,7 @@ def _to_image(map: Array, w: Array, shape: Shape, b: Array | None = None) -> Arr
     if why_not_to_image(shape) is None:
         return products.to_image(map, w, shape, b)
     K = shape.features
-    return _fold(
-        gemm(map.reshape(-1, K), w.reshape(-1, K), transpose_b=True), shape.window, (len(map), *shape.image), b
-    )
+    return fold(matmul(map.reshape(-1, K), w.reshape(-1, K).T), shape.window, (len(map), *shape.image), b)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinygan.errors import TinyganError
-from tinygan.ops.cuda.matmul import gemm
+from tinygan.ops.cuda.matmul import matmul
 from tinygan.ops.cuda.sums import channel_sum
 from tinygan.runtime import graph
 from tinygan.runtime.graph import Replay
@@ -26,7 +26,7 @@ def test_every_call_counts_once(xp, stream):
     x, factor, total = xp.ones((40, 3), np.float32), xp.ones((), np.float32), xp.zeros(3, np.float32)
 
     def work():
-        scaled = gemm(x * factor, xp.eye(3, dtype=np.float32))
+        scaled = matmul(x * factor, xp.eye(3, dtype=np.float32))
         total.__iadd__(channel_sum(scaled))
 
     complaints = []

@@ -153,7 +153,7 @@ def test_fold(fake_cupy, dtype, window, shape, places):
         for q in range(places[1]):
             padded[:, p * sh : p * sh + kh, q * sw : q * sw + kw] += values[:, p, q]
     rows = fake_cupy.asarray(values.reshape(-1, kh * kw * C))
-    image = patches.fold(rows, *window, places, shape)
+    image = patches.fold(rows, window, shape)
     np.testing.assert_array_equal(image.get(), padded[:, ph : ph + H, pw : pw + W])
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.gpu import emulator, nvrtc
 from tinygan.ops.cuda import gather, launch, patches
 from tinygan.ops.cuda.weight_norm import constants as units
+from tinygan.ops.window import Window
 
 SOURCES = sorted(
     file.name.removesuffix(".cu") for file in resources.files("tinygan.ops.cuda").iterdir() if ".cu" in file.name
@@ -17,9 +18,9 @@ SOURCES.remove("prelude.cuh")
 CONSTANTS = {
     "gather": [gather.constants((218, 178), (160, 160))],
     "patches": [
-        patches.constants((16, 16, 64), (4, 4), (2, 2), (1, 1), (8, 8), 4),
-        patches.constants((160, 160, 3), (4, 4), (2, 2), (1, 1), (80, 80), 1),
-        patches.constants((9, 6, 1), (2, 3), (3, 2), (0, 1), (3, 3), 1),
+        patches.constants((16, 16, 64), Window((4, 4), (2, 2), (1, 1)), 4),
+        patches.constants((160, 160, 3), Window((4, 4), (2, 2), (1, 1)), 1),
+        patches.constants((9, 6, 1), Window((2, 3), (3, 2), (0, 1)), 1),
     ],
     "weight_norm": [
         units((4, 4, 64, 128), 3),

@@ -9,6 +9,7 @@ from tests.fakecublas import rounded
 from tests.fakecuda import Node
 from tests.gpu import emulator
 from tinygan.ops.cuda import patches
+from tinygan.ops.window import Window
 
 
 @pytest.fixture
@@ -201,15 +202,15 @@ def test_the_workspace_is_aligned(fake_cupy):
 
 def test_four_values_at_once_are_taken_from_aligned_arrays_only(fake_cupy, monkeypatch):
     values = np.arange(64, dtype=np.float32).reshape(1, 4, 4, 4)
-    window = (2, 2), (2, 2), (0, 0), (2, 2)
+    window = Window((2, 2), (2, 2), (0, 0))
     whole = fake_cupy.zeros(65, np.float32)
     x = whole[1:].reshape(values.shape)
     x[...] = fake_cupy.asarray(values)
-    expected = patches.unfold(fake_cupy.asarray(values), *window).get()
-    np.testing.assert_array_equal(patches.unfold(x, *window).get(), expected)
+    expected = patches.unfold(fake_cupy.asarray(values), window).get()
+    np.testing.assert_array_equal(patches.unfold(x, window).get(), expected)
     monkeypatch.setattr(patches, "width", lambda channels, *arrays: 4)
     with pytest.raises(AssertionError, match="unfold: not aligned"):
-        patches.unfold(x, *window)
+        patches.unfold(x, window)
 
 
 def launch(fake_cupy, body, count, *arrays, kernel_parameters="index_t count, REAL *y"):

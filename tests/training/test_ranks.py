@@ -297,10 +297,10 @@ def test_bad_input_and_help_are_told_once(training, tmp_path):
 
 def test_values_that_are_not_finite_in_any_rank_stop_all(training):
     poison = """
-import tinygan.training.ranks as ranks_module
+import tinygan.training.iteration as iteration_module
 from tinygan.runtime.launched import launched
-convert = ranks_module.to_unit_range
-ranks_module.to_unit_range = lambda images, backend: convert(images, backend) * (np.nan if launched()[2] else 1)
+convert = iteration_module.to_unit_range
+iteration_module.to_unit_range = lambda images, backend: convert(images, backend) * (np.nan if launched()[2] else 1)
 """
     process = training(code=mpiexec.script("train", TINY + poison), wait=False)
     code, said, error = finish(process)

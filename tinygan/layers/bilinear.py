@@ -1,5 +1,7 @@
 """What linear layer, convolution and transposed convolution have in common: y = f(x, w) + b, linear in x and in w."""
 
+import math
+
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.errors import UsageError
@@ -14,30 +16,22 @@ class BilinearLayer(Layer):
     A subclass gives f with its two adjoints as :meth:`apply_weight`. :class:`~tinygan.layers.WeightNorm` calls the same
     method with the normalised weight, :func:`~tinygan.frozen.frozen` with one that never changes.
 
-    Args:
-        weight_shape: shape of ``w``.
-        output_axis: the axis of ``w`` that counts output channels.
-        fan_in: number of products in one output value.
-        bias: whether there is a ``b``, (out_channels,).
-        init_factor: multiplies the initial bound 1/√fan_in of ``w`` and ``b``; the paper's code starts the
-            generator's first weight-normalised layer with 0.01 (notes A3).
-
-    Attributes:
-        out_channels: the last axis of ``y``.
-        tap_share: the k of weight norm's n² = k·Σw² + ε, the share of taps that one output pixel meets.
+    ``output_axis`` is the axis of ``w`` that counts output channels, b (out_channels,). ``init_factor`` multiplies the
+    initial bound 1/√fan_in of both, fan_in being the number of products in one output value: the paper's code starts
+    the generator's first weight-normalised layer with 0.01 (notes A3).
     """
 
-    tap_share = 1.0
+    tap_share = 1.0  # the k of weight norm's n² = k·Σw² + ε: the share of taps that one output pixel meets
 
-    def __init__(self, weight_shape: tuple[int, ...], output_axis: int, fan_in: int, bias: bool, init_factor: float):
+    def __init__(self, weight_shape: tuple[int, ...], output_axis: int, bias: bool, init_factor: float = 1.0):
         super().__init__()
         if min(weight_shape) < 1:
             raise UsageError(f"a weight of shape {weight_shape}: channels and kernel must be at least 1")
-        self.output_axis = output_axis % len(weight_shape)
-        self.out_channels = weight_shape[self.output_axis]
-        self.parameter("w", weight_shape, fan_in_uniform(fan_in, init_factor))
+        self.output_axis, self.out_channels = output_axis, weight_shape[output_axis]
+        init = fan_in_uniform(math.prod(weight_shape) // self.out_channels, init_factor)
+        self.parameter("w", weight_shape, init)
         if bias:
-            self.parameter("b", (self.out_channels,), fan_in_uniform(fan_in, init_factor))
+            self.parameter("b", (self.out_channels,), init)
         else:
             self.b = None
 

@@ -5,6 +5,8 @@ transposed convolution is the adjoint of that map with the same kernel array, y 
 is the input gradient of the other. The operations are :func:`tinygan.ops.correlate` and its transpose.
 """
 
+import math
+
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.errors import UsageError
@@ -15,23 +17,18 @@ Size = int | tuple[int, int]
 
 
 class _Windowed(BilinearLayer):
-    window: Window
+    """What both have: a window, and a kernel (kh, kw, *channels), of which ``output_axis`` counts output channels."""
+
+    def __init__(self, channels: tuple[int, int], output_axis: int, kernel: Size, stride: Size, pad: Size, bias: bool):
+        self.window = Window(*((size, size) if isinstance(size, int) else size for size in (kernel, stride, pad)))
+        if min(self.window.stride) < 1 or min(self.window.pad) < 0:
+            given = f"kernel {kernel}, stride {stride}, pad {pad}"
+            raise UsageError(f"{given}: strides must be at least 1, and pads at least 0")
+        super().__init__((*self.window.kernel, *channels), output_axis, bias)
 
     def __repr__(self) -> str:
         kernel, stride, pad = (f"{a}×{b}" if a != b else str(a) for a, b in self.window)
         return f"{type(self).__name__} kernel {kernel}, stride {stride}, pad {pad}"
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
-
-
-def _window(kernel: Size, stride: Size, pad: Size) -> Window:
-    window = Window(_pair(kernel), _pair(stride), _pair(pad))
-    if min(window.stride) < 1 or min(window.pad) < 0:
-        given = f"kernel {kernel}, stride {stride}, pad {pad}"
-        raise UsageError(f"{given}: strides must be at least 1, and pads at least 0")
-    return window
 
 
 class Conv2d(_Windowed):
@@ -51,9 +48,7 @@ class Conv2d(_Windowed):
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
-        self.window = _window(kernel, stride, pad)
-        kh, kw = self.window.kernel
-        super().__init__((kh, kw, c_in, c_out), output_axis=3, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
+        super().__init__((c_in, c_out), 3, kernel, stride, pad, bias)
 
     def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy."""
@@ -78,11 +73,9 @@ class ConvTranspose2d(_Windowed):
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
-        self.window = _window(kernel, stride, pad)
-        kh, kw = self.window.kernel
-        super().__init__((kh, kw, c_out, c_in), output_axis=2, fan_in=c_in * kh * kw, bias=bias, init_factor=1.0)
+        super().__init__((c_out, c_in), 2, kernel, stride, pad, bias)
         # With stride s an output pixel meets one in s² of the taps (notes A3).
-        self.tap_share = 1.0 / (self.window.stride[0] * self.window.stride[1])
+        self.tap_share = 1.0 / math.prod(self.window.stride)
 
     def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""

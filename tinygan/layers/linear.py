@@ -16,7 +16,7 @@ class Linear(BilinearLayer):
     """
 
     def __init__(self, c_in: int, c_out: int, bias: bool = True, init_factor: float = 1.0):
-        super().__init__((c_in, c_out), output_axis=1, fan_in=c_in, bias=bias, init_factor=init_factor)
+        super().__init__((c_in, c_out), 1, bias, init_factor)
 
     def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
         """x·w + b; backward: dx = dy·wᵀ, dw = xᵀ·dy."""

@@ -10,8 +10,7 @@ from tinygan.layers.base import Backward, Gradients, Layer
 class Sequential(Layer):
     """y = f_n(… f_2(f_1(x))); backward runs the layers in reverse. Keeps what they keep.
 
-    Args:
-        layers: name -> layer, or a list, whose layers are named "0", "1", …; the names become part of the parameters'.
+    The layers of a list are named "0", "1", …; the names become part of the parameters'.
 
     >>> Sequential([Rescale(2.0, 0.0), ReLU()])(np.array([[-1.0, 2.0]]))[0]
     array([[0., 4.]])

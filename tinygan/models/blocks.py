@@ -28,10 +28,8 @@ class DownBlock(Sequential):
                               act
                                y
 
-    Args:
-        stride: s, 2 halves the size, 1 keeps it.
-        extra: padding beyond the usual 1, where a half of the size would be odd; with stride 2 only.
-        reads_image: whether x is the image: the layers that read it have no batch norm.
+    The ``stride`` s is 2, which halves the size, or 1. ``extra`` is padding beyond the usual 1, where a half of the
+    size would be odd; with stride 2 only. The layers that read the image have no batch norm.
     """
 
     def __init__(
@@ -49,12 +47,8 @@ class DownBlock(Sequential):
             shortcut["mean"] = AveragePool()
         if c_in != c_out:
             shortcut |= _layer("conv", Conv2d(c_in, c_out, 1), norm, not reads_image)
-        super().__init__(
-            {
-                "sum": addition(Sequential(residual), Sequential(shortcut), c_out, norm),
-                "act": activation(c_out, norm),
-            }
-        )
+        branches = addition(Sequential(residual), Sequential(shortcut), c_out, norm)
+        super().__init__({"sum": branches, "act": activation(c_out, norm)})
         self.text = f"residual block {c_in} -> {c_out}" + (", ÷2" if stride == 2 else "")
 
     def __repr__(self) -> str:
@@ -77,12 +71,9 @@ class UpBlock(Sequential):
                               act
                                y
 
-    Args:
-        stride: s, 2 doubles the size, 1 keeps it.
-        extra: padding beyond the usual 1, as in the level of D that this is the reverse of; with stride 2 only.
-        writes_image: whether y is the image: then the layers that write it have no batch norm, and in place of the
-            activation there is a scale and shift per channel under strict weight norm, else nothing: the other
-            norms' layers have their own.
+    The ``stride`` s is 2, which doubles the size, or 1; ``extra`` as in the level of D that this is the reverse of. The
+    layers that write the image have no batch norm, and in place of the activation there is a scale and shift per
+    channel under strict weight norm, else nothing: the other norms' layers have their own.
     """
 
     def __init__(

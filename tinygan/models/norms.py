@@ -17,10 +17,7 @@ FIRST_LAYER_FACTOR = 0.01  # initial bound of G's first layer under weight norm,
 
 
 def weighted(layer: BilinearLayer, norm: str, affine: bool = False) -> Layer:
-    """``layer`` as it is, or under weight norm: strict or affine in ``wn``, always affine in ``wn-affine``.
-
-    Raises UsageError: no such norm.
-    """
+    """``layer`` as it is, or under weight norm: strict or affine in ``wn``, always affine in ``wn-affine``."""
     if norm not in NORMS:
         raise UsageError(f"unknown norm {norm!r}: choose one of {', '.join(NORMS)}")
     if not weight_normalised(norm):

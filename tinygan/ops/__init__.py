@@ -44,11 +44,8 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
     Also returns ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx, dw)``: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy,
     which is added to ``total`` in place if that is given. It keeps the patches U(x), or what stands for them in a
-    faster algorithm.
-
-    Args:
-        frozen: a dict for one ``w`` that never changes. What is made of w alone is kept in it from call to call, and
-            ``backward`` gives dx only.
+    faster algorithm. ``frozen`` is a dict for one ``w`` that never changes: what is made of w alone is kept in it from
+    call to call, and ``backward`` gives dx only.
     """
 
 

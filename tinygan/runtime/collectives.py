@@ -61,13 +61,13 @@ def all_gather(values: Array) -> Array:
     return whole(_current.all_gather, values) if _current else values.astype(np.float64)[np.newaxis]
 
 
-def all_reduce(*vectors: Array) -> tuple[Array, ...]:
-    """Each vector (n,) summed over all processes, in the order of their ranks."""
+def all_reduce(*arrays: Array) -> tuple[Array, ...]:
+    """Each array summed over all processes, in the order of their ranks; all arrays of one shape."""
     if size() == 1:
-        return vectors
-    xp = array_module(vectors[0])
-    total = all_gather(xp.concatenate(vectors)).sum(axis=0).astype(vectors[0].dtype)
-    return tuple(total[part] for part in split_evenly(len(total), len(vectors)))
+        return arrays
+    xp = array_module(arrays[0])
+    total = all_gather(xp.concatenate([array.reshape(-1) for array in arrays])).sum(axis=0).astype(arrays[0].dtype)
+    return tuple(total[part].reshape(arrays[0].shape) for part in split_evenly(len(total), len(arrays)))
 
 
 def moments(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
@@ -90,10 +90,8 @@ def moments(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
 def own_parts(vectors: list[Array]) -> list[Array]:
     """What all ranks have of this rank's part of a vector (P,), in the order of the ranks, to be added up.
 
-    Where the engine adds them up itself, their sum alone.
-
-    Args:
-        vectors: those of all ranks where they share memory, else this rank's own. The first result lies in the first.
+    Where the engine adds them up itself, their sum alone. ``vectors`` are those of all ranks where they share memory,
+    else this rank's own. The first result lies in the first.
     """
     return _current.own_parts(vectors) if _current else vectors[:1]
 

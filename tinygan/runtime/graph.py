@@ -25,15 +25,8 @@ class Replay:
     Everything that ``work`` allocates comes from a memory pool of its own. During replays nobody else may get those
     addresses, and nobody else allocates from that pool. The graph and its memory live until :meth:`close`.
 
-    Where the capture fails, ``obstacle`` is told why, once, and all calls stay eager.
-
-    Attributes:
-        captured: whether there has been a graph.
-
-    Args:
-        xp: CuPy; the current stream must not be the default one, which cannot be captured.
-        work: what is to be done at each call.
-        obstacle: takes one line of text.
+    Where the capture fails, ``obstacle`` is told why in one line, once, and all calls stay eager; ``captured`` says
+    whether there has been a graph. The current stream must not be the default one, which cannot be captured.
     """
 
     def __init__(self, xp: ModuleType, work: Callable[[], None], obstacle: Callable[[str], None]):
@@ -47,11 +40,7 @@ class Replay:
         xp.get_default_memory_pool().free_all_blocks()
 
     def __call__(self) -> None:
-        """Do the work, in the order of the stream.
-
-        Raises:
-            TinyganError: another stream is the current one, or the graph's memory was taken away.
-        """
+        """Do the work, in the order of the stream; TinyganError if another is current, or the graph's memory gone."""
         if self.xp.cuda.get_current_stream() != self.stream:
             raise TinyganError(
                 "the captured step was called with another current CUDA stream, whose work it would not wait for: "

@@ -1,5 +1,6 @@
 """What each replay of captured work is given: fixed buffers on the device, filled from the host without waiting."""
 
+import math
 from collections.abc import Mapping
 from types import ModuleType
 
@@ -12,30 +13,21 @@ ALIGNMENT = 256  # bytes; what the device's memory accesses want is at most this
 
 
 class Inputs:
-    """Arrays whose addresses never change, written together by one copy per replay.
+    """``arrays``, by name, whose addresses never change, written together by one copy per replay.
 
     The copy is asynchronous: it starts from page-locked memory, of which there are several slots, and a slot is not
     written again before its last copy is over. The host waits only if it is ``SLOTS`` replays ahead.
-
-    Args:
-        xp: CuPy.
-        shapes: name -> (shape, dtype).
-
-    Attributes:
-        arrays: name -> the device array.
     """
 
     def __init__(self, xp: ModuleType, shapes: Mapping[str, tuple[tuple[int, ...], np.dtype]]):
         places, size = {}, 0
         for name, (shape, dtype) in shapes.items():
-            places[name] = size, shape, np.dtype(dtype)
-            size = -(-(size + int(np.prod(shape)) * np.dtype(dtype).itemsize) // ALIGNMENT) * ALIGNMENT
+            end = size + math.prod(shape) * np.dtype(dtype).itemsize
+            places[name] = slice(size, end)
+            size = -(-end // ALIGNMENT) * ALIGNMENT
 
         def views(memory: Array) -> dict[str, Array]:
-            return {
-                name: memory[start : start + int(np.prod(shape)) * dtype.itemsize].view(dtype).reshape(shape)
-                for name, (start, shape, dtype) in places.items()
-            }
+            return {name: memory[places[name]].view(dtype).reshape(shape) for name, (shape, dtype) in shapes.items()}
 
         self._device = xp.zeros(size, np.uint8)
         self.arrays = views(self._device)

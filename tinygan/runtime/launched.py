@@ -44,15 +44,12 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     try:
         from tinygan.runtime import mpi, ranks
     except (ImportError, RuntimeError) as error:  # no mpi4py, or no MPI that it could load
-        return _refuse(
-            rank, f"{launcher} has started {size} ranks, which need mpi4py and MPI ({error}): "
-            f"{how_to_install('mpi')}, or start one process without it"
-        )  # fmt: skip
-    if mpi.world_size() != size:
-        return _refuse(
-            rank, f"{launcher} has started {size} ranks, but mpi4py's MPI ({mpi.library()}) knows of "
-            f"{mpi.world_size()}: start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
-        )  # fmt: skip
+        remedy = f"{how_to_install('mpi')}, or start one process without it"
+        return _refuse(f"{launcher} has started {size} ranks, which need mpi4py and MPI ({error}): {remedy}", rank)
+    if mpi.world.size != size:
+        known = f"{launcher} has started {size} ranks, but mpi4py's MPI ({mpi.library()}) knows of {mpi.world.size}"
+        remedy = "start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
+        return _refuse(f"{known}: {remedy}", rank)
     try:
         exit_code = errors.run_script(ranks.lead(main) if rank == 0 else ranks.serve, arguments)
     except SystemExit:  # of --help, which has told the others
@@ -65,7 +62,7 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     return exit_code
 
 
-def _refuse(rank: int, line: str) -> int:
+def _refuse(line: str, rank: int) -> int:
     """The first rank says why none of them starts."""
 
     def refuse(_: list[str]) -> None:

@@ -37,11 +37,6 @@ leaving = False  # whether this rank knows that all are about to end
 local_rank = 0  # which of the ranks on its machine this one is; begin() finds out
 
 
-def world_size() -> int:
-    """How many ranks MPI knows of."""
-    return world.size
-
-
 def library() -> str:
     """The name and version of MPI."""
     return MPI.Get_library_version().split("\n")[0].strip("\0").replace("\t", " ")

@@ -17,11 +17,7 @@ from tinygan.runtime.collectives import split_vector
 
 
 def load_library() -> ModuleType:
-    """CuPy's binding of NCCL.
-
-    Raises:
-        TinyganError: there is no NCCL that it could load.
-    """
+    """CuPy's binding of NCCL; TinyganError if there is no NCCL that it could load."""
     library = importlib.import_module("cupy.cuda.nccl")
     if not library.available:
         raise TinyganError(
@@ -56,15 +52,9 @@ def refuse_shared_gpus(places: list[str]) -> None:
 class Collective:
     """What :mod:`tinygan.runtime.collectives` asks of an engine: device arrays by NCCL, host arrays by ``host``.
 
-    All ranks make theirs at the same time, each with its GPU as the current device.
-
-    Args:
-        xp: CuPy.
-        host: the engine that carries host arrays, and says which rank of how many this is; kept.
-        unique_id: what ``load_library().get_unique_id()`` gave one of the ranks.
-
-    Raises:
-        TinyganError: NCCL does not connect the ranks.
+    All ranks make theirs at the same time, each with its GPU as the current device. ``host`` also says which rank of
+    how many this is; ``unique_id`` is what ``load_library().get_unique_id()`` gave one of them. Raises TinyganError if
+    NCCL does not connect the ranks.
     """
 
     def __init__(self, xp: ModuleType, host: Any, unique_id: Any):
@@ -96,11 +86,13 @@ class Collective:
         how = kind, self._nccl.NCCL_SUM
         self._nccl.groupStart()
         self._communicator.reduceScatter(vector.data.ptr, vector[own].data.ptr, each, *how, stream)
-        for left in rest:
-            self._communicator.reduce(left.data.ptr, left.data.ptr, left.size, *how, self.size - 1, stream)
+        if rest:
+            last = vector[-rest:].data.ptr
+            self._communicator.reduce(last, last, rest, *how, self.size - 1, stream)
         self._nccl.groupEnd()
-        for others in _unless_empty(vector, slice(0, own.start), slice(own.stop, vector.size)):
-            others.fill(0)
+        for others in slice(0, own.start), slice(own.stop, vector.size):
+            if others.stop > others.start:
+                vector[others].fill(0)
         return [vector[own]]
 
     def share_parts(self, vector: Array) -> None:
@@ -109,23 +101,20 @@ class Collective:
         kind, stream = self._how(vector)
         self._nccl.groupStart()
         self._communicator.allGather(vector[own].data.ptr, vector.data.ptr, each, kind, stream)
-        for left in rest:
-            self._communicator.broadcast(left.data.ptr, left.data.ptr, left.size, kind, self.size - 1, stream)
+        if rest:
+            last = vector[-rest:].data.ptr
+            self._communicator.broadcast(last, last, rest, kind, self.size - 1, stream)
         self._nccl.groupEnd()
 
     def close(self) -> None:
         """Part from the others, in all ranks, once no graph is left that holds a call: NCCL would wait for ever."""
         self._communicator.destroy()
 
-    def _layout(self, vector: Array) -> tuple[slice, int, list[Array]]:
-        """This rank's part, how many values NCCL gives each rank, and what is left at the end for the last one."""
+    def _layout(self, vector: Array) -> tuple[slice, int, int]:
+        """This rank's part, how many values NCCL gives each rank, and how many are left at the end for the last one."""
         parts = split_vector(vector.size, self.size)
         each = parts[0].stop
-        return parts[self.rank], each, _unless_empty(vector, slice(each * self.size, vector.size))
+        return parts[self.rank], each, vector.size - each * self.size
 
     def _how(self, array: Array) -> tuple[int, int]:
         return self._types[array.dtype.name], self._xp.cuda.get_current_stream().ptr
-
-
-def _unless_empty(vector: Array, *parts: slice) -> list[Array]:
-    return [vector[part] for part in parts if part.stop > part.start]

@@ -6,7 +6,8 @@ What :mod:`tinygan.runtime.workers` is for forked processes, with :mod:`tinygan.
 import os
 import pickle
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,25 +30,15 @@ def awaited() -> bool:
 
 
 class RankGroup:
-    """All ranks, as the first sees them: what :class:`tinygan.runtime.workers.WorkerGroup` is for forked processes.
-
-    Attributes:
-        context: first argument of the functions of :meth:`run`, which each rank has made of its own.
-        collective: the engine of :meth:`together`.
-        own: whatever else a rank keeps for the functions that get the group itself.
-    """
+    """All ranks, as the first sees them: what :class:`tinygan.runtime.workers.WorkerGroup` is for forked processes."""
 
     size, rank = collective.size, collective.rank
 
     def __init__(self) -> None:
-        self.context: Any = None
-        self.own: Any = None
-        self.collective: Any = collective
-
-    @property
-    def local_rank(self) -> int:
-        """Which of the ranks on its machine this one is."""
-        return mpi.local_rank
+        self.context: Any = None  # first argument of the functions of run(), which each rank has made of its own
+        self.own: Any = None  # whatever else a rank keeps for the functions that get the group itself
+        self.collective: Any = collective  # the engine of together()
+        self.local_rank = mpi.local_rank  # which of the ranks on its machine this one is
 
     def spread(self, vector: np.ndarray) -> None:
         """Give all ranks the first one's values, within :meth:`together`."""
@@ -55,7 +46,7 @@ class RankGroup:
 
     def together(self, function: Callable, *arguments: Any) -> Any:
         """``function(group, *arguments)`` in all ranks, which may call collectives; this rank's result."""
-        with _Awaited():
+        with _others_wait():
             _broadcast((_together, function, arguments))
             return _together(self, function, arguments)
 
@@ -66,13 +57,10 @@ class RankGroup:
     def ask(self, function: Callable, arguments: Sequence[tuple]) -> list:
         """``function(group, *arguments[k])`` in rank k, without collectives; the results in order.
 
-        There may be fewer tuples of arguments than ranks.
-
-        Raises:
-            TinyganError: it failed in another rank, which is named.
-            Exception: what ``function`` raised here.
+        There may be fewer tuples of arguments than ranks. Raises what ``function`` raised here, TinyganError, naming
+        the rank, if it failed in another one.
         """
-        with _Awaited():
+        with _others_wait():
             _broadcast((_answer, function, arguments))
             answers = [outcome(function, self, *arguments[0])]
             answers += [_receive(rank) for rank in range(1, len(arguments))]
@@ -86,7 +74,7 @@ def lead(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
     """``main`` for the first rank; when it is done, or has failed while nobody waits for it, the others end too."""
 
     def run(arguments: list[str]) -> None:
-        with _Awaited():
+        with _others_wait():
             begin()
         try:
             main(arguments)
@@ -100,7 +88,7 @@ def lead(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
 
 def serve(_: list[str]) -> None:
     """What all ranks but the first do: whatever that one asks for, until it has no more."""
-    with _Awaited():
+    with _others_wait():
         begin()
     group = RankGroup()
     with np.errstate(all="ignore"):
@@ -111,7 +99,7 @@ def serve(_: list[str]) -> None:
                 return
             work, *what = request
             try:
-                with _Awaited():
+                with _others_wait():
                     work(group, *what)
             except (TinyganError, OSError, MemoryError) as error:
                 raise _named(error) from error
@@ -147,16 +135,13 @@ def _receive(rank: int) -> Any:
     return world.recv(source=rank)
 
 
-class _Awaited:
-    """While this context is open, others wait for this rank; an exception leaves it so."""
-
-    def __enter__(self) -> None:
-        global _awaited
-        _awaited = True
-
-    def __exit__(self, kind: type | None, *exception: object) -> None:
-        global _awaited
-        _awaited = kind is not None
+@contextmanager
+def _others_wait() -> Iterator[None]:
+    """Within it others wait for this rank; an exception leaves it so."""
+    global _awaited
+    _awaited = True
+    yield
+    _awaited = False
 
 
 def _broadcast(request: Any = None) -> Any:

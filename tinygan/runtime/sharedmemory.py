@@ -21,14 +21,9 @@ CACHE_LINE = 64  # bytes; also room enough for any system's semaphore
 
 
 class Collective:
-    """For ``size`` ranks, made before they are forked.
+    """For ``size`` ranks, made before they are forked; OSError if there is no memory or no semaphore.
 
-    Attributes:
-        place: which of the arrays that lie side by side in memory for all ranks is this rank's own.
-        look_around: called now and then while waiting; raises if another rank has exited.
-
-    Raises:
-        OSError: no memory or no semaphores.
+    ``look_around`` is called now and then while waiting, and raises if another rank has exited.
     """
 
     def __init__(self, size: int):
@@ -105,14 +100,8 @@ class _Semaphore:
         if seconds is None:
             return self._library.sem_trywait(self._address) == 0
         until = time.time() + seconds
-        limit = _Time(int(until), int(until % 1 * 1e9))
-        return self._library.sem_timedwait(self._address, ctypes.byref(limit)) == 0
-
-
-class _Time(ctypes.Structure):
-    """C's struct timespec."""
-
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+        timespec = (ctypes.c_long * 2)(int(until), int(until % 1 * 1e9))  # seconds, nanoseconds
+        return self._library.sem_timedwait(self._address, timespec) == 0
 
 
 def shared_zeros(count: int, dtype: np.dtype) -> np.ndarray:

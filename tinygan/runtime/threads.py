@@ -27,10 +27,7 @@ _queued: list[Task] | None = None  # tasks that batched_tasks() will run togethe
 
 
 def use_all_cores(threads: int | None = None) -> None:
-    """From now on, run tasks on this many threads (default: all cores), each product on one.
-
-    Raises TinyganError: the system refuses a thread.
-    """
+    """Run tasks on this many threads from now on (default: all cores), each product on one; TinyganError if refused."""
     others = (threads or core_count()) - 1
     while len(_workers) < others:
         _workers.append(_Worker())
@@ -72,10 +69,8 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
     """Run all tasks, the calling thread among the workers, and return when the last is done.
 
     A task's exception is raised here, after all have ended. Not to be called within a task, nor from two threads at
-    once: the workers take one piece of work at a time.
-
-    Args:
-        alone: leave the other threads asleep: for work so short that waking them takes longer.
+    once: the workers take one piece of work at a time. ``alone`` leaves the other threads asleep: for work so short
+    that waking them takes longer.
     """
     tasks = list(tasks)
     if _queued is not None:
@@ -95,10 +90,7 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
 
 @contextmanager
 def thread_started() -> Iterator[None]:
-    """Around the call that starts a thread.
-
-    Raises TinyganError: the system refuses it.
-    """
+    """Around the call that starts a thread: TinyganError if the system refuses it."""
     try:
         yield
     except RuntimeError as error:  # what Python makes of a refusal

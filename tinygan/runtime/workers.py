@@ -40,14 +40,9 @@ def worker_count(images: int, device: str) -> int:
 class WorkerGroup:
     """This process, rank 0, and ``size − 1`` copies of it as it is now; a context manager that ends them.
 
-    If one of them exits before, by a crash or for lack of memory, :meth:`run` raises. A group of one is this process
-    alone, and costs nothing.
-
-    Args:
-        context: what the functions of :meth:`run` get as first argument.
-        size: number of ranks; the cores are divided among them.
-
-    Raises TinyganError: the system has no room for as many processes or threads.
+    The cores are divided among them. If one of them exits before, by a crash or for lack of memory, :meth:`run` raises.
+    A group of one is this process alone, and costs nothing. ``context`` is what the functions of :meth:`run` get as
+    first argument. Raises TinyganError where the system has no room for as many processes or threads.
     """
 
     def __init__(self, context: Any, size: int):
@@ -78,9 +73,9 @@ class WorkerGroup:
     def run(self, function: Callable, arguments: Sequence[tuple]) -> list:
         """``function(context, *arguments[k])`` in rank k; the results in order.
 
-        There may be fewer tuples of arguments than ranks, if ``function`` calls no collective. Raises TinyganError:
-        another process has exited; RuntimeError: ``function`` failed in another process, with its traceback;
-        Exception: what ``function`` raised here. In all cases the group is closed.
+        There may be fewer tuples of arguments than ranks, if ``function`` calls no collective. Raises what ``function``
+        raised here, TinyganError if another process has exited, RuntimeError, with its traceback, if ``function``
+        failed in one. In all cases the group is closed.
         """
         if self.size == 1:
             return [function(self.context, *arguments[0])]
@@ -183,8 +178,7 @@ class _Helper:
 
     def close(self, at_once: bool) -> None:
         self.connection.close()
-        patience = 0.0 if at_once else SHUTDOWN_TIMEOUT
-        if not self._exits_within(patience):
+        if not self._exits_within(0.0 if at_once else SHUTDOWN_TIMEOUT):
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
             self._exits_within(SHUTDOWN_TIMEOUT)
@@ -198,19 +192,18 @@ class _Helper:
 
     def _exits_within(self, seconds: float) -> bool:
         until = time.monotonic() + seconds
-        while not self._has_exited() and time.monotonic() < until:
-            time.sleep(0.001)
-        return self._exited
-
-    def _has_exited(self) -> bool:
-        if not self._exited:
+        while not self._exited:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:  # SIGCHLD is ignored here: the system keeps no exit codes
                 self._exited = True
+                break
+            if pid:
+                self._exited, self._code = True, os.waitstatus_to_exitcode(status)
+            elif time.monotonic() >= until:
+                break
             else:
-                self._exited = pid != 0
-                self._code = os.waitstatus_to_exitcode(status) if pid else None
+                time.sleep(0.001)
         return self._exited
 
 

@@ -14,13 +14,14 @@ import numpy as np
 from tinygan.device import PRECISIONS
 from tinygan.errors import NonFiniteError, TinyganError
 from tinygan.jsonfile import check
+from tinygan.parameters import Parameters
 from tinygan.tensorfile import ForeignFile, load_tensors, save_tensors
 from tinygan.training.options import Options
-from tinygan.training.player import Player
 from tinygan.training.step import Game
 
 FORMAT_VERSION = 2  # 1 had no check sums
 PENDING_LOSSES = "pending_losses"
+ROLES = ("generator", "discriminator")
 # What the description must be, see jsonfile.py.
 KIND = {"iteration": int, "seconds": float, "fingerprint": str, "options": dict, "best?": dict | None}
 BEST_KIND = {"iteration": int, "loss": float}
@@ -36,19 +37,12 @@ class Best:
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """How far a run is."""
 
-    Attributes:
-        iteration: iterations finished.
-        seconds: training time so far, over all sessions.
-        pending_losses: the losses (d_real, d_fake, g) of the iterations since the last full log interval, (k, 3).
-        best: the best running test, None before the first.
-    """
-
-    iteration: int
-    seconds: float
-    pending_losses: np.ndarray
-    best: Best | None = None
+    iteration: int  # finished
+    seconds: float  # of training, over all sessions
+    pending_losses: np.ndarray  # (d_real, d_fake, g) of the iterations since the last full log interval, (k, 3)
+    best: Best | None = None  # None before the first running test
 
 
 @dataclass(frozen=True)
@@ -68,11 +62,11 @@ def save(path: Path, game: Game, progress: Progress, options: Options, fingerpri
     Raises NonFiniteError: something in the game is not finite; nothing is written; TinyganError: the disk refuses.
     """
     tensors = {PENDING_LOSSES: progress.pending_losses}
-    for role, player in _players(game).items():
-        if not player.is_finite():
+    for role in ROLES:
+        if not getattr(game, role).is_finite():
             raise NonFiniteError(f"the {role} holds values that are not finite after iteration {progress.iteration}")
-        for store, arrays in player.stores().items():
-            tensors |= {f"{role}.{store}.{name}": array for name, array in arrays.to_host().items()}
+    for part, arrays in _stores(game).items():
+        tensors |= {f"{part}.{name}": array for name, array in arrays.to_host().items()}
     description = {
         "format": FORMAT_VERSION,
         "options": options.to_json(),
@@ -132,29 +126,25 @@ def restore(checkpoint: Checkpoint, game: Game) -> None:
 
     Raises TinyganError: a name or shape differs (another architecture), or a value is not finite.
     """
-    parts = {}
-    for role, player in _players(game).items():
-        for store in player.stores():
-            prefix = f"{role}.{store}."
-            parts[role, store] = {
-                name.removeprefix(prefix): tensor
-                for name, tensor in checkpoint.tensors.items()
-                if name.startswith(prefix)
-            }
-    known = {".".join(part) for part in parts}
-    for name, tensor in checkpoint.tensors.items():
-        if ".".join(name.split(".")[:2]) not in known:
-            raise TinyganError(f"{checkpoint.path} is of another architecture: unexpected {name}")
+    stores = _stores(game)
+    found: dict[str, dict[str, np.ndarray]] = {part: {} for part in stores}
+    for full_name, tensor in checkpoint.tensors.items():
+        role, _, rest = full_name.partition(".")
+        store, _, name = rest.partition(".")
+        if f"{role}.{store}" not in found:
+            raise TinyganError(f"{checkpoint.path} is of another architecture: unexpected {full_name}")
         if not np.isfinite(tensor).all():
-            raise TinyganError(f"{checkpoint.path} holds values that are not finite in {name}: use an older one")
+            raise TinyganError(f"{checkpoint.path} holds values that are not finite in {full_name}: use an older one")
+        found[f"{role}.{store}"][name] = tensor
     try:
-        for check_only in (True, False):
-            for (role, store), values in parts.items():
-                arrays = _players(game)[role].stores()[store]
-                arrays.check(values) if check_only else arrays.load(values)
+        for part, arrays in stores.items():
+            arrays.check(found[part])
     except ValueError as error:
         raise TinyganError(f"{checkpoint.path} is of another architecture: {error}") from error
+    for part, arrays in stores.items():
+        arrays.load(found[part])
 
 
-def _players(game: Game) -> dict[str, Player]:
-    return {"generator": game.generator, "discriminator": game.discriminator}
+def _stores(game: Game) -> dict[str, Parameters]:
+    """Everything of both players by the beginning of its tensors' names, such as ``generator.parameters``."""
+    return {f"{role}.{name}": store for role in ROLES for name, store in getattr(game, role).stores().items()}

@@ -25,7 +25,6 @@ MIB = 2**20
 
 def describe(options: Options) -> str:
     """The text that ``--dry-run`` prints; what it takes to find out is bounded, whatever the options."""
-    H, W = options.image_size
     device = device_of(options)
     networks = networks_of(options)
     resident = resident_memory(options, networks, device)
@@ -37,22 +36,10 @@ def describe(options: Options) -> str:
         memory = _lines_of_gpu(resident, options, open_backend("gpu", options.precision))
     else:
         memory = _memory_lines(resident, step_memory(options, game)[1] if game else None, options.batch_size, device)
-    return "\n".join(
-        [
-            *_network_table("generator", shown[0], (options.code_size,), game),
-            "",
-            *_network_table("discriminator", shown[1], (H, W, 3), game),
-            "",
-            *memory,
-            "",
-            "options:",
-            *(
-                f"  {flag(name)} {printable(show(value))}"
-                for name, value in vars(options).items()
-                if value not in (None, "")
-            ),
-        ]
-    )
+    given = {name: value for name, value in vars(options).items() if value not in (None, "")}
+    lines = [*_network_table("generator", shown[0], (options.code_size,), game), ""]
+    lines += [*_network_table("discriminator", shown[1], (*options.image_size, 3), game), "", *memory, "", "options:"]
+    return "\n".join([*lines, *(f"  {flag(name)} {printable(show(value))}" for name, value in given.items())])
 
 
 def _memory_lines(resident: float, per_step: float | None, batch_size: int, device: str) -> list[str]:

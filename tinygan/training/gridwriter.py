@@ -1,6 +1,6 @@
 """Grids of images written as PNG files while training goes on: compressing one takes as long as many steps of a GPU."""
 
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,8 @@ class GridWriter:
     def __exit__(self, error: type[BaseException] | None, *rest: object) -> None:
         if error is None:
             self.wait()
-        elif self._written is not None:  # the block's own error is the one to be told
-            wait((self._written,))
+        elif self._written is not None:
+            self._written.exception()  # waits; the block's own error is the one to be told
 
 
 def _save(path: Path, images: np.ndarray) -> None:

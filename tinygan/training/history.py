@@ -47,8 +47,8 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
     elif sessions := own.read_config().get("sessions"):
         before, now = sessions[-1].get("ranks", 1), launched()[1]
         if before != now:
-            goes_on = f"the run was trained by {before} ranks, and goes on with {now}"
-            notes.append(f"{goes_on}: the same to rounding, not to the bit")
+            changed = f"the run was trained by {before} ranks, and goes on with {now}"
+            notes.append(f"{changed}: the same to rounding, not to the bit")
     folder.clean()
     folder.write_log(log)
     return folder

@@ -14,7 +14,7 @@ from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
 from tinygan.training.shards import sharded_step
-from tinygan.training.step import SCHEDULES
+from tinygan.training.step import SCHEDULES, Losses
 
 Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
 
@@ -22,8 +22,7 @@ Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
 def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
     """What carries out iteration 1, 2, … of ``session``, and adds its losses to ``losses``.
 
-    Args:
-        note: takes a line for people, should the GPU's captured step not be possible.
+    ``note`` takes a line for people, should the GPU's captured step not be possible.
     """
     own_losses = not isinstance(session.game.loss, str)  # nobody knows whether they do the same each time
     if session.backend.device == "cpu" or ops.implementation() == "reference" or own_losses:
@@ -33,13 +32,14 @@ def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None])
 
 def eager_iteration(session: Session, losses: LossLog) -> Iteration:
     """Operation by operation, by all of the session's workers: what the CPU does, and any device on the formulas."""
-    options, backend = session.options, session.backend
-    schedule = SCHEDULES[options.schedule]
+    options, backend, source = session.options, session.backend, session.source
+    code_batches = SCHEDULES[options.schedule].code_batches
 
     def iterate(number: int, learning_rate: float) -> None:
-        real = to_unit_range(session.source.batch(number), backend)
-        codes = backend.to_device(latent_codes(options, number, schedule.code_batches))
-        losses.add(sharded_step(session.workers, options.schedule, real, codes, learning_rate))
+        real = to_unit_range(source.batch(number), backend)
+        codes = backend.to_device(latent_codes(options, number, code_batches)[:, source.part])
+        own = sharded_step(session.workers, options.schedule, real, codes, learning_rate)
+        losses.add(Losses(*all_reduce(*own)))
 
     return iterate
 
@@ -103,5 +103,4 @@ class CapturedIteration:
         else:
             real = to_unit_range(self.images, backend)
         losses = self.schedule.step(self.session.game, real, given["codes"], given["learning_rate"])
-        losses = all_reduce(*(loss.reshape(1) for loss in losses))
-        ops.record_losses(*losses, given["row"], self.losses.rows)
+        ops.record_losses(*all_reduce(*losses), given["row"], self.losses.rows)

@@ -27,9 +27,8 @@ GRID_COUNT = 100  # images in a grid of the running test
 class Trainer:
     """Runs a session to its last iteration; log, samples and checkpoints appear in its folder.
 
-    Attributes:
-        after_log: called whenever a line of mean losses was added to the log.
-        after_iteration: called after every iteration; ``progress.iteration`` is its number.
+    Set ``after_log`` to what is to be called behind each line of mean losses in the log, and ``after_iteration`` to
+    what is to be called after every iteration, whose number is ``progress.iteration``.
     """
 
     def __init__(self, session: Session):
@@ -50,10 +49,8 @@ class Trainer:
     def run(self) -> None:
         """Train until the last iteration, a signal or :meth:`stop`. Signals are heard in the main thread only.
 
-        Raises:
-            Stopped: a signal came; everything is saved.
-            NonFiniteError: a loss or a parameter is not finite, naming the checkpoint to go back to.
-            TinyganError: a file cannot be written; the files that were there are kept.
+        Raises Stopped after a signal, with everything saved; NonFiniteError, naming the checkpoint to go back to;
+        TinyganError where a file cannot be written, and what was there is kept.
         """
         alone, resumed = self.session.workers, self.progress.iteration > 0
         try:
@@ -164,10 +161,10 @@ class Trainer:
     def running_test(self) -> None:
         """Reconstruct the running test's images, log the figures, and keep the checkpoint if it is the best so far."""
         iteration, folder, began = self.progress.iteration, self.session.folder, time.monotonic()
-        network = self.session.game.generator.network
-        targets, at_once = self.test_images, usual_batch(self.test_images.shape[1:], self.backend.device)
+        network, workers = self.session.game.generator.network, self.session.workers
+        at_once = usual_batch(self.test_images.shape[1:], self.backend.device)
         search = self.options.code_size, Search(), self.backend, at_once
-        result = join(list(reconstruct(network, targets, *search, workers=self.session.workers)))
+        result = join(list(reconstruct(network, self.test_images, *search, workers=workers)))
         figures = summary(result)
         if not np.isfinite(figures["loss"]):
             raise NonFiniteError(f"the generator's reconstruction loss is not finite after iteration {iteration}")
@@ -185,7 +182,7 @@ class Trainer:
         """Write a checkpoint of this iteration, once all grids are written: a resumed run makes none of them again."""
         self.grids.wait()
         if ranks.several():
-            ranks.make_whole(self.session.workers)
+            self.session.workers.together(ranks.make_whole)
         self.progress.pending_losses = self.losses.pending(self.progress.iteration)
         self.progress.seconds = time.monotonic() - self.started
         checkpoint.save(path, self.session.game, self.progress, self.options, self.session.fingerprint)

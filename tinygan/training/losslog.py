@@ -10,9 +10,7 @@ from tinygan.training.step import Losses
 class LossLog:
     """Collects one row (d_real, d_fake, g) per iteration and gives their means once per log interval.
 
-    Args:
-        interval: iterations per log line.
-        pending: rows of an interval that an earlier session began, (k, 3).
+    An interval has ``interval`` iterations; an earlier session may have begun it, with the rows ``pending`` (k, 3).
     """
 
     def __init__(self, interval: int, pending: np.ndarray, backend: Backend):
@@ -36,12 +34,9 @@ class LossLog:
         return self.count - 1
 
     def pending(self, iteration: int) -> np.ndarray:
-        """The rows since the last :meth:`clear`, on the host, (k, 3).
+        """The rows since the last :meth:`clear`, on the host, (k, 3), the last one of ``iteration``.
 
-        Args:
-            iteration: the iteration of the last row.
-
-        Raises NonFiniteError: a loss is not finite, naming its iteration and network.
+        Raises NonFiniteError, naming network and iteration, for a loss that is not finite.
         """
         rows = self.backend.to_host(self.rows[: self.count]).copy()
         bad = ~np.isfinite(rows)

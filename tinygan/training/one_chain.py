@@ -73,11 +73,8 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
     logits of −46: G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε
     lets through.
 
-    Args:
-        game: the :class:`~tinygan.training.step.Game` that D plays.
-
-    Returns:
-        d_real, d_fake, g (0-d), and dfake (N, H, W, 3).
+    ``game`` is the :class:`~tinygan.training.step.Game` that D plays. Returns d_real, d_fake, g (0-d), and dfake
+    (N, H, W, 3).
     """
     xp = array_module(fake)
     if as_one_batch(D, real, fake):

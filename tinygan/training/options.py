@@ -81,12 +81,10 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
-            if name == "model" and is_own(self.model):
-                continue
-            if getattr(self, name) not in choices:
-                typed, several = getattr(self, name), ", ".join(choices)
+            typed = getattr(self, name)
+            if typed not in choices and not (name == "model" and is_own(typed)):
+                several, own = ", ".join(choices), ", or package.module:function" if name == "model" else ""
                 similar = did_you_mean(str(typed), choices)
-                own = ", or package.module:function" if name == "model" else ""
                 raise UsageError(f"unknown {name} {typed!r}{similar}: {flag(name)} takes one of {several}{own}")
         for name in RANGES.keys() & vars(self).keys():
             self._check_numbers(name, RANGES[name])
@@ -126,15 +124,15 @@ class Options:
         if self.model == "dcgan":
             pyramid(self.image_size, self.levels)
             return
-        for network in ("d", "g"):
-            features, blocks = self.residual_levels(network)
-            if len(features) != len(blocks) or self.levels not in (None, len(features)):
+        for network in "dg":
+            features, blocks = map(len, self.residual_levels(network))
+            if features != blocks or self.levels not in (None, features):
                 levels = f", --levels {self.levels}" if self.levels else ""
                 raise UsageError(
-                    f"{len(features)} levels of --{network}-features, {len(blocks)} of --{network}-blocks{levels}: "
+                    f"{features} levels of --{network}-features, {blocks} of --{network}-blocks{levels}: "
                     "give each level one number of each"
                 )
-            pyramid(self.image_size, len(features))
+            pyramid(self.image_size, features)
 
     def residual_levels(self, network: str) -> tuple[Levels, Levels]:
         """Channels and residual blocks of each level of ``network``, "d" or "g".
@@ -170,14 +168,12 @@ class Options:
         return cls(**(values | sizes))
 
 
-INTERVALS = ("log_every", "sample_every", "save_every", "keep_every")
-
 # What may differ when a run is continued; everything else decides what the weights mean or would break its exactness.
-CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "ops", "data_dir", "out", "test_every")
-CHANGEABLE_ON_RESUME += INTERVALS
+CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "ops", "data_dir", "out")
+CHANGEABLE_ON_RESUME += ("log_every", "sample_every", "test_every", "save_every", "keep_every")
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
-_PRESETS: dict[str, dict] = {
+_PRESETS = {
     # The paper's settings for CIFAR-10 and LSUN were not published: the code's defaults, and the CelebA example's
     # network, stand in for them (notes A1).
     "cifar10": {"dataset": "cifar10"},
@@ -212,18 +208,14 @@ def resolve(explicit: dict, preset: str | None) -> Options:
 
 def _check_warmup(options: Options) -> Options:
     """The options; UsageError if the learning rate would not rise to its value before the run ends."""
-    if options.warmup > options.iterations:
-        raise UsageError(
-            f"--warmup {options.warmup} is longer than --iterations {options.iterations}: give fewer, or train longer"
-        )
+    warmup, iterations = options.warmup, options.iterations
+    if warmup > iterations:
+        raise UsageError(f"--warmup {warmup} is longer than --iterations {iterations}: give fewer, or train longer")
     return options
 
 
 def _packed(explicit: dict) -> dict:
-    """Data set, image size and crop of the packed set that ``--data-dir`` names; nothing if it names none.
-
-    Raises UsageError where one of them was typed and is another.
-    """
+    """What the packed set that ``--data-dir`` names decides; UsageError where one of that was typed and is another."""
     folder = explicit.get("data_dir")
     if not folder or not is_packed(folder):
         return {}

@@ -14,16 +14,11 @@ from tinygan.runtime import collectives
 
 
 class Player:
-    """A network that is trained.
-
-    Attributes:
-        network: the layer tree; ``player.network(x, training)`` runs it.
-        parameters, buffers: its arrays (buffers: batch norm's running statistics).
-        optimiser: RMSProp with its running average.
+    """A ``network`` that is trained, with its ``parameters``, ``buffers`` (running statistics) and ``optimiser``.
 
     Where several processes train together, each on its shard of the batch, they share all arrays, and each has
     gradients of its own. Ranks of MPI, which share no memory, have copies of all; of the optimiser's average each rank
-    holds its part only, until :meth:`make_whole`.
+    holds its part only, until there is something to be saved.
     """
 
     def __init__(self, network: Layer, rng: np.random.Generator, backend: Backend):
@@ -43,10 +38,7 @@ class Player:
             self.all_gradients.append(self.parameters.zeros_like())
 
     def learn(self, images: Array, target: Array | int, loss: Callable) -> Array:
-        """Add the gradients of ``loss(network(images), target)`` to the store, and return the loss's value.
-
-        Of D: target 1 for real images, 0 for generated ones. No image gradient is made.
-        """
+        """Add the gradients of ``loss(network(images), target)`` to the store, and return the loss; of D, so no dx."""
         logits, backward = self.network(images, training=True)
         value, dlogits = loss(logits, target)
         backward(dlogits, self.gradients, need_dx=False)
@@ -62,10 +54,6 @@ class Player:
         part = collectives.own_part(self.parameters.flat.size)
         self.optimiser.update(self.parameters, self.all_gradients[0], learning_rate, part)
         collectives.share_parts(self.parameters.flat)
-
-    def make_whole(self) -> None:
-        """Give every process the whole of what each holds a part of."""
-        collectives.share_parts(self.optimiser.average.flat)
 
     def stores(self) -> dict[str, Parameters]:
         """Everything that a checkpoint must hold of this player, by the name it has there."""

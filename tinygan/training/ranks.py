@@ -17,36 +17,30 @@ from tinygan.data.batches import BatchSource
 from tinygan.device import Backend, open_backend
 from tinygan.errors import TinyganError, UsageError
 from tinygan.ops.cuda import cublas
-from tinygan.runtime import nccl
-from tinygan.runtime.collectives import all_gather, split_evenly
+from tinygan.runtime import collectives, nccl
+from tinygan.runtime.collectives import split_evenly
 from tinygan.runtime.launched import launched
+from tinygan.runtime.workers import WorkerGroup
 from tinygan.training import iteration
-from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.iteration import CapturedIteration, Iteration
 from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.session import Session, batch_source, build_game, load_images
-from tinygan.training.step import SCHEDULES, Game, Losses
+from tinygan.training.step import Game, Losses
 
 
 @dataclass
 class Shard:
-    """What a rank trains with.
-
-    Attributes:
-        game: with the rank's share of the batch.
-        source: gives the rank its part of each batch. Without, it only searches.
-        losses: where those of the whole batch go; of all but the first rank a log that nobody reads.
-        iteration: carries one out, with all others.
-    """
+    """What a rank trains with, in place of a whole :class:`Session`."""
 
     options: Options
     backend: Backend
-    game: Game
-    source: BatchSource | None
-    losses: LossLog | None = None
-    iteration: Iteration | None = None
+    game: Game  # with the rank's share of the batch
+    source: BatchSource | None  # of its part of each batch; None if it only searches
+    losses: LossLog | None  # of the whole batch; of all but the first rank a log that nobody reads
+    workers: WorkerGroup | None = None  # this process alone
+    iteration: Iteration | None = None  # with all others
 
 
 def several() -> bool:
@@ -58,14 +52,11 @@ def several() -> bool:
 def open_ranks(run: Any, losses: LossLog | None = None) -> Iterator[Any]:
     """Have all ranks hold the game of ``run`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
 
-    Args:
-        run: a :class:`Session`, or what else has options, backend and game.
-        losses: where iterations add those of the whole batch: then ``run`` is a session, and every rank opens its
-            images. Without, they only search.
+    ``losses`` is where iterations add those of the whole batch: then ``run`` is a :class:`Session`, and every rank
+    opens its images. Without, they only search, and options, backend and game are enough of a run.
 
-    Raises:
-        UsageError: the batch has fewer images than there are ranks, or a machine fewer GPUs than ranks.
-        TinyganError: a rank cannot open its device or the images, finds other ones, or NCCL does not connect them.
+    Raises UsageError where the batch has fewer images than there are ranks, or a machine fewer GPUs; TinyganError where
+    a rank cannot open its device or the images, finds other ones, or NCCL does not connect them.
     """
     from tinygan.runtime.ranks import RankGroup, awaited  # only here: it starts MPI
 
@@ -95,8 +86,9 @@ def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None])
 
 
 def make_whole(group: Any) -> None:
-    """Let the first rank have all that a checkpoint holds."""
-    group.together(_make_whole)
+    """In all ranks together: let the first one have all that a checkpoint holds, where each has its part."""
+    for player in group.own.game[:2]:
+        collectives.share_parts(player.optimiser.average.flat)
 
 
 def _take_gpu(group: Any) -> str:
@@ -134,10 +126,10 @@ def _begin(group: Any, unique_id: Any) -> None:
     shard.source.part = split_evenly(shard.options.batch_size, group.size)[group.rank]
     images = len(range(shard.options.batch_size)[shard.source.part])
     shard.game = shard.game._replace(share=images / shard.options.batch_size)
+    shard.workers = WorkerGroup(RecordedGame(*shard.game), 1)
     if unique_id is not None:
         group.collective = nccl.Collective(shard.backend.xp, group.collective, unique_id)
-    captured = shard.backend.device == "gpu" and ops.implementation() != "reference"
-    shard.iteration = CapturedIteration(shard, shard.losses, _refuse) if captured else _eager(shard)
+    shard.iteration = iteration.iteration_of(shard, shard.losses, _refuse)
 
 
 def _end(group: Any) -> None:
@@ -153,25 +145,6 @@ def _end(group: Any) -> None:
 def _refuse(obstacle: str) -> None:
     """NCCL's calls are captured by all ranks or by none."""
     raise TinyganError(f"{obstacle.partition(': it runs')[0]}: start one process")
-
-
-def _eager(shard: Shard) -> Iteration:
-    options, backend = shard.options, shard.backend
-    game, share, rows = RecordedGame(*shard.game), shard.game.share, shard.source.part
-    code_batches = SCHEDULES[options.schedule].code_batches
-
-    def iterate(number: int, learning_rate: float) -> None:
-        real = to_unit_range(shard.source.batch(number), backend)
-        codes = backend.to_device(latent_codes(options, number, code_batches)[:, rows])
-        losses = game.step(options.schedule, share, real, codes, learning_rate)
-        shard.losses.add(Losses(*all_gather(np.array([float(loss) for loss in losses])).sum(axis=0)))
-
-    return iterate
-
-
-def _make_whole(group: Any) -> None:
-    for player in group.own.game[:2]:
-        player.make_whole()
 
 
 def _step(group: Any, number: int, learning_rate: float) -> None:

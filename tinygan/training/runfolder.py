@@ -9,6 +9,7 @@ runs/<number>-<dataset>-<norm>/
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from tinygan.errors import TinyganError
@@ -47,20 +48,15 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: Path, title: str) -> "RunFolder":
-        """Make ``out/<next number>-<title>`` with its sub-folders; a folder that exists is never taken.
-
-        Raises TinyganError: the place cannot be written to.
-        """
+        """Make ``out/<next number>-<title>`` with its sub-folders; TinyganError where it cannot be written there."""
         try:
             out.mkdir(parents=True, exist_ok=True)
-            number = max((_number(path) for path in out.iterdir()), default=-1) + 1
-            while number <= LARGEST_NUMBER:
+            first = max(map(_number, out.iterdir()), default=-1) + 1
+            for number in range(first, LARGEST_NUMBER + 1):
                 run = cls(out / f"{number:05d}-{title}")
-                try:
+                with suppress(FileExistsError):  # another run started at this moment
                     run.path.mkdir()
                     break
-                except FileExistsError:  # another run started at this moment
-                    number += 1
             else:
                 raise TinyganError(
                     f"--out {out} holds a run {LARGEST_NUMBER} already: rename it, or choose another folder"
@@ -84,10 +80,7 @@ class RunFolder:
         return folder
 
     def lock(self) -> None:
-        """Keep other processes from training in this folder until :meth:`unlock` or the end of this process.
-
-        Raises TinyganError: another one does so now.
-        """
+        """Keep other processes from training here until :meth:`unlock` or this one's end; TinyganError if one does."""
         self._lock.acquire(f"{self.path} is being trained by another process: wait for it or stop it")
 
     def unlock(self) -> None:
@@ -106,10 +99,7 @@ class RunFolder:
     def read_log(self, notes: list[str] | None = None) -> list[dict]:
         """The log's lines; a last one that was cut off, by a crash or while it is written, is left out.
 
-        Args:
-            notes: where to say so.
-
-        Raises TinyganError: a line is damaged, naming it.
+        ``notes`` gets a line that says so. Raises TinyganError, naming the line, where one is damaged.
         """
         try:
             lines = read_bytes(self.log, LARGEST_LOG).split(b"\n")
@@ -146,10 +136,9 @@ class RunFolder:
             raise cannot_write(self.log, error) from error
 
     def read_config(self, else_: str = "move it away: the run then goes on in a new folder") -> dict:
-        """``config.json``.
+        """``config.json``; FileNotFoundError where there is none.
 
-        Raises TinyganError: it is damaged; ``else_`` is what helps where there is no copy of it; FileNotFoundError:
-        there is none.
+        Raises TinyganError where it is damaged; ``else_`` is what helps without a copy of it.
         """
         return read_json(self.config, CONFIG, f"restore it from a copy, or {else_}")
 
@@ -160,14 +149,9 @@ class RunFolder:
 
 
 def find_checkpoint(resume: str, out: Path) -> Path:
-    """The checkpoint that ``--resume`` means: a file, a run folder's last one, or that of the newest run in ``out``.
-
-    Raises TinyganError: there is none.
-    """
-    if resume != LATEST:
-        path = Path(resume)
-        return RunFolder(path).last if path.is_dir() else path
-    return RunFolder(newest_run(out)).last
+    """The checkpoint that ``--resume`` means: a file, or the last one of a run's folder, with ``latest`` in ``out``."""
+    path = newest_run(out) if resume == LATEST else Path(resume)
+    return RunFolder(path).last if path.is_dir() else path
 
 
 def run_called(name: str | Path) -> Path:
@@ -176,13 +160,10 @@ def run_called(name: str | Path) -> Path:
 
 
 def newest_run(out: Path) -> Path:
-    """The run in ``out`` with the highest number, of those that have a checkpoint.
-
-    Raises TinyganError: there is none.
-    """
-    runs = sorted(out.iterdir(), key=_number, reverse=True) if out.is_dir() else []
-    for path in runs:
-        if _number(path) >= 0 and RunFolder(path).last.exists():
+    """The run in ``out`` with the highest number, of those that have a checkpoint; TinyganError if none has."""
+    runs = [path for path in out.iterdir() if _number(path) >= 0] if out.is_dir() else []
+    for path in sorted(runs, key=_number, reverse=True):
+        if RunFolder(path).last.exists():
             return path
     raise TinyganError(f"{LATEST}: no run in {out} has a checkpoint; name a run folder")
 

@@ -35,12 +35,7 @@ from tinygan.training.step import Game
 
 @dataclass
 class Session:
-    """What the training loop needs: options, device, the game, the images in their order, the folder, the progress.
-
-    Attributes:
-        notes: what was left out in taking the run up, a line each.
-        workers: who computes the iterations: this process alone until the loop runs.
-    """
+    """What the training loop needs; ``workers`` compute the iterations: this process alone until the loop runs."""
 
     options: Options
     backend: Backend
@@ -50,7 +45,7 @@ class Session:
     source: BatchSource
     folder: RunFolder
     progress: Progress
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what was left out in taking the run up, a line each
 
     def __post_init__(self) -> None:
         self.workers = WorkerGroup(self.game, 1)
@@ -59,9 +54,8 @@ class Session:
 def start(options: Options, command: list[str] | None = None, images: np.ndarray | None = None) -> Session:
     """A new run in a new folder under ``options.out``; weights from ``options.seed``.
 
-    Args:
-        command: what is written down as what started it (default: the program that runs).
-        images: your own, uint8 (N, H, W, 3), H and W even, instead of those that the options name; a ``folder``.
+    ``command`` is written down as what started it (default: the program that runs). ``images`` are your own, uint8
+    (N, H, W, 3), H and W even, instead of those that the options name; the run's data set is then a ``folder``.
     """
     own = None if images is None else of_array(images)
     if own:
@@ -75,7 +69,7 @@ def start(options: Options, command: list[str] | None = None, images: np.ndarray
     folder.lock()
     progress = Progress(0, 0.0, np.zeros((0, 3), backend.dtype))
     session = Session(options, backend, game, images, images.fingerprint(), source, folder, progress)
-    _describe(session, command or started_as())
+    _describe(session, command)
     return session
 
 
@@ -84,12 +78,8 @@ def resume(
 ) -> Session:
     """Take up ``stored``: in its own folder if it is the run's last checkpoint, else as a branch in a new folder.
 
-    Args:
-        options: the stored ones with what was changed.
-        command, images: as in :func:`start`.
-
-    Raises:
-        TinyganError: the data set is not the one that the run was started on.
+    ``options`` are the stored ones with what was changed; the rest is as in :func:`start`. Raises TinyganError if the
+    images are not those that the run was started on.
     """
     ops.use(options.ops)
     backend = open_backend(options.device, options.precision)
@@ -105,7 +95,7 @@ def resume(
     notes: list[str] = []
     folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
     session = Session(options, backend, game, images, stored.fingerprint, source, folder, stored.progress, notes)
-    _describe(session, command or started_as(), resumed_from=str(stored.path))
+    _describe(session, command, resumed_from=str(stored.path))
     return session
 
 
@@ -138,11 +128,7 @@ def load_images(options: Options, data_dir: Path | str | None = None) -> ImageSe
 
 
 def batch_source(images: ImageSet, options: Options, backend: Backend) -> BatchSource:
-    """Batches of the training part of ``images``.
-
-    Raises:
-        UsageError: it holds less than one batch, or its images leave no room for windows at random places.
-    """
+    """Batches of the training part of ``images``; UsageError if that is less than one, or leaves no room to crop."""
     augment = tuple(filter(None, options.augment.split(",")))
     if "crop" in augment and images.size == images.images.shape[1:3]:
         raise UsageError(
@@ -163,29 +149,20 @@ def run_title(options: Options) -> str:
     return "-".join(part for part in (options.dataset, model, options.norm, options.name) if part)
 
 
-def _describe(session: Session, command: list[str], resumed_from: str | None = None) -> None:
+def _describe(session: Session, command: list[str] | None, resumed_from: str | None = None) -> None:
     """Write what is known of the run and of this session of it to its ``config.json``."""
-    images = session.images
+    images, xp = session.images, session.backend.xp
     counts = {name: len(part) for name, part in images.split._asdict().items()}
-    xp = session.backend.xp
-    session.folder.describe(
-        {
-            "options": session.options.to_json(),
-            "data": {"source": images.source, "fingerprint": session.fingerprint, "images": counts},
-        },
-        {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "from_iteration": session.progress.iteration,
-            "resumed_from": resumed_from,
-            "command": " ".join(map(shlex.quote, command)),
-            "device": session.backend.description,
-            "ranks": launched()[1],
-            "versions": {
-                "tinygan": tinygan.__version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                xp.__name__: xp.__version__,
-            },
-            "git_commit": git_commit(),
-        },
-    )
+    data = {"source": images.source, "fingerprint": session.fingerprint, "images": counts}
+    versions = {"tinygan": tinygan.__version__, "python": platform.python_version(), "numpy": np.__version__}
+    this_session = {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "from_iteration": session.progress.iteration,
+        "resumed_from": resumed_from,
+        "command": shlex.join(command or started_as()),
+        "device": session.backend.description,
+        "ranks": launched()[1],
+        "versions": versions | {xp.__name__: xp.__version__},
+        "git_commit": git_commit(),
+    }
+    session.folder.describe({"options": session.options.to_json(), "data": data}, this_session)

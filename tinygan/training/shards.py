@@ -46,6 +46,7 @@ def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array,
 
 
 def _step_on_shard(game: Game, schedule: str, share: float, real: Array, codes: Array, learning_rate: float) -> Losses:
+    share *= game.share  # a rank of MPI has no more than its part of the batch
     if isinstance(game, RecordedGame):
         return game.step(schedule, share, real, codes, learning_rate)
     return SCHEDULES[schedule].step(game._replace(share=share), real, codes, learning_rate)

@@ -10,17 +10,12 @@ from tinygan.training.checkpoint import Best
 
 
 class Status:
-    """Shows iteration, losses, images per second, elapsed time and the time still to go.
-
-    Attributes:
-        refused: why standard output took no more, a reader that has gone or a full disk; later lines are dropped.
-    """
+    """Shows iteration, losses, images per second, elapsed time and the time still to go."""
 
     def __init__(self, iteration: int, iterations: int):
-        self.iterations = iterations
+        self.first, self.iterations = iteration, iterations
         self.started = time.monotonic()
-        self.first = iteration
-        self.refused: OSError | None = None
+        self.refused: OSError | None = None  # why standard output took no more: a reader that has gone, a full disk
         self.bar = None
         if sys.stderr.isatty():
             self.bar = tqdm(initial=iteration, total=iterations, unit="it", dynamic_ncols=True)

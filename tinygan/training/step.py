@@ -25,12 +25,11 @@ class Losses(NamedTuple):
 
 
 class Game(NamedTuple):
-    """The two players and the loss they play for.
+    """The two players and the loss they play for: a name in ``ADVERSARIAL_LOSSES``, or a pair, D's function of (logits,
+    target) and G's of (logits); see docs/own-layer.md.
 
-    Attributes:
-        loss: a name in ``ADVERSARIAL_LOSSES``, or a pair: D's (logits, target), G's (logits); see docs/own-layer.md.
-        share: of the batch that this process has, where several train together: then it sees its shard of real images
-            and codes, and gets its part of the losses, which are means over the whole batch.
+    Where several processes train together, each has its ``share`` of the batch: it sees its shard of real images and
+    codes, and gets its part of the losses, which are means over the whole batch.
     """
 
     generator: Player

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import tracemalloc
-from collections.abc import Callable
 
 import numpy as np
 
@@ -33,19 +32,17 @@ def device_of(options: Options) -> str:
 
 def parameter_count(layer: Layer) -> int:
     """How many numbers the layer and its children learn."""
-    return _count(layer, lambda one: one.parameter_specs)
+    return _count(layer, "parameter_specs")
 
 
-def _count(layer: Layer, specs: Callable[[Layer], dict]) -> int:
-    return sum(math.prod(spec.shape) for one in layer.walk() for spec in specs(one).values())
+def _count(layer: Layer, specs: str) -> int:
+    return sum(math.prod(spec.shape) for one in layer.walk() for spec in getattr(one, specs).values())
 
 
 def resident_memory(options: Options, networks: tuple[Layer, Layer], device: str) -> int:
     """Bytes of the arrays that stay: parameters, their averages, buffers, and gradients of each process."""
     members = process_count((options.batch_size, *options.image_size, 3), device)
-    values = sum(
-        (2 + members) * parameter_count(network) + _count(network, lambda one: one.buffer_specs) for network in networks
-    )
+    values = sum((2 + members) * parameter_count(one) + _count(one, "buffer_specs") for one in networks)
     return values * np.dtype(PRECISIONS[options.precision]).itemsize
 
 
@@ -53,8 +50,8 @@ def affordable_images(options: Options, resident: int) -> int:
     """How many images a measured step may have.
 
     Roughly 20 bytes per value of the outermost maps were measured for the DCGAN in float32, of which there are features
-    per pixel; four times that for each block of a residual network, and twice that by the plain
-    formulas for a GPU. What is made of the weights in a step takes no more than they do themselves.
+    per pixel; four times that for each block of a residual network, and twice that by the plain formulas for a GPU.
+    What is made of the weights in a step takes no more than they do themselves.
     """
     features, blocks = options.features, 1
     if options.model == "resnet":
@@ -71,20 +68,17 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
     Where processes share the batch, that is of all together: each has gradients of its own, and takes what a step with
     its shard takes. Of a GPU that is not here, the plain formulas are measured, which keep patches as its kernels do.
 
-    Steps with half of the shard and with three quarters of that are run, in the forms that the whole
-    takes, and their allocations traced; a straight line through the two gives the whole, since everything else that a
-    step keeps is per image. Of few images the peak may lie elsewhere in the step, where the weights are what counts; so
-    half is at least ``FEWEST_IMAGES``.
+    Steps with half of the shard and with three quarters of that are run, in the forms that the whole takes, and their
+    allocations traced; a straight line through the two gives the whole, since everything else that a step keeps is per
+    image. Of few images the peak may lie elsewhere in the step, where the weights are what counts; so half is at least
+    ``FEWEST_IMAGES``.
     """
     device = device_of(options)
     members = process_count((options.batch_size, *options.image_size, 3), device)
-    networks = game.generator.network, game.discriminator.network
-    resident = resident_memory(options, networks, device)
-    most = affordable_images(options, resident)
-    shard = -(-options.batch_size // members)
-    before = threads.thread_count()
+    resident = resident_memory(options, (game.generator.network, game.discriminator.network), device)
+    most, shard = affordable_images(options, resident), -(-options.batch_size // members)
+    before, operations = threads.thread_count(), dispatch.implementation()
     threads.use_all_cores(max(1, threads.core_count() // members))  # each member's; every thread has scratch memory
-    operations = dispatch.implementation()
     if device == "gpu":
         dispatch.use("reference")  # patches of whole batches, kept for the backward pass
     small = one_chain.fits(shard * math.prod(options.image_size) * 3, device)
@@ -97,10 +91,7 @@ def step_memory(options: Options, game: Game) -> tuple[float, float]:
 
 
 def _shard_memory(options: Options, game: Game, shard: int, most: int, device: str) -> float:
-    """Bytes that a step with ``shard`` images takes: measured if they are few, else by the line through two others.
-
-    Neither of these has more than ``most`` images.
-    """
+    """Of a step with ``shard`` images: measured if these are few, else by the line through two of at most ``most``."""
     fewest = FEWEST_IMAGES if device == "cpu" else min(FEWEST_FOR_GPU, most)
     if shard <= fewest:
         return _peak(options, game, shard)

@@ -1,18 +1,18 @@
 """Convolution and its transpose on the GPU: patches and their adjoint by kernels, the products by cuBLAS."""
 
 from tinygan.array import Array
-from tinygan.ops.cuda.matmul import gemm
-from tinygan.ops.cuda.patches import fold, unfold
+from tinygan.ops.cuda.matmul import matmul
+from tinygan.ops.cuda.patches import fold, plus, unfold
 from tinygan.ops.window import Bilinear, TwoGradients, Window
 
 
 def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: dict | None = None) -> Bilinear:
-    matrix, patches = w.reshape(-1, w.shape[-1]), _unfold(x, window)
-    y = _plus(gemm(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
+    matrix, patches = w.reshape(-1, w.shape[-1]), unfold(x, window)
+    y = plus(matmul(patches, matrix), b).reshape(len(x), *window.positions(x.shape[1:3]), w.shape[-1])
 
     def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, w.shape[-1])
-        dx = _fold(gemm(rows, matrix, transpose_b=True), window, x.shape) if need_dx else None
+        dx = fold(matmul(rows, matrix.T), window, x.shape) if need_dx else None
         dw = _weight_gradient(patches, rows, w.shape, total) if need_dw else None
         return dx, dw
 
@@ -24,43 +24,17 @@ def correlate_transpose(
 ) -> Bilinear:
     rows, matrix = x.reshape(-1, w.shape[-1]), w.reshape(-1, w.shape[-1])
     shape = (len(x), *window.image_size(x.shape[1:3]), w.shape[2])
-    y = _fold(gemm(rows, matrix, transpose_b=True), window, shape, b)
+    y = fold(matmul(rows, matrix.T), window, shape, b)
 
     def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
-        patches = _unfold(dy, window)
-        dx = gemm(patches, matrix).reshape(x.shape) if need_dx else None
+        patches = unfold(dy, window)
+        dx = matmul(patches, matrix).reshape(x.shape) if need_dx else None
         dw = _weight_gradient(patches, rows, w.shape, total) if need_dw else None
         return dx, dw
 
     return y, backward
 
 
-def _unfold(x: Array, window: Window) -> Array:
-    """The patches of x as rows; a view where they are rows already."""
-    if _covers(window, x.shape):
-        return x.reshape(len(x), -1)
-    return unfold(x, *window, window.positions(x.shape[1:3]))
-
-
-def _fold(patches: Array, window: Window, shape: tuple[int, int, int, int], b: Array | None = None) -> Array:
-    """Patches added back to an image of ``shape`` (N, H, W, C); plus b (C,)."""
-    if _covers(window, shape):
-        return _plus(patches.reshape(shape), b)
-    return fold(patches, *window, window.positions(shape[1:3]), shape, b)
-
-
 def _weight_gradient(patches: Array, rows: Array, shape: tuple[int, ...], total: Array | None) -> Array:
     """patchesᵀ·rows as a kernel of ``shape``, added to ``total`` in place if that is given."""
-    out = None if total is None else total.reshape(-1, shape[-1])
-    return gemm(patches, rows, out, accumulate=total is not None, transpose_a=True).reshape(shape)
-
-
-def _covers(window: Window, shape: tuple[int, int, int, int]) -> bool:
-    """Whether the kernel covers the whole image, as in the discriminator's last layer."""
-    return window.kernel == shape[1:3] and window.pad == (0, 0)
-
-
-def _plus(y: Array, b: Array | None) -> Array:
-    if b is not None:
-        y += b
-    return y
+    return matmul(patches.T, rows, None if total is None else total.reshape(-1, shape[-1])).reshape(shape)

@@ -35,16 +35,10 @@ PROTOTYPES = {
 
 
 class Handle:
-    """A cuBLAS handle bound to one stream.
-
-    Args:
-        xp: CuPy.
-        library: the loaded libcublas.
-        stream: the stream, which must live as long as the handle.
-    """
+    """A cuBLAS handle bound to one stream."""
 
     def __init__(self, xp: ModuleType, library: ctypes.CDLL, stream: Any):
-        self.library, self.stream = library, stream
+        self.library, self.stream = library, stream  # the stream must live as long as the handle
         self.handle = _p()
         _check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
         hopper = int(xp.cuda.Device().compute_capability) >= 90
@@ -65,14 +59,10 @@ class Handle:
         c: tuple[int, int],
         accumulate: bool,
     ) -> None:
-        """C = op(A)·op(B), or += with ``accumulate``; all matrices in columns (column-major).
+        """C = op(A)·op(B), or += with ``accumulate``; all matrices in columns (column-major), float32 or float64.
 
-        Args:
-            dtype: float32 or float64, of all three.
-            tf32: round the factors of a float32 product to TF32 where the device has it.
-            size: (m, n, k): C is m×n, op(A) m×k, op(B) k×n.
-            a, b: (pointer, leading dimension, N or T) of A and B.
-            c: (pointer, leading dimension) of C.
+        ``size`` is (m, n, k): C is m×n, op(A) m×k, op(B) k×n. ``a`` and ``b`` are (pointer, leading dimension, N or T),
+        ``c`` (pointer, leading dimension). ``tf32`` rounds the factors of a float32 product where the device has it.
         """
         kind = DATA_TYPES[dtype.name]
         compute = COMPUTE_64F if dtype.itemsize == 8 else COMPUTE_32F_FAST_TF32 if tf32 else COMPUTE_32F
@@ -100,10 +90,7 @@ def _handle(xp: ModuleType, device: int, stream: Any) -> Handle:
 
 @functools.cache
 def load_library() -> ctypes.CDLL:
-    """libcublas, found where CuPy would find it.
-
-    Raises TinyganError: it is not there.
-    """
+    """libcublas, found where CuPy would find it; TinyganError if it is not there."""
     from cuda.pathfinder import load_nvidia_dynamic_lib
 
     try:

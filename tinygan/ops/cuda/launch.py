@@ -49,11 +49,6 @@ def definitions(dtype: np.dtype, constants: Constants = ()) -> tuple[str, ...]:
     return (f"-DREAL={REAL[np.dtype(dtype).name]}", *(f"-D{name}={value}" for name, value in constants))
 
 
-def square_root(values: int) -> int:
-    """√values, rounded: the number of chunks with which both stages of a sum in two stages are equally long."""
-    return max(1, round(values**0.5))
-
-
 def countable(elements: int) -> int:
     """``elements``, unless the kernels cannot count that far."""
     if elements >= COUNTABLE:

@@ -4,8 +4,6 @@ from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import BLOCK, Kernels
 
 _kernels = Kernels("losses")
-
-
 SQUARES = {"bce": 0, "least-squares": 1}
 
 

@@ -1,41 +1,47 @@
 """Patches as rows and their adjoint, one thread per value or four of them; compiled for each shape."""
 
+import math
+
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.window import Window
 
 _kernels = Kernels("patches")
-Pair = tuple[int, int]
 
 
-def unfold(image: Array, kernel: Pair, stride: Pair, pad: Pair, places: Pair) -> Array:
-    """(N, H, W, C) -> (N·P·Q, kh·kw·C), ``places`` (P, Q) being how many places the kernel has."""
+def unfold(image: Array, window: Window) -> Array:
+    """(N, H, W, C) -> (N·H'·W', kh·kw·C); a view where the patches are rows already."""
     N, *shape = image.shape
-    patches = array_module(image).empty((N * places[0] * places[1], kernel[0] * kernel[1] * shape[2]), image.dtype)
-    wide = width(shape[2], image, patches)
-    count, shape = patches.size // wide, constants(shape, kernel, stride, pad, places, wide)
-    _kernels("unfold", count, image, count, patches, **shape)
+    if _covers(window, shape):
+        return image.reshape(N, -1)
+    rows, length = N * math.prod(window.positions(shape[:2])), math.prod(window.kernel) * shape[2]
+    patches = array_module(image).empty((rows, length), image.dtype)
+    known = constants(shape, window, width(shape[2], image, patches))
+    count = patches.size // known["WIDE"]
+    _kernels("unfold", count, image, count, patches, **known)
     return patches
 
 
-def fold(
-    patches: Array,
-    kernel: Pair,
-    stride: Pair,
-    pad: Pair,
-    places: Pair,
-    shape: tuple[int, int, int, int],
-    b: Array | None = None,
-) -> Array:
-    """(N·P·Q, kh·kw·C) -> ``shape`` (N, H, W, C): every pixel gathers what the patches that reach it hold for it.
+def fold(patches: Array, window: Window, shape: tuple[int, int, int, int], b: Array | None = None) -> Array:
+    """(N·H'·W', kh·kw·C) -> ``shape`` (N, H, W, C): every pixel gathers what the patches that reach it hold for it.
 
     Plus b (C,), if given.
     """
+    if _covers(window, shape[1:]):
+        return plus(patches.reshape(shape), b)
     image = array_module(patches).empty(shape, patches.dtype)
     bias = int(b is not None), image if b is None else b  # not read where there is none
-    wide = width(shape[3], patches, image)
-    count, shape = image.size // wide, constants(shape[1:], kernel, stride, pad, places, wide)
-    _kernels("fold", count, patches, *bias, count, image, **shape)
+    known = constants(shape[1:], window, width(shape[3], patches, image))
+    count = image.size // known["WIDE"]
+    _kernels("fold", count, patches, *bias, count, image, **known)
     return image
+
+
+def plus(y: Array, b: Array | None) -> Array:
+    """``y`` with b (C,) added in place, if there is one."""
+    if b is not None:
+        y += b
+    return y
 
 
 def width(channels: int, *arrays: Array) -> int:
@@ -43,12 +49,15 @@ def width(channels: int, *arrays: Array) -> int:
     return 4 if channels % 4 == 0 and all(array.data.ptr % 16 == 0 for array in arrays) else 1
 
 
-def constants(
-    image: tuple[int, int, int], kernel: Pair, stride: Pair, pad: Pair, places: Pair, wide: int
-) -> dict[str, int]:
+def constants(image: tuple[int, int, int], window: Window, wide: int) -> dict[str, int]:
     """What the compiler is told: the shape without the number of images; ``image`` (H, W, C)."""
-    values = {"HEIGHT": image[0], "WIDTH": image[1], "CHANNELS": image[2], "ROWS": places[0], "COLUMNS": places[1]}
-    values["WIDE"] = wide
-    for name, pair in (("KERNEL", kernel), ("STRIDE", stride), ("PAD", pad)):
+    values = dict(zip(("HEIGHT", "WIDTH", "CHANNELS"), image, strict=True))
+    values |= dict(zip(("ROWS", "COLUMNS"), window.positions(image[:2]), strict=True))
+    for name, pair in zip(("KERNEL", "STRIDE", "PAD"), window, strict=True):
         values |= {f"{name}_H": pair[0], f"{name}_W": pair[1]}
-    return values
+    return values | {"WIDE": wide}
+
+
+def _covers(window: Window, shape: tuple[int, int, int]) -> bool:
+    """Whether the kernel covers the whole image, as in the discriminator's last layer."""
+    return window.kernel == tuple(shape[:2]) and window.pad == (0, 0)

@@ -23,23 +23,17 @@ def chunk_count(rows: int) -> int:
 def finish(sums: Array, first: Array | None = None, second: Array | None = None) -> Array:
     """The sum over the rows of ``sums`` (rows, C), (C,), or of (rows, 2·C), (2·C,), which is two times C values.
 
-    Args:
-        first, second: (C,), to which the C values and the others are added in place, if given.
+    The C values, and the others, are added to ``first`` and ``second`` (C,) in place, if these are given.
     """
     xp, columns = array_module(sums), sums.shape[1]
-    while len(sums) > MOST_ROWS:
-        sums = _column_sums(sums)
+    while len(sums) > MOST_ROWS:  # sums over every n-th row: (rows, C) -> (chunks, C)
+        rows, chunks = len(sums), chunk_count(len(sums))
+        partial = xp.empty((chunks, columns), sums.dtype)
+        _kernels("column_sums", partial.size, sums, rows, columns, chunks, partial)
+        sums = partial
     out = xp.empty(columns, sums.dtype)
     split = next((len(total) for total in (first, second) if total is not None), columns)
     # Without a total the pointer is not used; the sums' own stands in for it.
     totals = (part for total in (first, second) for part in (int(total is not None), out if total is None else total))
     _kernels("finish_sums", -(-columns // COLUMNS) * BLOCK, sums, len(sums), columns, split, *totals, out)
     return out
-
-
-def _column_sums(x: Array) -> Array:
-    """Sums over every n-th row: (rows, C) -> (chunks, C)."""
-    rows, columns = x.shape
-    sums = array_module(x).empty((chunk_count(rows), columns), x.dtype)
-    _kernels("column_sums", sums.size, x, rows, columns, len(sums), sums)
-    return sums
