@@ -55,11 +55,9 @@ class Stopped(TinyganError):
 def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
     """Run a script's ``main`` and return its exit code, every expected failure as one line on standard error.
 
-    A stop that was asked for is told the same way, but is not called an error.
-
-    ``--debug`` among the arguments shows the traceback as well. Errors of the operating system (a full disk, no
-    permission) and too little memory are expected failures; any other exception is a defect of tinygan and is shown
-    whole.
+    Expected are also errors of the operating system (a full disk, no permission), too little memory, and a stop that
+    was asked for, which is not called an error; any other exception is a defect of tinygan and is shown whole.
+    ``--debug`` among the arguments shows the traceback as well.
     """
     prepare_streams()
     try:
@@ -94,10 +92,7 @@ def drop_unwritten() -> None:
 
 
 def _less_memory(arguments: list[str], error: MemoryError) -> str:
-    """The remedy: a smaller size, where one was typed that can be; else the error's last note, where it has one.
-
-    A resumed run keeps its sizes.
-    """
-    typed = None if "--resume" in arguments else largest_typed(arguments)
+    """The remedy: a smaller size, where one was typed; else the error's last note, where it has one."""
+    typed = None if "--resume" in arguments else largest_typed(arguments)  # a resumed run keeps its sizes
     notes = getattr(error, "__notes__", ["end other programs, or take a machine with more of it"])
     return f"give less than {typed}" if typed else notes[-1]

@@ -9,8 +9,7 @@ from tinygan.errors import TinyganError
 from tinygan.ops.cuda.matmul import matmul
 from tinygan.ops.cuda.sums import channel_sum
 from tinygan.runtime import graph
-from tinygan.runtime.graph import Replay
-from tinygan.runtime.graph_inputs import SLOTS, Inputs
+from tinygan.runtime.graph import SLOTS, Inputs, Replay
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from tinygan.layers.addition import Addition, WeightNormalisedAddition
 from tinygan.layers.base import Gradients, Layer, initialise
 from tinygan.layers.batchnorm import BatchNorm
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.layers.border import Crop, Pad
 from tinygan.layers.conv import Conv2d, ConvTranspose2d
 from tinygan.layers.linear import Linear
-from tinygan.layers.resample import AveragePool, NearestDouble
+from tinygan.layers.resize import AveragePool, Crop, NearestDouble, Pad
 from tinygan.layers.scaleshift import Rescale, ScaleShift
 from tinygan.layers.sequential import Reshape, Sequential
 from tinygan.layers.weightnorm import WeightNorm

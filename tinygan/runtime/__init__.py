@@ -11,8 +11,7 @@ mpi.py           how ranks do that which mpiexec or srun has started
 nccl.py          how ranks with a GPU each do that
 ranks.py         what the first of these asks of all
 launched.py      recognises ranks, and has all but the first serve it
-graph.py         device work captured once as a CUDA graph and replayed
-graph_inputs.py  what each replay is given
+graph.py         device work captured once as a CUDA graph and replayed, and what each replay is given
 recording.py     NumPy calls written down once and made again; traced.py, the arrays that tell of them
 arena.py         the memory of what is written down
 """

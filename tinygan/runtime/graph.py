@@ -1,4 +1,4 @@
-"""Work captured once as a CUDA graph, and replayed with one launch.
+"""Work captured once as a CUDA graph and replayed with one launch, and the buffers that its inputs are sent to.
 
 A training step is some hundred launches on the same addresses every time. Captured, they cost the host one call.
 """
@@ -6,13 +6,19 @@ A training step is some hundred launches on the same addresses every time. Captu
 import contextlib
 import ctypes
 import functools
+import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 
+import numpy as np
+
+from tinygan.array import Array
 from tinygan.errors import TinyganError
 
 WARM_UPS = 2  # calls before the capture: they compile kernels, make handles and grow the pool
+SLOTS = 4  # how many replays the host may be ahead of the device
+ALIGNMENT = 256  # bytes; what the device's memory accesses want is at most this
 
 
 class Replay:
@@ -123,3 +129,38 @@ def node_count(graph) -> int:
 def load_driver() -> ctypes.CDLL:
     """The CUDA driver's library, which CuPy has loaded before."""
     return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+
+
+class Inputs:
+    """``arrays``, by name, whose addresses never change, written together by one copy per replay.
+
+    The copy is asynchronous: it starts from page-locked memory, of which there are several slots, and a slot is not
+    written again before its last copy is over. The host waits only if it is ``SLOTS`` replays ahead.
+    """
+
+    def __init__(self, xp: ModuleType, shapes: Mapping[str, tuple[tuple[int, ...], np.dtype]]):
+        places, size = {}, 0
+        for name, (shape, dtype) in shapes.items():
+            end = size + math.prod(shape) * np.dtype(dtype).itemsize
+            places[name] = slice(size, end)
+            size = -(-end // ALIGNMENT) * ALIGNMENT
+
+        def views(memory: Array) -> dict[str, Array]:
+            return {name: memory[places[name]].view(dtype).reshape(shape) for name, (shape, dtype) in shapes.items()}
+
+        self._device = xp.zeros(size, np.uint8)
+        self.arrays = views(self._device)
+        pinned = [np.frombuffer(xp.cuda.alloc_pinned_memory(size), np.uint8, size) for _ in range(SLOTS)]
+        self._slots = [(memory, views(memory), xp.cuda.Event(disable_timing=True)) for memory in pinned]
+        self._count = 0
+
+    def send(self, stream, **values: np.ndarray | float) -> None:
+        """Copy host values of all names into the arrays, in the order of ``stream``'s work."""
+        memory, views, copied = self._slots[self._count % SLOTS]
+        if self._count >= SLOTS:
+            copied.synchronize()
+        for name, view in views.items():
+            view[...] = values[name]
+        self._device.set(memory, stream=stream)
+        copied.record(stream)
+        self._count += 1

@@ -54,10 +54,7 @@ def release_scratch() -> None:
 
 
 def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An uninitialised array that is valid until the running task ends; the next task gets the same memory.
-
-    To be called within a task only.
-    """
+    """An uninitialised array for a task, valid until that ends; the next task gets the same memory."""
     if recording.active():
         return np.empty(shape, dtype)  # as much memory as the task takes, and no longer than it takes it
     size = math.prod(shape) * np.dtype(dtype).itemsize

@@ -122,10 +122,7 @@ def _understand(path: Path, description: dict, tensors: dict[str, np.ndarray]) -
 
 
 def restore(checkpoint: Checkpoint, game: Game) -> None:
-    """Put a checkpoint's arrays into ``game``: all of them or none.
-
-    Raises TinyganError: a name or shape differs (another architecture), or a value is not finite.
-    """
+    """Put all arrays into ``game``, or none: TinyganError if a name or shape differs, or a value is not finite."""
     stores = _stores(game)
     found: dict[str, dict[str, np.ndarray]] = {part: {} for part in stores}
     for full_name, tensor in checkpoint.tensors.items():

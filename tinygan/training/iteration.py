@@ -8,8 +8,7 @@ import numpy as np
 from tinygan import ops
 from tinygan.data.devicebatches import ResidentSource
 from tinygan.runtime.collectives import all_reduce
-from tinygan.runtime.graph import Replay
-from tinygan.runtime.graph_inputs import Inputs
+from tinygan.runtime.graph import Inputs, Replay
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session

@@ -120,10 +120,7 @@ def _peak(options: Options, game: Game, images: int) -> int:
 
 
 def measured_on(backend: Backend, options: Options) -> int | None:
-    """Bytes that a step with the whole batch takes on the GPU: its memory pool's, as a captured step has one.
-
-    None where the device has not enough. Nothing of the step stays there.
-    """
+    """Bytes that a step with the whole batch takes on the GPU, by its memory pool; None where the device lacks them."""
     from tinygan.ops.cuda import cublas
 
     xp, schedule = backend.xp, SCHEDULES[options.schedule]
