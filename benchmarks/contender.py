@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 # So that JAX's peak is what it uses.
 ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 # glibc returns large arrays to the system when they are freed, and faulting their pages in again costs a step much of
-# its time. tinygan tells it not to (runtime/allocator.py). PyTorch as it is installed does not, but its tuning guide
+# its time. tinygan tells it not to (device.py). PyTorch as it is installed does not, but its tuning guide
 # advises another allocator for the same reason: this peer gets the same settings as tinygan gives itself.
 TUNED_ENVIRONMENT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
 MEMORY_STEPS = 5

@@ -31,7 +31,7 @@ from benchmarks.workload import CODE_SIZES, Workload
 from tinygan.cli import OneLineParser, path
 from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError, run_script
-from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.launch import launch
 from tinygan.output import write_output
 from tinygan.runtime.graph import WARM_UPS, Replay, node_count
 from tinygan.text import say
@@ -69,8 +69,8 @@ def constants() -> dict:
     xp = backend.xp
     small = xp.zeros(32, np.float32)
     floor = _seconds(backend, lambda: [small.__iadd__(1) for _ in range(NODES)]) / NODES
-    x, sums, kernels = xp.ones((ROWS, COLUMNS), np.float32), xp.zeros((1, COLUMNS), np.float32), Kernels("sums")
-    one_block = _seconds(backend, lambda: kernels("column_sums", COLUMNS, x, ROWS, COLUMNS, 1, sums))
+    x, sums = xp.ones((ROWS, COLUMNS), np.float32), xp.zeros((1, COLUMNS), np.float32)
+    one_block = _seconds(backend, lambda: launch("sums", "column_sums", COLUMNS, x, ROWS, COLUMNS, 1, sums))
     found = {"floor": floor, "l2_latency": (one_block - floor) / (ROWS / AHEAD) - AHEAD * ADDITION}
     for name, floats in (("l2_bandwidth", IN_L2), ("memory_bandwidth", IN_MEMORY)):
         y = xp.zeros(min(floats, backend.free_memory() // 16), np.float32)

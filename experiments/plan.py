@@ -1,5 +1,6 @@
 """What an experiment trains: its members, each a training with options of its own, and the folder that it runs in."""
 
+import dataclasses
 import functools
 import json
 import re
@@ -57,7 +58,7 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
         UsageError: it was trained with other options, on other images or by other code, naming them all.
     """
     config = run.read_config()
-    stored, now = config["options"], json.loads(json.dumps(wanted.to_json()))
+    stored, now = config["options"], json.loads(json.dumps(dataclasses.asdict(wanted)))
     differences = [
         f"{flag(name)} {stored.get(name)} instead of {value}"
         for name, value in now.items()

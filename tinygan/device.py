@@ -3,8 +3,10 @@
 CuPy is imported only when a GPU is asked for or looked for, so a machine without it never notices.
 """
 
+import ctypes
 import functools
 import importlib.util
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -13,7 +15,6 @@ import numpy as np
 
 from tinygan.array import Array, array_module
 from tinygan.errors import TinyganError, UsageError
-from tinygan.runtime.allocator import reuse_freed_memory
 from tinygan.runtime.cores import allowed_cores
 from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.threads import use_all_cores
@@ -75,9 +76,8 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     and ``float32`` elsewhere. Products in TF32 or not is a setting of the process: the last backend decides.
 
     What this sets for the process: on the CPU, NumPy's matrix products to one thread each (tinygan's own threads run
-    several of them) and the C library to keep freed memory (:mod:`tinygan.runtime.allocator`).
-    On the GPU all work of the calling thread goes to one stream from here on, not the default one: that could not be
-    captured (``runtime/graph.py``).
+    several of them) and the C library to keep freed memory. On the GPU all work of the calling thread goes to one
+    stream from here on, not the default one: that could not be captured (``runtime/graph.py``).
 
     Raises TinyganError where ``gpu`` was asked for and cannot be used, with the reason and the remedy; UsageError for
     an unknown device or precision, or ``tf32`` on the CPU.
@@ -94,9 +94,22 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
         return _open_gpu(precision, dtype)
     if precision == "tf32":
         raise UsageError("precision tf32 needs a GPU: take float32 on the CPU")
-    reuse_freed_memory()
+    _reuse_freed_memory()
     use_all_cores()
     return Backend("cpu", np, dtype, f"CPU, {allowed_cores()} cores")
+
+
+def _reuse_freed_memory() -> None:
+    """Have the C library keep freed memory for the next array instead of returning it to the system.
+
+    By default every large array is mapped anew and each of its pages faulted in at first touch, every iteration again:
+    a quarter to a third of a training step's time (docs/design.md). glibc only; elsewhere nothing is changed.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # the names of malloc.h
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def why_no_gpu() -> str | None:

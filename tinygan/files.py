@@ -148,15 +148,15 @@ class FolderLock:
 
 def _lock(descriptor: int) -> bool | None:
     """Lock a file until the descriptor is closed: False if somebody else has, None where there are no locks."""
+    if fcntl is None:
+        return None
     try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
     except BlockingIOError:
         return False
     except OSError:  # some network file systems
-        pass
-    return None
+        return None
 
 
 def _new_temporary(path: Path) -> BinaryIO:

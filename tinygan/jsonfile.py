@@ -76,25 +76,21 @@ def check(value: object, kind: object, where: str = "") -> None:
     if origin is types.UnionType:
         if not any(_fits(value, part) for part in parts):
             raise _wrong(value, where)
-    elif origin is tuple:
-        if type(value) not in (list, tuple) or len(value) != len(parts):
-            raise _wrong(value, where)
-        for number, (entry, part) in enumerate(zip(value, parts, strict=True)):
-            check(entry, part, f"{where}[{number}]")
+    elif not _is(value, dict if isinstance(kind, dict) else origin or kind):
+        raise _wrong(value, where)
     elif isinstance(kind, dict):
-        if type(value) is not dict:
-            raise _wrong(value, where)
         for name, part in kind.items():
             key = name.removesuffix("?")
             if key in value:
                 check(value[key], part, f"{where}.{key}")
             elif key == name:
                 raise ValueError(f"{where}.{key}".lstrip(".") + " is missing")
-    elif not _is(value, origin or kind):
-        raise _wrong(value, where)
-    elif origin is list:
-        for number, entry in enumerate(value):
-            check(entry, parts[0], f"{where}[{number}]")
+    elif origin in (list, tuple):
+        kinds = parts * len(value) if origin is list else parts
+        if len(kinds) != len(value):
+            raise _wrong(value, where)
+        for number, (entry, part) in enumerate(zip(value, kinds, strict=True)):
+            check(entry, part, f"{where}[{number}]")
     elif origin is dict:
         for name, entry in value.items():
             check(entry, parts[1], f"{where}.{name}")
@@ -103,7 +99,7 @@ def check(value: object, kind: object, where: str = "") -> None:
 def _is(value: object, kind: type) -> bool:
     if kind is int:
         return type(value) is int and value >= 0
-    return type(value) in (int, float) if kind is float else type(value) is kind
+    return type(value) in {float: (int, float), tuple: (list, tuple)}.get(kind, (kind,))
 
 
 def _fits(value: object, kind: object) -> bool:

@@ -39,11 +39,10 @@ def write_output(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
     so is what standard output goes to, behind what was printed before. Raises TinyganError for a folder, and where the
     system refuses to write.
     """
-    status = None
     try:
         status = os.stat(path)
     except FileNotFoundError:  # new, or a link to what is not there yet
-        pass
+        status = None
     except OSError as error:
         raise cannot_write(path, error) from error
     target = Path(os.path.realpath(path))

@@ -18,7 +18,7 @@ from tinygan.files import write_atomically
 from tinygan.jsonfile import parse_json
 
 DESCRIPTION, CHECKSUMS = "tinygan", "tinygan.checksums"  # the names in the metadata
-DTYPES = {"F32": np.float32, "F64": np.float64}  # safetensors' name of what is computed with
+DTYPES = ("F32", "F64")  # safetensors' names of what is computed with
 
 
 def save_tensors(path: Path, tensors: dict[str, np.ndarray], description: dict) -> None:
@@ -43,12 +43,12 @@ def load_tensors(path: Path, kind: object) -> tuple[dict, dict[str, np.ndarray],
             metadata = file.metadata() or {}
             if DESCRIPTION not in metadata:
                 raise ForeignFile("a safetensors file, but none of tinygan")
-            names = list(file.keys())
-            for name in names:
+            tensors = {}
+            for name in file.keys():  # noqa: SIM118 - it is no dict
                 dtype = file.get_slice(name).get_dtype()
                 if dtype not in DTYPES:
                     raise ValueError(f"{name} is of type {dtype}")
-            tensors = {name: file.get_tensor(name) for name in names}
+                tensors[name] = file.get_tensor(name)
     except SafetensorError as error:
         raise ValueError(error) from error
     text = metadata[DESCRIPTION]

@@ -13,7 +13,6 @@ from tests.ops.test_patches import WINDOWS
 from tests.training.conftest import TINY_RESNET
 from tinygan.models.norms import NORMS
 from tinygan.ops.cuda import channel_dot, launch, patches, sums, weight_norm
-from tinygan.ops.cuda.launch import Kernels
 from tinygan.ops.cuda.weight_norm import constants
 from tinygan.training.options import MODELS, Options
 from tinygan.training.step import SCHEDULES
@@ -37,7 +36,7 @@ def chunk_sums(values, chunks):
 def test_column_sums(fake_cupy, dtype, shape, chunks):
     x = random(shape, "x", dtype)
     sums = fake_cupy.empty((chunks, shape[1]), dtype)
-    Kernels("sums")("column_sums", sums.size, fake_cupy.asarray(x), *shape, chunks, sums)
+    launch.launch("sums", "column_sums", sums.size, fake_cupy.asarray(x), *shape, chunks, sums)
     np.testing.assert_array_equal(sums.get(), chunk_sums(x, chunks))
 
 
@@ -50,8 +49,8 @@ def test_rectifier_backward(fake_cupy, dtype, shape, chunks):
     on_device = [fake_cupy.asarray(value) for value in (x, dy, slope, shift)]
     dx, sums = fake_cupy.empty(shape, dtype), fake_cupy.empty((chunks, 2, channels), dtype)
     bend = on_device[2], 1, 0.0, on_device[3], 1, 0.0
-    Kernels("rectify")(
-        "rectifier_backward", chunks * channels, *on_device[:2], *bend, channels, rows, chunks, 1, dx, sums
+    launch.launch(
+        "rectify", "rectifier_backward", chunks * channels, *on_device[:2], *bend, channels, rows, chunks, 1, dx, sums
     )
     np.testing.assert_array_equal(dx.get(), dy - (1 - slope) * below)
     np.testing.assert_array_equal(sums.get()[:, 0], chunk_sums(below * (x - shift), chunks))
@@ -65,7 +64,7 @@ def test_batch_norm_sums(fake_cupy, dtype, shape, chunks):
     mean, r = (random(channels, name, dtype) for name in ("mean", "r"))
     sums = fake_cupy.empty((chunks, 2, channels), dtype)
     on_device = [fake_cupy.asarray(value) for value in (x, dy, mean, r)]
-    Kernels("batch_norm")("batch_norm_sums", chunks * channels, *on_device, rows, channels, chunks, sums)
+    launch.launch("batch_norm", "batch_norm_sums", chunks * channels, *on_device, rows, channels, chunks, sums)
     np.testing.assert_array_equal(sums.get()[:, 0], chunk_sums(dy, chunks))
     np.testing.assert_array_equal(sums.get()[:, 1], chunk_sums(dy * ((x - mean) * r), chunks))
 
@@ -77,15 +76,16 @@ def test_moments(fake_cupy, dtype, shape, chunks):
     if chunks > rows:
         return
     means, squares = (fake_cupy.empty((chunks, channels), dtype) for _ in "ab")
-    kernels = Kernels("batch_norm")
-    kernels("chunk_moments", means.size, fake_cupy.asarray(x), rows, channels, chunks, means, squares)
+    launch.launch(
+        "batch_norm", "chunk_moments", means.size, fake_cupy.asarray(x), rows, channels, chunks, means, squares
+    )
     counts = np.bincount(np.arange(rows) % chunks).astype(dtype)
     expected = chunk_sums(x, chunks) / counts[:, None]
     np.testing.assert_array_equal(means.get(), expected)
     centred = x - expected[np.arange(rows) % chunks]
     np.testing.assert_array_equal(squares.get(), chunk_sums(centred * centred, chunks))
     mean, var = (fake_cupy.empty(channels, dtype) for _ in "ab")
-    kernels("merge_moments", channels, means, squares, rows, channels, chunks, mean, var)
+    launch.launch("batch_norm", "merge_moments", channels, means, squares, rows, channels, chunks, mean, var)
     n, m, square = dtype.type(0), np.zeros(channels, dtype), np.zeros(channels, dtype)
     for more, one, its_square in zip(counts, means.get(), squares.get(), strict=True):
         share, d = more / (n + more), one - m

@@ -26,7 +26,8 @@ quiet = subprocess.DEVNULL
 others = [rank for rank in range(3) if rank != int(sys.argv[1])]
 sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
 processes = [subprocess.Popen(sleep, stdout=quiet, stderr=quiet) for _ in others]
-mpi.world = SimpleNamespace(rank=int(sys.argv[1]), size=3, Abort=lambda code: os._exit(code + 40))
+mpi.rank, mpi.size = int(sys.argv[1]), 3
+mpi.world = SimpleNamespace(Abort=lambda code: os._exit(code + 40))
 mpi.leaving, mpi.LAST_WORDS = sys.argv[2] == "leaving", 0.2
 print(*(process.pid for process in processes), flush=True)
 mpi._watch(os.getppid(), {os.pidfd_open(process.pid): rank for process, rank in zip(processes, others)})

@@ -1,5 +1,6 @@
 """Options: what wins over what, and what survives a checkpoint."""
 
+import dataclasses
 import json
 
 import pytest
@@ -19,7 +20,7 @@ def test_typed_options_win_over_the_preset_and_the_preset_over_the_defaults():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_can_be_built_and_survives_json(preset):
     options = resolve({}, preset)
-    assert Options.from_json(json.loads(json.dumps(options.to_json()))) == options
+    assert Options.from_json(json.loads(json.dumps(dataclasses.asdict(options)))) == options
 
 
 def test_an_unknown_preset_is_named():
@@ -98,7 +99,7 @@ def test_options_of_the_other_model_are_refused(name):
 
 
 def test_options_from_before_there_were_two_models_are_those_of_the_dcgan():
-    stored = Options(norm="bn").to_json()
+    stored = dataclasses.asdict(Options(norm="bn"))
     for name in ("model", *RESNET_ONLY):
         del stored[name]
     assert Options.from_json(stored) == Options(norm="bn", model="dcgan")
@@ -118,7 +119,7 @@ def test_a_number_has_the_same_range_wherever_it_comes_from(name, value):
     with pytest.raises(
         (UsageError, ValueError), match=f"{name.replace('_', '.')} "
     ):  # of another kind, or out of range
-        Options.from_json(Options().to_json() | {name: value})
+        Options.from_json(dataclasses.asdict(Options()) | {name: value})
     for make in (
         lambda: Options(**{name: value}),
         lambda: resume(Options(iterations=10**9), {name: value}, "here.safetensors"),

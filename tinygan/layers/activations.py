@@ -31,7 +31,6 @@ class TranslatedRectifier(Layer):
     def __init__(self, slope: float | None, shift: float | None, channels: int | None = None):
         super().__init__()
         self.channels = channels
-        self.learned = tuple(name for name, value in (("slope", slope), ("shift", shift)) if value is None)
         if slope is None:
             self.parameter("slope", (channels,), constant(INITIAL_SLOPE), bounded=True)  # type: ignore[arg-type]
         else:
@@ -46,7 +45,7 @@ class TranslatedRectifier(Layer):
         y = ops.rectify(x, self.slope, self.shift)
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            to = {} if grads is None else {name: grads[self.path(name)] for name in self.learned}
+            to = {} if grads is None else {name: grads[self.path(name)] for name in self.parameter_specs}
             return ops.rectify_backward(x, dy, self.slope, self.shift, need_dx, (to.get("slope"), to.get("shift")))
 
         return y, backward

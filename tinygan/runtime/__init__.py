@@ -1,6 +1,5 @@
 """What the processor and the device need to be kept busy; nothing here knows what is computed.
 
-allocator.py     the C library told to keep what is freed
 cores.py         how many cores there are to compute on
 threads.py       tasks side by side within a process
 scratch.py       memory for what a task needs only while it runs

@@ -24,9 +24,8 @@ def allowed_cores() -> int:
 def core_count() -> int:
     """Cores to compute on: all allowed, or fewer where OMP_NUM_THREADS or OPENBLAS_NUM_THREADS says so.
 
-    Of cores that several ranks of one training may use, each takes its share.
-
-    As in OpenMP, a list such as ``4,2`` counts by its first number, and what is no list of positive numbers is ignored.
+    Of cores that several ranks of one training may use, each takes its share. As in OpenMP, a list such as ``4,2``
+    counts by its first number, and what is no list of positive numbers is ignored.
     """
     found = [THREADS.fullmatch(os.environ.get(name, "")) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")]
     return min([max(1, allowed_cores() // sharers), *(int(match[1]) for match in found if match)])

@@ -4,7 +4,7 @@ Waiting is done by looking again and again, and letting other processes have the
 cores, and MPI's own waiting does not yield. Sums are taken by each rank in the order of the ranks, not by MPI, so as
 many ranks give the same bits each time.
 
-Importing this module starts MPI.
+Importing this module starts MPI; it is itself the engine that :mod:`tinygan.runtime.collectives` asks.
 """
 
 import os
@@ -33,6 +33,7 @@ LAST_WORDS = 1.0  # seconds
 WATCH = 1.0  # seconds between two looks at whether the launcher is still there
 
 world = MPI.COMM_WORLD
+size, rank, place = world.size, world.rank, 0
 leaving = False  # whether this rank knows that all are about to end
 local_rank = 0  # which of the ranks on its machine this one is; begin() finds out
 
@@ -50,49 +51,47 @@ def abort(exit_code: int) -> NoReturn:
     os._exit(exit_code)
 
 
-class Collective:
-    """What :mod:`tinygan.runtime.collectives` asks of an engine, by MPI."""
-
-    size, rank, place = world.size, world.rank, 0
-
-    def barrier(self) -> None:
-        """Until all ranks are here."""
-        wait(world.Ibarrier())
-
-    def all_gather(self, values: np.ndarray) -> np.ndarray:
-        """What each gives, float64 (size, n)."""
-        given = np.empty((self.size, values.size))
-        wait(world.Iallgather(np.ascontiguousarray(values, np.float64), given))
-        return given
-
-    def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
-        """Each rank sends everybody their part of its vector, which becomes 0 except for what is to be added up."""
-        (vector,) = vectors
-        part = vector[split_vector(vector.size, self.size)[self.rank]]
-        received = np.empty((self.size, part.size), vector.dtype)
-        whole(self._exchange, vector, received)
-        vector[...] = 0
-        part[...] = received[0]
-        return [part, *received[1:]]
-
-    def share_parts(self, vector: np.ndarray) -> None:
-        """Each rank sends its part to all others."""
-        whole(self._spread, vector)
-
-    def _exchange(self, vector: np.ndarray, received: np.ndarray) -> None:
-        own = received.shape[1]
-        here = [own] * self.size, [own * k for k in range(self.size)]
-        wait(world.Ialltoallv([vector, self._layout(vector)], [received, here]))
-
-    def _spread(self, vector: np.ndarray) -> None:
-        wait(world.Iallgatherv(MPI.IN_PLACE, [vector, self._layout(vector)]))
-
-    def _layout(self, vector: np.ndarray) -> tuple[list[int], list[int]]:
-        parts = split_vector(vector.size, self.size)
-        return [part.stop - part.start for part in parts], [part.start for part in parts]
+def barrier() -> None:
+    """Until all ranks are here."""
+    wait(world.Ibarrier())
 
 
-collective = Collective()
+def all_gather(values: np.ndarray) -> np.ndarray:
+    """What each gives, float64 (size, n)."""
+    given = np.empty((size, values.size))
+    wait(world.Iallgather(np.ascontiguousarray(values, np.float64), given))
+    return given
+
+
+def own_parts(vectors: list[np.ndarray]) -> list[np.ndarray]:
+    """Each rank sends everybody their part of its vector, which becomes 0 except for what is to be added up."""
+    (vector,) = vectors
+    part = vector[split_vector(vector.size, size)[rank]]
+    received = np.empty((size, part.size), vector.dtype)
+    whole(_exchange, vector, received)
+    vector[...] = 0
+    part[...] = received[0]
+    return [part, *received[1:]]
+
+
+def share_parts(vector: np.ndarray) -> None:
+    """Each rank sends its part to all others."""
+    whole(_spread, vector)
+
+
+def _exchange(vector: np.ndarray, received: np.ndarray) -> None:
+    own = received.shape[1]
+    here = [own] * size, [own * k for k in range(size)]
+    wait(world.Ialltoallv([vector, _layout(vector)], [received, here]))
+
+
+def _spread(vector: np.ndarray) -> None:
+    wait(world.Iallgatherv(MPI.IN_PLACE, [vector, _layout(vector)]))
+
+
+def _layout(vector: np.ndarray) -> tuple[list[int], list[int]]:
+    parts = split_vector(vector.size, size)
+    return [part.stop - part.start for part in parts], [part.start for part in parts]
 
 
 def wait(request: MPI.Request, nap: float = 0.0) -> None:
@@ -123,10 +122,10 @@ def _neighbours(node: MPI.Comm) -> dict[int, int]:
     """A descriptor that tells when it has ended, for each other rank of the machine: -> its number. On Linux only."""
     room = os.readlink("/proc/self/ns/pid") if hasattr(os, "pidfd_open") else ""
     found = {}
-    for other, pid, rank in node.allgather((room, os.getpid(), world.rank)):
-        if other == room and room and rank != world.rank:  # in another container the number is another process's
+    for other, pid, number in node.allgather((room, os.getpid(), rank)):
+        if other == room and room and number != rank:  # in another container the id is another process's
             with suppress(OSError):  # the system call is refused
-                found[os.pidfd_open(pid)] = rank
+                found[os.pidfd_open(pid)] = number
     return found
 
 
@@ -145,7 +144,7 @@ def _watch(launcher: int, others: dict[int, int]) -> None:
             if leaving:
                 return
             left = set(others.values()) - {others[descriptor] for descriptor, _ in ends.poll(0)}
-            if world.rank < min(left, default=world.size):
+            if rank < min(left, default=size):
                 name = f"rank {min(ended)} on {socket.gethostname()}"
                 say(f"error: {name} ended without a word, and so do the others", file=sys.stderr)
             else:

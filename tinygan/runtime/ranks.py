@@ -15,7 +15,7 @@ import numpy as np
 from tinygan.errors import TinyganError
 from tinygan.runtime import mpi
 from tinygan.runtime.collectives import joined
-from tinygan.runtime.mpi import begin, collective, wait, world
+from tinygan.runtime.mpi import begin, wait, world
 from tinygan.runtime.workers import outcome
 
 HEADER = 1024  # bytes of a request that travel at once; an iteration's is shorter
@@ -32,12 +32,12 @@ def awaited() -> bool:
 class RankGroup:
     """All ranks, as the first sees them: what :class:`tinygan.runtime.workers.WorkerGroup` is for forked processes."""
 
-    size, rank = collective.size, collective.rank
+    size, rank = mpi.size, mpi.rank
 
     def __init__(self) -> None:
         self.context: Any = None  # first argument of the functions of run(), which each rank has made of its own
         self.own: Any = None  # whatever else a rank keeps for the functions that get the group itself
-        self.collective: Any = collective  # the engine of together()
+        self.collective: Any = mpi  # the engine of together()
         self.local_rank = mpi.local_rank  # which of the ranks on its machine this one is
 
     def spread(self, vector: np.ndarray) -> None:
@@ -116,8 +116,8 @@ def _on_context(group: RankGroup, function: Callable, *arguments: Any) -> Any:
 
 def _answer(group: RankGroup, function: Callable, arguments: Sequence[tuple]) -> None:
     """Another rank's part of :meth:`RankGroup.ask`."""
-    if collective.rank < len(arguments):
-        result, error = outcome(function, group, *arguments[collective.rank])
+    if mpi.rank < len(arguments):
+        result, error = outcome(function, group, *arguments[mpi.rank])
         wait(world.isend((result, error and _named(error)), 0))
 
 
@@ -126,7 +126,7 @@ def _named(error: Exception) -> TinyganError:
     what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     if isinstance(error, MemoryError):
         what = "not enough memory: start fewer ranks there, or give a smaller --batch-size"
-    return TinyganError(f"rank {collective.rank} on {socket.gethostname()}: {what}")
+    return TinyganError(f"rank {mpi.rank} on {socket.gethostname()}: {what}")
 
 
 def _receive(rank: int) -> Any:
@@ -148,7 +148,7 @@ def _broadcast(request: Any = None) -> Any:
     """From the first rank to all: a short head, and the rest where there is more."""
     head = np.zeros(HEADER, np.uint8)
     content = b""
-    if collective.rank == 0:
+    if mpi.rank == 0:
         content = pickle.dumps(request)
         head[:8] = np.frombuffer(len(content).to_bytes(8, "little"), np.uint8)
         head[8 : 8 + len(content)] = np.frombuffer(content[: HEADER - 8], np.uint8)

@@ -69,7 +69,7 @@ def save(path: Path, game: Game, progress: Progress, options: Options, fingerpri
         tensors |= {f"{part}.{name}": array for name, array in arrays.to_host().items()}
     description = {
         "format": FORMAT_VERSION,
-        "options": options.to_json(),
+        "options": asdict(options),
         "iteration": progress.iteration,
         "seconds": progress.seconds,
         "best": progress.best and asdict(progress.best),

@@ -19,10 +19,7 @@ Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
 
 
 def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
-    """What carries out iteration 1, 2, … of ``session``, and adds its losses to ``losses``.
-
-    ``note`` takes a line for people, should the GPU's captured step not be possible.
-    """
+    """What carries out iteration 1, 2, … of ``session``; ``note`` is told in a line why one cannot be captured."""
     own_losses = not isinstance(session.game.loss, str)  # nobody knows whether they do the same each time
     if session.backend.device == "cpu" or ops.implementation() == "reference" or own_losses:
         return eager_iteration(session, losses)

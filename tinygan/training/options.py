@@ -149,13 +149,9 @@ class Options:
             blocks = self.g_blocks or (blocks if len(blocks) == len(features) else [1] * len(features))
         return features, blocks
 
-    def to_json(self) -> dict:
-        """As a dict that JSON can hold."""
-        return dataclasses.asdict(self)
-
     @classmethod
     def from_json(cls, values: dict) -> "Options":
-        """The inverse of :meth:`to_json`; options that are missing, as in what older versions wrote, have defaults.
+        """What ``dataclasses.asdict`` made and JSON held; what is missing, as older versions wrote it, has its default.
 
         Raises ValueError where a value that should be text is none, or an option is unknown; UsageError as on
         construction, which checks the numbers.

@@ -165,4 +165,4 @@ def _describe(session: Session, command: list[str] | None, resumed_from: str | N
         "versions": versions | {xp.__name__: xp.__version__},
         "git_commit": git_commit(),
     }
-    session.folder.describe({"options": session.options.to_json(), "data": data}, this_session)
+    session.folder.describe({"options": dataclasses.asdict(session.options), "data": data}, this_session)

@@ -3,14 +3,12 @@
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
-
-_kernels = Kernels("gather")
+from tinygan.ops.cuda.launch import launch
 
 
 def gather_images(images: Array, places: Array, size: tuple[int, int], dtype: np.dtype) -> Array:
     out = array_module(images).empty((len(places), *size, 3), dtype)
-    _kernels("gather_images", out.size, images, places, out.size, out, **constants(images.shape[1:3], size))
+    launch("gather", "gather_images", out.size, images, places, out.size, out, **constants(images.shape[1:3], size))
     return out
 
 

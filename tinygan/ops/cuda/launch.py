@@ -16,25 +16,19 @@ REAL = {"float32": "float", "float64": "double"}
 Constants = tuple[tuple[str, int], ...]  # (name in the source, value)
 
 
-class Kernels:
-    """The kernels of one source, ``<name>.cu``; an object of it is called with a kernel's name to launch it."""
+def launch(file: str, kernel: str, threads: int, *arguments: Array | float | int, **constants: int) -> None:
+    """Run ``kernel`` of ``<file>.cu`` with at least ``threads`` threads, on the current stream.
 
-    def __init__(self, name: str):
-        self.name = name
-
-    def __call__(self, kernel: str, threads: int, *arguments: Array | float | int, **constants: int) -> None:
-        """Run ``kernel`` with at least ``threads`` threads, on the current stream.
-
-        An int arrives as ``index_t``, a float as REAL, an array as a pointer. The last argument is an array that is
-        written to, and its type is REAL. ``constants`` are known to the compiler; the source is compiled for each
-        set, once per machine, since CuPy keeps the results. Raises TinyganError: more elements than 32-bit indices
-        count; ValueError: an array that is not contiguous, or of another type (a defect of the caller).
-        """
-        if threads:
-            blocks = -(-countable(threads) // BLOCK)
-            out = arguments[-1]
-            function = _function(array_module(out), self.name, kernel, out.dtype, tuple(constants.items()))
-            function((blocks,), (BLOCK,), tuple(_argument(value, kernel, out.dtype) for value in arguments))
+    An int arrives as ``index_t``, a float as REAL, an array as a pointer. The last argument is an array that is written
+    to, and its type is REAL. ``constants`` are known to the compiler; the source is compiled for each set, once per
+    machine, since CuPy keeps the results. Raises TinyganError: more elements than 32-bit indices count; ValueError: an
+    array that is not contiguous, or of another type (a defect of the caller).
+    """
+    if threads:
+        blocks = -(-countable(threads) // BLOCK)
+        out = arguments[-1]
+        function = _function(array_module(out), file, kernel, out.dtype, tuple(constants.items()))
+        function((blocks,), (BLOCK,), tuple(_argument(value, kernel, out.dtype) for value in arguments))
 
 
 def source(name: str) -> str:

@@ -1,9 +1,8 @@
 """The adversarial losses of ``losses.py``: value and gradient of logits (N,)."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import BLOCK, Kernels
+from tinygan.ops.cuda.launch import BLOCK, launch
 
-_kernels = Kernels("losses")
 SQUARES = {"bce": 0, "least-squares": 1}
 
 
@@ -18,17 +17,17 @@ def least_squares(logits: Array, target: int) -> tuple[Array, Array]:
 def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple[tuple[Array, ...], Array, Array]:
     xp, N = array_module(logits), len(logits) // 2
     seed, ratio, means = (xp.empty(count, logits.dtype) for count in (2 * N, N, 3))
-    _kernels("chain_losses", BLOCK, logits, SQUARES[loss], float(share), float(floor), N, seed, ratio, means)
+    launch("losses", "chain_losses", BLOCK, logits, SQUARES[loss], float(share), float(floor), N, seed, ratio, means)
     return tuple(means), seed, ratio
 
 
 def record_losses(d_real: Array, d_fake: Array, g: Array, row: Array, rows: Array) -> None:
-    _kernels("record_losses", 1, d_real, d_fake, g, row, rows)
+    launch("losses", "record_losses", 1, d_real, d_fake, g, row, rows)
 
 
 def _mean_loss(loss: str, logits: Array, target: int) -> tuple[Array, Array]:
     xp = array_module(logits)
     gradient, mean = xp.empty_like(logits), xp.empty((), logits.dtype)
     # One block: its threads wait for each other.
-    _kernels("mean_loss", BLOCK, logits, SQUARES[loss], int(target), logits.size, gradient, mean)
+    launch("losses", "mean_loss", BLOCK, logits, SQUARES[loss], int(target), logits.size, gradient, mean)
     return mean, gradient

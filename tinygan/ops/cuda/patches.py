@@ -3,10 +3,8 @@
 import math
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.launch import launch
 from tinygan.ops.window import Window
-
-_kernels = Kernels("patches")
 
 
 def unfold(image: Array, window: Window) -> Array:
@@ -18,7 +16,7 @@ def unfold(image: Array, window: Window) -> Array:
     patches = array_module(image).empty((rows, length), image.dtype)
     known = constants(shape, window, width(shape[2], image, patches))
     count = patches.size // known["WIDE"]
-    _kernels("unfold", count, image, count, patches, **known)
+    launch("patches", "unfold", count, image, count, patches, **known)
     return patches
 
 
@@ -33,7 +31,7 @@ def fold(patches: Array, window: Window, shape: tuple[int, int, int, int], b: Ar
     bias = int(b is not None), image if b is None else b  # not read where there is none
     known = constants(shape[1:], window, width(shape[3], patches, image))
     count = image.size // known["WIDE"]
-    _kernels("fold", count, patches, *bias, count, image, **known)
+    launch("patches", "fold", count, patches, *bias, count, image, **known)
     return image
 
 

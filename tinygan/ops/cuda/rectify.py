@@ -1,16 +1,14 @@
 """The rectifiers: one pass forward, one pass and a tree of sums backward."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
+from tinygan.ops.cuda.launch import launch
 from tinygan.ops.cuda.sums import chunk_count, finish
 from tinygan.ops.window import TwoGradients
-
-_kernels = Kernels("rectify")
 
 
 def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
     y = array_module(x).empty_like(x)
-    _kernels("rectifier_forward", x.size, x, *_bend(x, slope, shift), x.shape[-1], x.size, y)
+    launch("rectify", "rectifier_forward", x.size, x, *_bend(x, slope, shift), x.shape[-1], x.size, y)
     return y
 
 
@@ -22,14 +20,14 @@ def rectify_backward(
     bend = _bend(x, slope, shift)
     if all(total is None for total in totals):
         if need_dx:
-            _kernels("rectifier_input_gradient", x.size, x, dy, *bend, channels, x.size, dx)
+            launch("rectify", "rectifier_input_gradient", x.size, x, dy, *bend, channels, x.size, dx)
         return dx
     rows = x.size // channels
     chunks = chunk_count(rows)
     sums = xp.empty((chunks, 2 * channels), x.dtype)
     # Without need_dx the pointer is not used; the sums' stands in for it.
     results = (int(need_dx), dx if need_dx else sums, sums)
-    _kernels("rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, *results)
+    launch("rectify", "rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, *results)
     finish(sums, *totals)
     return dx
 

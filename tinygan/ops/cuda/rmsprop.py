@@ -1,9 +1,7 @@
 """RMSProp on a flat vector, the formula of ``optim.py``, in one sweep."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import Kernels
-
-_kernels = Kernels("rmsprop")
+from tinygan.ops.cuda.launch import launch
 
 
 def rmsprop(
@@ -13,4 +11,4 @@ def rmsprop(
         learning_rate = array_module(w).full((), learning_rate, w.dtype)
     numbers = (float(decay), float(1 - decay), float(epsilon))
     # w last: the argument whose type the kernel is compiled for.
-    _kernels("rmsprop", w.size, g, a, learning_rate, *numbers, bounded, w.size, w)
+    launch("rmsprop", "rmsprop", w.size, g, a, learning_rate, *numbers, bounded, w.size, w)

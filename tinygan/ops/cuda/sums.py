@@ -1,13 +1,11 @@
 """Sums over every axis but the last, as a tree with a fixed order."""
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import BLOCK, Kernels
+from tinygan.ops.cuda.launch import BLOCK, launch
 
 FAN_IN = 32  # how many values a thread adds up: few, since it waits for them
 COLUMNS = 32  # of a block in the last level, whose threads share a column
 MOST_ROWS = 512  # of the last level
-
-_kernels = Kernels("sums")
 
 
 def channel_sum(x: Array, total: Array | None = None) -> Array:
@@ -29,11 +27,11 @@ def finish(sums: Array, first: Array | None = None, second: Array | None = None)
     while len(sums) > MOST_ROWS:  # sums over every n-th row: (rows, C) -> (chunks, C)
         rows, chunks = len(sums), chunk_count(len(sums))
         partial = xp.empty((chunks, columns), sums.dtype)
-        _kernels("column_sums", partial.size, sums, rows, columns, chunks, partial)
+        launch("sums", "column_sums", partial.size, sums, rows, columns, chunks, partial)
         sums = partial
     out = xp.empty(columns, sums.dtype)
     split = next((len(total) for total in (first, second) if total is not None), columns)
     # Without a total the pointer is not used; the sums' own stands in for it.
     totals = (part for total in (first, second) for part in (int(total is not None), out if total is None else total))
-    _kernels("finish_sums", -(-columns // COLUMNS) * BLOCK, sums, len(sums), columns, split, *totals, out)
+    launch("sums", "finish_sums", -(-columns // COLUMNS) * BLOCK, sums, len(sums), columns, split, *totals, out)
     return out

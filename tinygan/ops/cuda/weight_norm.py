@@ -4,20 +4,18 @@ import math
 from collections.abc import Callable
 
 from tinygan.array import Array, array_module
-from tinygan.ops.cuda.launch import BLOCK, Kernels
+from tinygan.ops.cuda.launch import BLOCK, launch
 
 SIDE = 8  # units of a block, if a unit's values are not neighbours: 8 floats are what memory gives at once
-
-_kernels = Kernels("weight_norm")
 
 
 def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
     xp, shape = array_module(w), constants(w.shape, axis)
     length, v = xp.empty(shape["UNITS"], w.dtype), xp.empty_like(w)
-    _kernels("weight_norm", _threads(shape), w, float(k), float(epsilon), length, v, **shape)
+    launch("weight_norm", "weight_norm", _threads(shape), w, float(k), float(epsilon), length, v, **shape)
 
     def add_gradient(dv: Array, dw: Array) -> None:
-        _kernels("weight_norm_gradient", _threads(shape), dv, v, length, float(k), dw, **shape)
+        launch("weight_norm", "weight_norm_gradient", _threads(shape), dv, v, length, float(k), dw, **shape)
 
     return v, add_gradient
 
@@ -25,7 +23,7 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
 def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Array:
     shape = constants(a.shape, axis)
     out = array_module(a).empty(shape["UNITS"], a.dtype) if total is None else total
-    _kernels("channel_dot", _threads(shape), a, b, int(total is not None), out, **shape)
+    launch("weight_norm", "channel_dot", _threads(shape), a, b, int(total is not None), out, **shape)
     return out
 
 
