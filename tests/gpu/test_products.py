@@ -101,4 +101,4 @@ def test_a_refused_call_is_one_line(xp):
     pointer = xp.ones((4, 4), np.float32).data.ptr
     size, factor = (4, 4, 4), (pointer, 3, cublas.N)  # a leading dimension below the number of rows
     with pytest.raises(TinyganError, match="cublasGemmEx failed with cuBLAS status 7: check"):
-        handle.gemm(np.dtype(np.float32), False, size, factor, factor, (pointer, 4), False)
+        handle.gemm(np.dtype(np.float32), size, factor, factor, (pointer, 4), False)

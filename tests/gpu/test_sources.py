@@ -6,7 +6,7 @@ from importlib import resources
 import pytest
 
 from tests.gpu import emulator, nvrtc
-from tinygan.ops.cuda import gather, launch, patches
+from tinygan.ops.cuda import launch, one_kernel, patches
 from tinygan.ops.cuda.weight_norm import constants as units
 from tinygan.ops.window import Window
 
@@ -16,7 +16,7 @@ SOURCES = sorted(
 SOURCES.remove("prelude.cuh")
 # What sources are compiled for: a layer of the paper's network, images, and a window that leaves gaps and a rest.
 CONSTANTS = {
-    "gather": [gather.constants((218, 178), (160, 160))],
+    "gather": [one_kernel.constants((218, 178), (160, 160))],
     "patches": [
         patches.constants((16, 16, 64), Window((4, 4), (2, 2), (1, 1)), 4),
         patches.constants((160, 160, 3), Window((4, 4), (2, 2), (1, 1)), 1),

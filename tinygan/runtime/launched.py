@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 
 from tinygan import errors
 from tinygan.errors import TinyganError
@@ -51,7 +52,7 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         remedy = "start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
         return _refuse(f"{known}: {remedy}", rank)
     try:
-        exit_code = errors.run_script(ranks.lead(main) if rank == 0 else ranks.serve, arguments)
+        exit_code = errors.run_script(ranks.serve if rank else partial(ranks.lead, main), arguments)
     except SystemExit:  # of --help, which has told the others
         raise
     except BaseException:  # a defect: shown whole, and nobody waits for this rank any more

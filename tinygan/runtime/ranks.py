@@ -70,20 +70,16 @@ class RankGroup:
         return [result for result, _ in answers]
 
 
-def lead(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
-    """``main`` for the first rank; when it is done, or has failed while nobody waits for it, the others end too."""
-
-    def run(arguments: list[str]) -> None:
-        with _others_wait():
-            begin()
-        try:
-            main(arguments)
-        finally:
-            if not _awaited:
-                mpi.leaving = True
-                _broadcast(None)
-
-    return run
+def lead(main: Callable[[list[str]], None], arguments: list[str]) -> None:
+    """``main`` in the first rank; when it is done, or has failed while nobody waits for it, the others end too."""
+    with _others_wait():
+        begin()
+    try:
+        main(arguments)
+    finally:
+        if not _awaited:
+            mpi.leaving = True
+            _broadcast(None)
 
 
 def serve(_: list[str]) -> None:

@@ -17,12 +17,18 @@ from tinygan.ops.cuda.batch_norm import (
     update_statistics,
 )
 from tinygan.ops.cuda.correlate import correlate, correlate_transpose
-from tinygan.ops.cuda.gather import gather_images
-from tinygan.ops.cuda.losses import binary_cross_entropy, chain_losses, least_squares, record_losses
 from tinygan.ops.cuda.matmul import matmul
+from tinygan.ops.cuda.one_kernel import (
+    binary_cross_entropy,
+    chain_losses,
+    gather_images,
+    least_squares,
+    record_losses,
+    rmsprop,
+    sigmoid,
+    sigmoid_backward,
+)
 from tinygan.ops.cuda.rectify import rectify, rectify_backward
-from tinygan.ops.cuda.rmsprop import rmsprop
-from tinygan.ops.cuda.sigmoid import sigmoid, sigmoid_backward
 from tinygan.ops.cuda.sums import channel_sum
 from tinygan.ops.cuda.weight_norm import channel_dot, weight_norm
 from tinygan.ops.reference import add_up

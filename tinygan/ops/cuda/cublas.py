@@ -20,6 +20,7 @@ COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F = 68, 77, 70
 DEFAULT_ALGORITHM = -1
 WORKSPACE = {True: 32 * 2**20, False: 4 * 2**20}  # what NVIDIA recommends from Hopper on, and before it
 
+Three = tuple[int, int, int]
 # Whether float32 products round their factors to TF32: of the process, as it is with CuPy; device.py sets it.
 tf32 = False
 
@@ -49,20 +50,11 @@ class Handle:
         pointer, size = self.workspace.data.ptr, self.workspace.nbytes
         _check(library.cublasSetWorkspace_v2(self.handle, pointer, size), "cublasSetWorkspace")
 
-    def gemm(
-        self,
-        dtype: np.dtype,
-        tf32: bool,
-        size: tuple[int, int, int],
-        a: tuple[int, int, int],
-        b: tuple[int, int, int],
-        c: tuple[int, int],
-        accumulate: bool,
-    ) -> None:
+    def gemm(self, dtype: np.dtype, size: Three, a: Three, b: Three, c: tuple[int, int], accumulate: bool) -> None:
         """C = op(A)·op(B), or += with ``accumulate``; all matrices in columns (column-major), float32 or float64.
 
         ``size`` is (m, n, k): C is m×n, op(A) m×k, op(B) k×n. ``a`` and ``b`` are (pointer, leading dimension, N or T),
-        ``c`` (pointer, leading dimension). ``tf32`` rounds the factors of a float32 product where the device has it.
+        ``c`` (pointer, leading dimension).
         """
         kind = DATA_TYPES[dtype.name]
         compute = COMPUTE_64F if dtype.itemsize == 8 else COMPUTE_32F_FAST_TF32 if tf32 else COMPUTE_32F

@@ -25,7 +25,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
     if operation == cublas.T:
         raise ValueError("the result's rows must be contiguous")
     factors = ((x.data.ptr, *_layout(x)) for x in (b, a))
-    cublas.handle(xp).gemm(a.dtype, cublas.tf32, (N, M, K), *factors, (out.data.ptr, ldc), total is not None)
+    cublas.handle(xp).gemm(a.dtype, (N, M, K), *factors, (out.data.ptr, ldc), total is not None)
     return out
 
 
