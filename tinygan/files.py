@@ -110,8 +110,7 @@ def sync(descriptor: int) -> None:
 def remove_temporary_files(folder: Path, name: str = "") -> None:
     """Delete what killed writers left in ``folder``, of files whose names begin with ``name``.
 
-    What is being written is locked, or open where nothing is locked but open files cannot be deleted (Windows): it
-    stays.
+    What is being written is locked, or on Windows, where nothing is, open and cannot be deleted: it stays.
     """
     for leftover in Path(folder).glob(f"{glob.escape(name)}*{TEMPORARY_SUFFIX}"):
         try:

@@ -40,12 +40,12 @@ class Reconstruction(NamedTuple):
 def search_codes(
     network: Layer,
     targets: Array,
-    start: Array,
+    start: np.ndarray,
     search: Search,
     backend: Backend,
     after_step: Callable[[], object] = lambda: None,
 ) -> Reconstruction:
-    """Descend from the codes ``start`` (N, Z) towards ``targets`` (N, H, W, 3), all at once.
+    """Descend from the codes ``start`` (N, Z), of the host, towards ``targets`` (N, H, W, 3), all at once.
 
     Each image has its own loss, L = mean over its H·W·3 values of (G(z) − x)², and only its own gradient dL/dz: no mean
     over the batch is taken, which would shrink the gradient against the optimiser's ε. With G in evaluation mode an
@@ -53,7 +53,7 @@ def search_codes(
     that after the last step, as in the paper, not the lowest on the way.
     """
     codes = Parameters({"z": start.shape}, backend)
-    codes["z"][...] = start
+    codes["z"][...] = backend.to_device(start)
     gradients = codes.zeros_like()
     optimiser = OPTIMISERS[search.optimiser](codes)
     values = targets[0].size

@@ -185,6 +185,7 @@ def test_the_memory_estimate_is_what_a_step_takes(tiny_options, model, batch, mo
     resident, per_step = step_memory(options, run.game)
     trainer = Trainer(run)
     trainer.status = Status(0, 2)
+    run.workers.context.eagerly = True
     trainer.iterate()
     release_scratch()
     tracemalloc.start()

@@ -46,7 +46,7 @@ def reconstruct(
 
     def found(batch: np.ndarray, start: np.ndarray) -> Reconstruction:
         if workers is None:
-            return _search(network, batch, start, search, backend, after_step)
+            return search_codes(network, to_unit_range(batch, backend), start, search, backend, after_step)
         shards = [shard for shard in split_evenly(len(batch), workers.size) if shard.stop > shard.start]
         return join(workers.run(_search_shard, [(batch[shard], start[shard], search) for shard in shards]))
 
@@ -60,17 +60,9 @@ def reconstruct(
 
 
 def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Search) -> Reconstruction:
-    """One process's part of a batch, with the generator that it was forked with, on its own device."""
-    generator = game.generator
-    return _search(generator.network, targets, start, search, generator.parameters.backend)
-
-
-def _search(
-    network: Layer, targets: np.ndarray, start: np.ndarray, search: Search, backend: Backend, *after_step: Callable
-) -> Reconstruction:
-    """What travels between processes are bytes of the host."""
-    images = to_unit_range(targets, backend)
-    return search_codes(network, images, backend.to_device(start), search, backend, *after_step)
+    """One process's part of a batch, bytes of the host, with the generator that it has, on its own device."""
+    network, backend = game.generator.network, game.generator.parameters.backend
+    return search_codes(network, to_unit_range(targets, backend), start, search, backend)
 
 
 def _better(one: Reconstruction, other: Reconstruction) -> Reconstruction:

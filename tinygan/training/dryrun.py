@@ -6,36 +6,28 @@ from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.layers import Layer
 from tinygan.ranges import flag
 from tinygan.text import printable
+from tinygan.training import stepmemory
 from tinygan.training.options import Options, show
 from tinygan.training.session import build_game, networks_of
 from tinygan.training.step import Game
-from tinygan.training.stepmemory import (
-    FEWEST_IMAGES,
-    MEASURABLE,
-    affordable_images,
-    device_of,
-    measured_on,
-    parameter_count,
-    resident_memory,
-    step_memory,
-)
 
 MIB = 2**20
 
 
 def describe(options: Options) -> str:
     """The text that ``--dry-run`` prints; what it takes to find out is bounded, whatever the options."""
-    device = device_of(options)
+    device = stepmemory.device_of(options)
     networks = networks_of(options)
-    resident = resident_memory(options, networks, device)
-    measurable = affordable_images(options, resident) >= min(FEWEST_IMAGES, options.batch_size)
+    resident = stepmemory.resident_memory(options, networks, device)
+    measurable = stepmemory.affordable_images(options, resident) >= min(stepmemory.FEWEST_IMAGES, options.batch_size)
     precision = "float64" if options.precision == "float64" else "float32"
     game = build_game(options, open_backend("cpu", precision)) if measurable else None
     shown = (game.generator.network, game.discriminator.network) if game else networks
     if measurable and device == "gpu" and why_no_gpu() is None:
         memory = _lines_of_gpu(resident, options, open_backend("gpu", options.precision))
     else:
-        memory = _memory_lines(resident, step_memory(options, game)[1] if game else None, options.batch_size, device)
+        per_step = stepmemory.step_memory(options, game)[1] if game else None
+        memory = _memory_lines(resident, per_step, options.batch_size, device)
     given = {name: value for name, value in vars(options).items() if value not in (None, "")}
     lines = [*_network_table("generator", shown[0], (options.code_size,), game), ""]
     lines += [*_network_table("discriminator", shown[1], (*options.image_size, 3), game), "", *memory, "", "options:"]
@@ -47,7 +39,7 @@ def _memory_lines(resident: float, per_step: float | None, batch_size: int, devi
     if per_step is None:
         return [
             f"memory of a training step: {kept}, and what a batch of {batch_size} takes, which was not measured:",
-            f"measuring it would take more than {MEASURABLE / MIB:.0f} MiB itself",
+            f"measuring it would take more than {stepmemory.MEASURABLE / MIB:.0f} MiB itself",
         ]
     total = f"about {(resident + per_step) / MIB:.0f} MiB: {kept}, and {per_step / MIB:.0f} MiB for a batch of"
     lines = [f"memory of a training step: {total} {batch_size}"]
@@ -60,7 +52,7 @@ def _memory_lines(resident: float, per_step: float | None, batch_size: int, devi
 def _lines_of_gpu(resident: int, options: Options, backend: Backend) -> list[str]:
     """What a step takes on the GPU that is here, by running one."""
     free = backend.free_memory()
-    per_step = measured_on(backend, options) if resident < free else None
+    per_step = stepmemory.measured_on(backend, options) if resident < free else None
     if per_step is None:
         return [
             f"memory of a training step: more than the {free / MIB:.0f} MiB that are free on {backend.description}:",
@@ -77,8 +69,8 @@ def _network_table(title: str, network: Layer, input_shape: tuple[int, ...], gam
     for name, layer in network.children.items():
         x = x if x is None else layer(x)[0]
         shape = "" if x is None else _shape_text(x.shape[1:])
-        lines.append(f"  {name:14} {layer!r:62} {shape:>14} {parameter_count(layer):>12,}")
-    return [*lines, f"  {parameter_count(network):,} parameters"]
+        lines.append(f"  {name:14} {layer!r:62} {shape:>14} {stepmemory.parameter_count(layer):>12,}")
+    return [*lines, f"  {stepmemory.parameter_count(network):,} parameters"]
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:

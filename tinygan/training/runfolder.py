@@ -17,7 +17,6 @@ from tinygan.files import FolderLock, cannot_write, remove_temporary_files, writ
 from tinygan.jsonfile import parse_json, read_bytes, read_json
 
 LAST = "last.safetensors"
-BEST = "best.safetensors"
 LARGEST_LOG = 1 << 30  # bytes
 # What these files must be, see jsonfile.py.
 CONFIG = {
@@ -42,7 +41,7 @@ class RunFolder:
         self.reconstructions = self.path / "reconstructions"
         self.checkpoints = self.path / "checkpoints"
         self.last = self.checkpoints / LAST
-        self.best = self.checkpoints / BEST
+        self.best = self.checkpoints / "best.safetensors"
         self.evaluation = self.path / "evaluation"
         self._lock = FolderLock(self.path)
 
@@ -150,17 +149,17 @@ class RunFolder:
 
 def find_checkpoint(resume: str, out: Path) -> Path:
     """The checkpoint that ``--resume`` means: a file, or the last one of a run's folder, with ``latest`` in ``out``."""
-    path = newest_run(out) if resume == LATEST else Path(resume)
+    path = run_called(resume, out)
     return RunFolder(path).last if path.is_dir() else path
 
 
-def run_called(name: str | Path) -> Path:
-    """The folder of the run ``name``: its path, or of ``latest`` the newest one in ``runs``."""
-    return newest_run(RUNS) if str(name) == LATEST else Path(name)
+def run_called(name: str | Path, out: Path = RUNS) -> Path:
+    """The folder of the run ``name``: its path, or of ``latest`` the one in ``out`` with the highest number.
 
-
-def newest_run(out: Path) -> Path:
-    """The run in ``out`` with the highest number, of those that have a checkpoint; TinyganError if none has."""
+    Only those with a checkpoint count; TinyganError if none has.
+    """
+    if str(name) != LATEST:
+        return Path(name)
     runs = [path for path in out.iterdir() if _number(path) >= 0] if out.is_dir() else []
     for path in sorted(runs, key=_number, reverse=True):
         if RunFolder(path).last.exists():

@@ -29,6 +29,7 @@ from tinygan.training.options import Options
 from tinygan.training.own_model import build_own, check_shapes, is_own
 from tinygan.training.player import Player
 from tinygan.training.provenance import git_commit
+from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
 
@@ -48,7 +49,7 @@ class Session:
     notes: list[str] = field(default_factory=list)  # what was left out in taking the run up, a line each
 
     def __post_init__(self) -> None:
-        self.workers = WorkerGroup(self.game, 1)
+        self.workers = WorkerGroup(RecordedGame(*self.game), 1)
 
 
 def start(options: Options, command: list[str] | None = None, images: np.ndarray | None = None) -> Session:

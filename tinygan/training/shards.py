@@ -13,7 +13,7 @@ from tinygan.runtime.collectives import split_evenly
 from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.training.one_chain import SMALL
 from tinygan.training.recorded_step import RecordedGame
-from tinygan.training.step import SCHEDULES, Game, Losses
+from tinygan.training.step import Game, Losses
 
 
 def process_count(batch_shape: tuple[int, ...], device: str) -> int:
@@ -45,8 +45,5 @@ def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array,
     return parts[0] if workers.size == 1 else Losses(*np.sum(parts, axis=0))
 
 
-def _step_on_shard(game: Game, schedule: str, share: float, real: Array, codes: Array, learning_rate: float) -> Losses:
-    share *= game.share  # a rank of MPI has no more than its part of the batch
-    if isinstance(game, RecordedGame):
-        return game.step(schedule, share, real, codes, learning_rate)
-    return SCHEDULES[schedule].step(game._replace(share=share), real, codes, learning_rate)
+def _step_on_shard(game: RecordedGame, schedule: str, share: float, *given: Array | float) -> Losses:
+    return game.step(schedule, share * game.share, *given)  # a rank of MPI has no more than its share of the batch

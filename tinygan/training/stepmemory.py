@@ -65,13 +65,11 @@ def affordable_images(options: Options, resident: int) -> int:
 def step_memory(options: Options, game: Game) -> tuple[float, float]:
     """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
 
-    Where processes share the batch, that is of all together: each has gradients of its own, and takes what a step with
-    its shard takes. Of a GPU that is not here, the plain formulas are measured, which keep patches as its kernels do.
-
-    Steps with half of the shard and with three quarters of that are run, in the forms that the whole takes, and their
-    allocations traced; a straight line through the two gives the whole, since everything else that a step keeps is per
-    image. Of few images the peak may lie elsewhere in the step, where the weights are what counts; so half is at least
-    ``FEWEST_IMAGES``.
+    Where processes share the batch, that is of all together. Of each, steps with half of its shard and with three
+    quarters of that are run, in the forms that the whole takes; a straight line through the two gives the whole, since
+    everything else that a step keeps is per image. Of few images the peak may lie elsewhere in the step, where the
+    weights are what counts; so half is at least ``FEWEST_IMAGES``. Of a GPU that is not here, the plain formulas are
+    measured, which keep patches as its kernels do.
     """
     device = device_of(options)
     members = process_count((options.batch_size, *options.image_size, 3), device)
