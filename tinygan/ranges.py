@@ -20,8 +20,7 @@ class Range:
         >>> str(Range(1, 10_000))
         'a whole number from 1 to 10,000'
         """
-        kind = "whole number" if self.whole else "number"
-        return f"a {kind} from {self.low:,} to {self.high:,}"
+        return f"a {'whole ' if self.whole else ''}number from {self.low:,} to {self.high:,}"
 
     def __contains__(self, value: object) -> bool:
         """Whether ``value`` is one of them; NaN and True are not."""

@@ -12,10 +12,8 @@ from tinygan.layers.scaleshift import Rescale, ScaleShift
 from tinygan.layers.sequential import Reshape, Sequential
 from tinygan.layers.weightnorm import WeightNorm
 
-# fmt: off
 __all__ = [
     "Addition", "AveragePool", "BatchNorm", "BilinearLayer", "Conv2d", "ConvTranspose2d", "Crop", "Gradients",
     "Layer", "LeakyReLU", "Linear", "NearestDouble", "PReLU", "Pad", "ReLU", "Rescale", "Reshape", "ScaleShift",
     "Sequential", "Sigmoid", "TPReLU", "TReLU", "Tanh", "WeightNorm", "WeightNormalisedAddition", "initialise",
-]
-# fmt: on
+]  # fmt: skip

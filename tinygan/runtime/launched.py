@@ -42,15 +42,15 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         return errors.run_script(main, arguments)
     if rank:
         ignore_ends()  # the first rank finishes the iteration, saves, and then ends the others
+    started = f"{launcher} has started {size} ranks"
     try:
         from tinygan.runtime import mpi, ranks
     except (ImportError, RuntimeError) as error:  # no mpi4py, or no MPI that it could load
         remedy = f"{how_to_install('mpi')}, or start one process without it"
-        return _refuse(f"{launcher} has started {size} ranks, which need mpi4py and MPI ({error}): {remedy}", rank)
-    if mpi.world.size != size:
-        known = f"{launcher} has started {size} ranks, but mpi4py's MPI ({mpi.library()}) knows of {mpi.world.size}"
+        return _refuse(f"{started}, which need mpi4py and MPI ({error}): {remedy}", rank)
+    if mpi.size != size:
         remedy = "start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
-        return _refuse(f"{known}: {remedy}", rank)
+        return _refuse(f"{started}, but mpi4py's MPI ({mpi.library()}) knows of {mpi.size}: {remedy}", rank)
     try:
         exit_code = errors.run_script(ranks.serve if rank else partial(ranks.lead, main), arguments)
     except SystemExit:  # of --help, which has told the others

@@ -147,12 +147,8 @@ class Trainer:
         means = self.losses.means(iteration)  # waits for the device
         now = time.monotonic()
         images = (iteration - from_iteration) * self.options.batch_size
-        entry = {
-            "iteration": iteration,
-            **means,
-            "images_per_second": round(images / (now - from_time), 2),
-            "seconds": round(now - self.started, 3),
-        }
+        entry = {"iteration": iteration, **means, "images_per_second": round(images / (now - from_time), 2)}
+        entry["seconds"] = round(now - self.started, 3)
         self.speed_from = iteration, now
         self.session.folder.append_log(entry)
         self.status.report(entry)

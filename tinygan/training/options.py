@@ -88,8 +88,6 @@ class Options:
                 raise UsageError(f"unknown {name} {typed!r}{similar}: {flag(name)} takes one of {several}{own}")
         for name in RANGES.keys() & vars(self).keys():
             self._check_numbers(name, RANGES[name])
-        for name in RESNET_ONLY:
-            self._check_numbers(name, RANGES["blocks" if name.endswith("blocks") else "features"])
         for name in ("out", "data_dir"):
             if getattr(self, name) == "":
                 raise UsageError(f"{flag(name)} is empty: name a folder, or leave it out")
@@ -114,25 +112,22 @@ class Options:
 
     def _check_network(self) -> None:
         for name in RESNET_ONLY:
+            self._check_numbers(name, RANGES["blocks" if name.endswith("blocks") else "features"])
             value = getattr(self, name)
             if value is not None and self.model != "resnet":
                 raise UsageError(f"{flag(name)} belongs to --model resnet: add that, or leave it out")
             if value == []:
                 raise UsageError(f"{flag(name)} is empty: give a number for each level, with commas")
-        if is_own(self.model):
-            return
         if self.model == "dcgan":
             pyramid(self.image_size, self.levels)
-            return
-        for network in "dg":
-            features, blocks = map(len, self.residual_levels(network))
-            if features != blocks or self.levels not in (None, features):
-                levels = f", --levels {self.levels}" if self.levels else ""
-                raise UsageError(
-                    f"{features} levels of --{network}-features, {blocks} of --{network}-blocks{levels}: "
-                    "give each level one number of each"
-                )
-            pyramid(self.image_size, features)
+        elif self.model == "resnet":
+            for network in "dg":
+                features, blocks = map(len, self.residual_levels(network))
+                if features != blocks or self.levels not in (None, features):
+                    levels = f", --levels {self.levels}" if self.levels else ""
+                    given = f"{features} levels of --{network}-features, {blocks} of --{network}-blocks{levels}"
+                    raise UsageError(f"{given}: give each level one number of each")
+                pyramid(self.image_size, features)
 
     def residual_levels(self, network: str) -> tuple[Levels, Levels]:
         """Channels and residual blocks of each level of ``network``, "d" or "g".

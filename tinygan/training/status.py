@@ -16,20 +16,18 @@ class Status:
         self.first, self.iterations = iteration, iterations
         self.started = time.monotonic()
         self.refused: OSError | None = None  # why standard output took no more: a reader that has gone, a full disk
-        self.bar = None
-        if sys.stderr.isatty():
-            self.bar = tqdm(initial=iteration, total=iterations, unit="it", dynamic_ncols=True)
+        # disable=None: unless standard error is a terminal
+        self.bar = tqdm(initial=iteration, total=iterations, unit="it", dynamic_ncols=True, disable=None)
 
     def advance(self) -> None:
         """One more iteration is finished."""
-        if self.bar is not None:
-            self.bar.update()
+        self.bar.update()
 
     def report(self, entry: dict) -> None:
         """Show a log entry."""
         losses = f"d_real {entry['d_real']:.4f}  d_fake {entry['d_fake']:.4f}  g {entry['g']:.4f}"
         speed = f"{entry['images_per_second']:.0f} images/s"
-        if self.bar is not None:
+        if not self.bar.disable:
             self.bar.set_postfix_str(f"{losses}  {speed}")
             return
         elapsed = time.monotonic() - self.started
@@ -45,7 +43,7 @@ class Status:
 
     def note(self, text: str) -> None:
         """Show a line; above the bar on a terminal."""
-        if self.bar is not None:
+        if not self.bar.disable:
             self.bar.write(printable(text), file=sys.stderr)
             return
         try:
@@ -56,5 +54,4 @@ class Status:
 
     def close(self) -> None:
         """End the progress bar."""
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()

@@ -30,19 +30,15 @@ def device_of(options: Options) -> str:
     return "gpu" if options.device == "gpu" or (options.device == "auto" and why_no_gpu() is None) else "cpu"
 
 
-def parameter_count(layer: Layer) -> int:
-    """How many numbers the layer and its children learn."""
-    return _count(layer, "parameter_specs")
-
-
-def _count(layer: Layer, specs: str) -> int:
+def parameter_count(layer: Layer, specs: str = "parameter_specs") -> int:
+    """How many numbers the layer and its children learn, or have as ``buffer_specs``."""
     return sum(math.prod(spec.shape) for one in layer.walk() for spec in getattr(one, specs).values())
 
 
 def resident_memory(options: Options, networks: tuple[Layer, Layer], device: str) -> int:
     """Bytes of the arrays that stay: parameters, their averages, buffers, and gradients of each process."""
     members = process_count((options.batch_size, *options.image_size, 3), device)
-    values = sum((2 + members) * parameter_count(one) + _count(one, "buffer_specs") for one in networks)
+    values = sum((2 + members) * parameter_count(one) + parameter_count(one, "buffer_specs") for one in networks)
     return values * np.dtype(PRECISIONS[options.precision]).itemsize
 
 

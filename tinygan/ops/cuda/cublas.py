@@ -36,13 +36,14 @@ PROTOTYPES = {
 
 
 class Handle:
-    """A cuBLAS handle bound to one stream."""
+    """A cuBLAS handle bound to one stream of one device."""
 
-    def __init__(self, xp: ModuleType, library: ctypes.CDLL, stream: Any):
-        self.library, self.stream = library, stream  # the stream must live as long as the handle
+    def __init__(self, xp: ModuleType, device: int, stream: Any):
+        self.library = library = load_library()
+        self.stream = stream  # which must live as long as the handle
         self.handle = _p()
         _check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
-        hopper = int(xp.cuda.Device().compute_capability) >= 90
+        hopper = int(xp.cuda.Device(device).compute_capability) >= 90
         # An array of its own, never freed: a graph may hold its address.
         self.workspace = xp.empty(WORKSPACE[hopper], np.uint8)
         # In this order: setting the stream takes the workspace away again.
@@ -75,9 +76,7 @@ def handle(xp: ModuleType) -> Handle:
     return _handle(xp, xp.cuda.Device().id, xp.cuda.get_current_stream())
 
 
-@functools.cache
-def _handle(xp: ModuleType, device: int, stream: Any) -> Handle:
-    return Handle(xp, load_library(), stream)
+_handle = functools.cache(Handle)
 
 
 @functools.cache
