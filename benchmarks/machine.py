@@ -28,7 +28,7 @@ from tinygan.ops.cuda.matmul import matmul
 from tinygan.rng import rng_for
 from tinygan.runtime.cores import allowed_cores
 from tinygan.text import say
-from tinygan.training.provenance import git_commit
+from tinygan.training.session import git_commit
 
 ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}

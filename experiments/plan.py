@@ -14,8 +14,8 @@ from tinygan.errors import UsageError
 from tinygan.training import options as training_options
 from tinygan.training import session
 from tinygan.training.options import Options, flag
-from tinygan.training.provenance import git_commit
 from tinygan.training.runfolder import RunFolder
+from tinygan.training.session import git_commit
 
 # What a run may have been told differently and still be the same training.
 MAY_DIFFER = {"iterations", "device", "data_dir", "out", "log_every", "sample_every", "save_every", "keep_every"}

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 
 from tinygan import errors
-from tinygan.errors import TinyganError
 from tinygan.signals import ignore_ends
 from tinygan.text import how_to_install
 
@@ -67,6 +66,6 @@ def _refuse(line: str, rank: int) -> int:
     """The first rank says why none of them starts."""
 
     def refuse(_: list[str]) -> None:
-        raise TinyganError(line)
+        raise errors.TinyganError(line)
 
     return errors.run_script(refuse, sys.argv[1:]) if rank == 0 else 1

@@ -5,8 +5,7 @@ from pathlib import Path
 from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
 from tinygan.runtime.launched import launched
-from tinygan.training import checkpoint
-from tinygan.training.checkpoint import Checkpoint, Progress
+from tinygan.training.checkpoint import Checkpoint, Progress, load
 from tinygan.training.runfolder import LAST, RunFolder
 
 
@@ -41,7 +40,6 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
     folder = own
     if not goes_on:
         folder = RunFolder.create(out, title)
-        folder.lock()
         if stored.progress.best:
             write_atomically(folder.best, own.best.read_bytes())
     elif sessions := own.read_config().get("sessions"):
@@ -59,7 +57,7 @@ def _best_is_there(progress: Progress, own: RunFolder, notes: list[str]) -> bool
     if progress.best is None or not own.best.exists():
         return False
     try:
-        return checkpoint.load(own.best).progress.iteration == progress.best.iteration
+        return load(own.best).progress.iteration == progress.best.iteration
     except TinyganError:
         notes.append(f"{own.best} is damaged; the next running test writes a new one")
         return False

@@ -47,7 +47,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: Path, title: str) -> "RunFolder":
-        """Make ``out/<next number>-<title>`` with its sub-folders; TinyganError where it cannot be written there."""
+        """Make and lock ``out/<next number>-<title>`` with its sub-folders; TinyganError where that cannot be done."""
         try:
             out.mkdir(parents=True, exist_ok=True)
             first = max(map(_number, out.iterdir()), default=-1) + 1
@@ -66,6 +66,7 @@ class RunFolder:
             raise TinyganError(
                 f"--out {out}: cannot create a run there ({error.strerror}); choose another folder"
             ) from error
+        run.lock()
         return run
 
     @classmethod

@@ -3,6 +3,7 @@
 import dataclasses
 import platform
 import shlex
+import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,13 +23,11 @@ from tinygan.rng import rng_for
 from tinygan.runtime.launched import launched
 from tinygan.runtime.workers import WorkerGroup
 from tinygan.text import started_as
-from tinygan.training import checkpoint
-from tinygan.training.checkpoint import Checkpoint, Progress
+from tinygan.training.checkpoint import Checkpoint, Progress, restore
 from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
 from tinygan.training.own_model import build_own, check_shapes, is_own
 from tinygan.training.player import Player
-from tinygan.training.provenance import git_commit
 from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import Game
@@ -67,7 +66,6 @@ def start(options: Options, command: list[str] | None = None, images: np.ndarray
     source = batch_source(images, options, backend)
     game = build_game(options, backend)
     folder = RunFolder.create(Path(options.out), run_title(options))
-    folder.lock()
     progress = Progress(0, 0.0, np.zeros((0, 3), backend.dtype))
     session = Session(options, backend, game, images, images.fingerprint(), source, folder, progress)
     _describe(session, command)
@@ -91,7 +89,7 @@ def resume(
             "give the same data with --data-dir, or start a new run"
         )
     game = build_game(options, backend)
-    checkpoint.restore(stored, game)
+    restore(stored, game)
     source = batch_source(images, options, backend)
     notes: list[str] = []
     folder = folder_to_go_on_in(stored, Path(options.out), run_title(options), notes)
@@ -167,3 +165,19 @@ def _describe(session: Session, command: list[str] | None, resumed_from: str | N
         "git_commit": git_commit(),
     }
     session.folder.describe({"options": dataclasses.asdict(session.options), "data": data}, this_session)
+
+
+def git_commit() -> str | None:
+    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout.
+
+    Read without git's lock on its index: a killed run would leave it there, and every later ``git add`` would fail.
+    ``git describe --dirty`` takes the lock whatever it is told.
+    """
+    git = ["git", "--no-optional-locks", "-C", str(Path(tinygan.__file__).parent)]
+    status = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    try:
+        lines = subprocess.run([*git, *status], capture_output=True, text=True, check=True).stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    commit = next(line for line in lines if line.startswith("# branch.oid ")).split()[2]
+    return commit + ("-dirty" if any(line[0] != "#" for line in lines) else "")

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import tinygan
-from tinygan.training.provenance import git_commit
+from tinygan.training.session import git_commit
 
 
 @pytest.fixture
