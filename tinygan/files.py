@@ -172,11 +172,9 @@ def _new_temporary(path: Path) -> BinaryIO:
 
 def _sync_folder(path: Path) -> None:
     """Make the rename to ``path`` itself durable, where the system can open a folder (not on Windows)."""
-    if os.name != "posix":
-        return
     try:
         descriptor = os.open(path.parent, os.O_RDONLY)
-    except OSError:  # a folder that may be written to, but not listed
+    except OSError:  # on Windows; or a folder that may be written to, but not listed
         return
     try:
         sync(descriptor)

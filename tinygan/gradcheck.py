@@ -29,6 +29,7 @@ TOLERANCE, EPSILON = 1e-7, np.finfo(np.float64).eps
 SAME = 1e-12  # relative to the largest value: for results that may differ by the order of a sum
 Arrays = dict[str, Array]
 Forward = Callable[[], tuple[Array, Backward]]
+Draw = Callable[..., Array]
 
 
 class GradientError(AssertionError):
@@ -134,7 +135,7 @@ def _promised(forward: Forward, values: Arrays, state: Arrays, dy: Array, other_
     return once
 
 
-def _worst(forward: Forward, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Callable) -> float:
+def _worst(forward: Forward, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Draw) -> float:
     """The largest relative error of the derivatives by ``values``, each along a direction of its own."""
     y, x, largest = forward()[0].copy(), values["x"].copy(), 0.0
     # What rounding within the layer may do to L: as much as rounding y, and every x, would.

@@ -49,7 +49,7 @@ def run_script(main: Callable[[list[str]], None], arguments: list[str]) -> int:
         return _refuse(f"{started}, which need mpi4py and MPI ({error}): {remedy}", rank)
     if mpi.size != size:
         remedy = "start them with the mpiexec of the MPI that mpi4py uses, or with srun --mpi=pmi2"
-        return _refuse(f"{started}, but mpi4py's MPI ({mpi.library()}) knows of {mpi.size}: {remedy}", rank)
+        return _refuse(f"{started}, but mpi4py's MPI ({mpi.LIBRARY}) knows of {mpi.size}: {remedy}", rank)
     try:
         exit_code = errors.run_script(ranks.serve if rank else partial(ranks.lead, main), arguments)
     except SystemExit:  # of --help, which has told the others

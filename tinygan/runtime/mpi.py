@@ -32,15 +32,11 @@ LOOKS = 2000  # before a rank that has nothing to do sleeps between two looks
 LAST_WORDS = 1.0  # seconds
 WATCH = 1.0  # seconds between two looks at whether the launcher is still there
 
+LIBRARY = MPI.Get_library_version().split("\n")[0].strip("\0").replace("\t", " ")  # its name and version
 world = MPI.COMM_WORLD
 size, rank, place = world.size, world.rank, 0
 leaving = False  # whether this rank knows that all are about to end
 local_rank = 0  # which of the ranks on its machine this one is; begin() finds out
-
-
-def library() -> str:
-    """The name and version of MPI."""
-    return MPI.Get_library_version().split("\n")[0].strip("\0").replace("\t", " ")
 
 
 def abort(exit_code: int) -> NoReturn:

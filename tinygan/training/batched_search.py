@@ -55,7 +55,10 @@ def reconstruct(
         batch = targets[rows]
         best = found(batch, np.zeros((len(batch), code_size)))
         for restart in range(1, search.restarts + 1):
-            best = _better(best, found(batch, random_codes(restart)[rows]))
+            other = found(batch, random_codes(restart)[rows])
+            better = other.losses < best.losses
+            for kept, new in zip(best, other, strict=True):
+                kept[better] = new[better]
         yield best
 
 
@@ -63,11 +66,3 @@ def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Sea
     """One process's part of a batch, bytes of the host, with the generator that it has, on its own device."""
     network, backend = game.generator.network, game.generator.parameters.backend
     return search_codes(network, to_unit_range(targets, backend), start, search, backend)
-
-
-def _better(one: Reconstruction, other: Reconstruction) -> Reconstruction:
-    """Image by image the one with the lower loss."""
-    takes_other = other.losses < one.losses
-    return Reconstruction(
-        *(np.where(takes_other.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(one, other, strict=True))
-    )

@@ -58,8 +58,3 @@ class Player:
     def stores(self) -> dict[str, Parameters]:
         """Everything that a checkpoint must hold of this player, by the name it has there."""
         return {"parameters": self.parameters, "buffers": self.buffers, "average": self.optimiser.average}
-
-    def is_finite(self) -> Array:
-        """0-d boolean on the device: whether parameters, buffers and optimiser average are all finite."""
-        xp = self.parameters.backend.xp
-        return xp.stack([xp.isfinite(store.flat).all() for store in self.stores().values()]).all()
