@@ -34,11 +34,10 @@ class Player:
 
     def make_room(self, members: int) -> None:
         """Have gradients for this many processes."""
-        while len(self.all_gradients) < members:
-            self.all_gradients.append(self.parameters.zeros_like())
+        self.all_gradients += [self.parameters.zeros_like() for _ in range(len(self.all_gradients), members)]
 
     def learn(self, images: Array, target: Array | int, loss: Callable) -> Array:
-        """Add the gradients of ``loss(network(images), target)`` to the store, and return the loss; of D, so no dx."""
+        """Of D: add the gradients of ``loss(network(images), target)``, 1 for real, to the store, and return the loss."""
         logits, backward = self.network(images, training=True)
         value, dlogits = loss(logits, target)
         backward(dlogits, self.gradients, need_dx=False)
