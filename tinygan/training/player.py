@@ -37,7 +37,7 @@ class Player:
         self.all_gradients += [self.parameters.zeros_like() for _ in range(len(self.all_gradients), members)]
 
     def learn(self, images: Array, target: Array | int, loss: Callable) -> Array:
-        """Of D: add the gradients of ``loss(network(images), target)``, 1 for real, to the store, and return the loss."""
+        """Of D: add the gradients of ``loss(network(images), target)``, 1 for real, to the store; returns the loss."""
         logits, backward = self.network(images, training=True)
         value, dlogits = loss(logits, target)
         backward(dlogits, self.gradients, need_dx=False)
