@@ -15,7 +15,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 import json
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +77,7 @@ def keep_generator(run: RunFolder, file: Path) -> None:
         if name.startswith(prefixes)
     }
     options = replace(stored.options, data_dir=None)  # where the images lay on one machine
-    about = {"options": options.to_json(), "iteration": stored.progress.iteration}
+    about = {"options": asdict(options), "iteration": stored.progress.iteration}
     write_atomically(file, safetensors.numpy.save(tensors, {METADATA_KEY: json.dumps(about)}))
 
 

@@ -1,6 +1,7 @@
 """What is kept of runs is enough to compare and report them again, the stored results among them."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_a_generator_alone_draws_the_same_images(call, tmp_path, norm):
         tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
     trained = open_run(run, "best", "cpu")
     assert about == {
-        "options": trained.options.to_json() | {"image_size": [32, 32], "data_dir": None},
+        "options": asdict(trained.options) | {"image_size": [32, 32], "data_dir": None},
         "iteration": trained.iteration,
     }
     assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16)}
