@@ -54,6 +54,42 @@ def test_pieces_of_work_run_together():
     assert order[-1] == "after"
 
 
+def at_once(work):
+    """``work`` in a thread of its own; what it returns."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def test_another_threads_work_is_not_queued_with_this_ones():
+    """It would get its results before they were computed."""
+    done = []
+    with batched_tasks():
+        at_once(lambda: run([lambda: done.append("other")]))
+        assert done == ["other"]
+        run([lambda: done.append("own")])
+        assert done == ["other"]
+    assert done == ["other", "own"]
+
+
+def test_two_threads_have_work_at_once(thread_number):
+    """The second finds the workers busy, and does its work alone."""
+    inside, outside = [], threading.get_ident()
+
+    def work():
+        if threading.get_ident() == outside:
+            at_once(lambda: run([lambda: inside.append(threading.get_ident())] * 3))
+        time.sleep(0.001)
+
+    run([work] * (2 * thread_number))
+    assert len(inside) % 3 == 0
+    assert len(inside) > 0
+    assert all(len(set(inside[k : k + 3])) == 1 for k in range(0, len(inside), 3))
+    run([work] * 2)  # and the workers are there again
+
+
 def test_work_noted_before_an_error_is_dropped():
     def never():
         raise AssertionError("ran")

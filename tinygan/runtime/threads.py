@@ -23,7 +23,14 @@ from tinygan.runtime.scratch import begin_task
 Task = Callable[[], None]
 
 _workers: "list[_Worker]" = []
-_queued: list[Task] | None = None  # tasks that batched_tasks() will run together
+_busy = threading.Lock()  # held by the thread for which the workers work
+
+
+class _Own(threading.local):
+    queued: list[Task] | None = None  # tasks of this thread that batched_tasks() will run together
+
+
+_own = _Own()
 
 
 def use_all_cores(threads: int | None = None) -> None:
@@ -38,7 +45,8 @@ def use_all_cores(threads: int | None = None) -> None:
 
 def start_anew() -> None:
     """In a forked process: threads are not copied by a fork, so start as many as there were."""
-    others = len(_workers)
+    global _busy
+    others, _busy = len(_workers), threading.Lock()
     _workers.clear()
     use_all_cores(others + 1)
 
@@ -55,35 +63,37 @@ def batched_tasks() -> Iterator[None]:
     Waking the threads and waiting for the last one costs as much as a short piece of work itself. For pieces that do
     not need each other's results.
     """
-    global _queued
-    _queued, outer = [], _queued
+    _own.queued, outer = [], _own.queued
     try:
         yield
-        tasks = _queued
+        tasks = _own.queued
     finally:
-        _queued = outer
+        _own.queued = outer
     run(tasks)
 
 
 def run(tasks: Iterable[Task], alone: bool = False) -> None:
     """Run all tasks, the calling thread among the workers, and return when the last is done.
 
-    A task's exception is raised here, after all have ended. Not to be called within a task, nor from two threads at
-    once: the workers take one piece of work at a time. ``alone`` leaves the other threads asleep: for work so short
-    that waking them takes longer.
+    A task's exception is raised here, after all have ended. Not to be called within a task. The workers take one piece
+    of work at a time: a thread that finds them busy with another's does its own alone. So does ``alone``, for work so
+    short that waking them takes longer.
     """
     tasks = list(tasks)
-    if _queued is not None:
-        _queued.extend(tasks)
+    if _own.queued is not None:
+        _own.queued.extend(tasks)
         return
     queue = iter(tasks)  # a list's iterator hands each task out once, whichever thread asks
-    helpers = [] if alone else _workers[: len(tasks) - 1]
+    taken = bool(_workers) and not alone and len(tasks) > 1 and _busy.acquire(blocking=False)
+    helpers = _workers[: len(tasks) - 1] if taken else []
     for helper in helpers:
         helper.work(queue)
     try:
         _work(queue)
     finally:
         errors = [helper.wait() for helper in helpers]
+        if taken:
+            _busy.release()
     for error in filter(None, errors):
         raise error
 
