@@ -11,9 +11,10 @@ import numpy as np
 from tinygan.array import Array
 from tinygan.runtime.collectives import split_evenly
 from tinygan.runtime.workers import WorkerGroup, worker_count
-from tinygan.training.one_chain import SMALL
 from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.step import Game, Losses
+
+SHARED_OUT = 2**19  # values in a batch of images, at most, that processes share out: 42 images of 64×64 pixels
 
 
 def process_count(batch_shape: tuple[int, ...], device: str) -> int:
@@ -22,7 +23,7 @@ def process_count(batch_shape: tuple[int, ...], device: str) -> int:
     Large images are left to the threads of one: its operations take so long that the interpreter's lock does not
     matter, and what is made of the weights for each pass is held once.
     """
-    return worker_count(batch_shape[0], device) if math.prod(batch_shape) <= SMALL else 1
+    return worker_count(batch_shape[0], device) if math.prod(batch_shape) <= SHARED_OUT else 1
 
 
 def training_workers(game: Game, batch_shape: tuple[int, ...]) -> WorkerGroup:
