@@ -90,6 +90,25 @@ def test_two_threads_have_work_at_once(thread_number):
     run([work] * 2)  # and the workers are there again
 
 
+def test_the_number_of_threads_changes_only_between_pieces_of_work():
+    """A worker told to end while it worked would never say that it is done."""
+    use_all_cores(2)
+    begun, done = threading.Event(), []
+
+    def work():
+        begun.set()
+        time.sleep(0.2)
+        done.append(1)
+
+    other = threading.Thread(target=lambda: run([work] * 2), daemon=True)
+    other.start()
+    begun.wait()
+    use_all_cores(1)
+    assert done == [1, 1]
+    other.join(10)
+    assert not other.is_alive()
+
+
 def test_work_noted_before_an_error_is_dropped():
     def never():
         raise AssertionError("ran")

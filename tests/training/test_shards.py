@@ -13,7 +13,7 @@ from tests.liverun import run_script, start_training
 from tinygan.device import open_backend
 from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
-from tinygan.training import checkpoint, session, shards
+from tinygan.training import checkpoint, one_chain, session, shards
 from tinygan.training import options as training_options
 from tinygan.training.loop import Trainer
 from tinygan.training.session import build_game
@@ -60,6 +60,20 @@ def test_shards_of_a_batch_learn_what_the_batch_does(tiny_options, processes, no
         np.testing.assert_allclose(ours, alone, rtol=1e-7, atol=1e-11)
     assert len(gradients) == 2 * count
     assert not any(one.any() for one in gradients)  # used up, everybody's
+
+
+@pytest.mark.parametrize("norm", ["bn", "wn"])
+def test_all_processes_decide_alike_whether_d_judges_both_batches_at_once(tiny_options, processes, norm, monkeypatch):
+    """Of 7 images one process has 3, which are few here, the other 4; in batch norm they wait for each other."""
+    options = tiny_options(norm=norm, schedule="alternating", precision="float64", code_size=5)
+    rng = rng_for(1, "shards test")
+    real = rng.random((7, *options.image_size, 3))
+    codes = rng.standard_normal((STEPS, 2, 7, 5))
+    monkeypatch.setattr(one_chain, "SMALL", real[:3].size)
+    processes(1)
+    losses, _, _ = trained(options, codes, real)
+    processes(2)
+    np.testing.assert_allclose(trained(options, codes, real)[0], losses, rtol=1e-9)
 
 
 def state(trainer):

@@ -1,5 +1,6 @@
 """The two schedules against their definition, and who may touch what."""
 
+import threading
 import weakref
 
 import numpy as np
@@ -203,8 +204,35 @@ def test_who_judges_real_and_generated_images_in_one_go(make, norm, together):
     D = game.discriminator
     if norm == "own":
         D.network = Sequential([D.network, Centred()])
-    assert one_chain.as_one_batch(D, real, real) == together
-    assert one_chain.as_one_batch(D, real[1:], real) == (together and norm != "bn")  # its halves are of one size
+    assert one_chain.as_one_batch(game, real, real) == together
+    assert one_chain.as_one_batch(game, real[1:], real) == (together and norm != "bn")  # its halves are of one size
+
+
+def test_a_layer_of_ones_own_may_give_batch_norm_the_images_in_another_order(make):
+    game, real, _ = make("bn")
+
+    class Turned(Sequential):
+        pass
+
+    game.discriminator.network = Turned([game.discriminator.network])
+    assert not one_chain.as_one_batch(game, real, real)
+
+
+def test_another_threads_batches_are_not_normalised_by_halves(make):
+    """While D judges two batches here, G draws one there."""
+    game, real, codes = make("bn")
+    expected = game.generator.network(codes[0], training=True)[0]
+    drawn, network = [], game.discriminator.network
+
+    def judge(images, training):
+        thread = threading.Thread(target=lambda: drawn.append(game.generator.network(codes[0], training=True)[0]))
+        thread.start()
+        thread.join()
+        return network(images, training)
+
+    game.discriminator.network = judge
+    one_chain.learn_both(game.discriminator, real, expected, ADVERSARIAL_LOSSES["bce"])
+    np.testing.assert_array_equal(drawn[0], expected)
 
 
 def test_real_and_generated_images_of_other_numbers_with_batch_norm(make):

@@ -1,5 +1,7 @@
 """Batch normalisation over the batch and, for images, over space (Ioffe & Szegedy 2015, arXiv 1502.03167)."""
 
+import threading
+
 from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.init import constant, uniform
@@ -8,6 +10,13 @@ from tinygan.runtime import collectives
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
+
+
+class _Here(threading.local):
+    two_batches = False  # whether this thread's batches in training are two of one size, each normalised by itself
+
+
+here = _Here()
 
 
 class BatchNorm(Layer):
@@ -31,7 +40,6 @@ class BatchNorm(Layer):
     """
 
     mixes_images = True
-    halves = False  # whether batches in training are two of one size, each to be normalised by itself
 
     def __init__(self, channels: int):
         super().__init__()
@@ -43,7 +51,7 @@ class BatchNorm(Layer):
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         self.expect(x, "", self.channels)
-        return self._each_half(x) if training and BatchNorm.halves else self._whole(x, training)
+        return self._each_half(x) if training and here.two_batches else self._whole(x, training)
 
     def _whole(self, x: Array, training: bool) -> tuple[Array, Backward]:
         M = x.size // self.channels

@@ -36,10 +36,11 @@ _own = _Own()
 def use_all_cores(threads: int | None = None) -> None:
     """Run tasks on this many threads from now on (default: all cores), each product on one; TinyganError if refused."""
     others = (threads or core_count()) - 1
-    while len(_workers) < others:
-        _workers.append(_Worker())
-    while len(_workers) > others:
-        _workers.pop().work(None)
+    with _busy:  # another thread's work is done first
+        while len(_workers) < others:
+            _workers.append(_Worker())
+        while len(_workers) > others:
+            _workers.pop().work(None)
     threadpool_limits(1, "blas")
 
 
@@ -84,11 +85,12 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
         _own.queued.extend(tasks)
         return
     queue = iter(tasks)  # a list's iterator hands each task out once, whichever thread asks
-    taken = bool(_workers) and not alone and len(tasks) > 1 and _busy.acquire(blocking=False)
-    helpers = _workers[: len(tasks) - 1] if taken else []
-    for helper in helpers:
-        helper.work(queue)
+    helpers, taken = [], False
     try:
+        taken = bool(_workers) and not alone and len(tasks) > 1 and _busy.acquire(blocking=False)
+        for helper in _workers[: len(tasks) - 1] if taken else ():
+            helper.work(queue)
+            helpers.append(helper)
         _work(queue)
     finally:
         errors = [helper.wait() for helper in helpers]

@@ -5,8 +5,10 @@ memory apart. Batch norm alone still tells them apart. And where D treats every 
 batch norm), in the shared schedule one chain of input gradients serves D's loss and G's.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,8 @@ from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.errors import InputError
 from tinygan.layers.base import Backward, described
-from tinygan.layers.batchnorm import BatchNorm
+from tinygan.layers.batchnorm import here
+from tinygan.runtime import collectives
 from tinygan.training.player import Player
 
 # Values in a batch of images that goes through D together with another.
@@ -30,11 +33,20 @@ def mixes_images(D: Player) -> bool:
     return any(layer.mixes_images for layer in D.network.walk())
 
 
-def as_one_batch(D: Player, real: Array, fake: Array) -> bool:
-    """Whether real and generated images (N, H, W, 3) go through D together: a layer of one's own may mix them."""
-    small = fits(fake.size, "cpu" if isinstance(fake, np.ndarray) else "gpu") if _decided is None else _decided
-    mixing = {type(layer) for layer in D.network.walk() if layer.mixes_images}
-    return small and (not mixing or (mixing == {BatchNorm} and len(real) == len(fake)))
+def as_one_batch(game: Any, real: Array, fake: Array) -> bool:
+    """Whether real and generated images (N, H, W, 3) go through the game's D together.
+
+    All processes decide alike, by the largest of their shards: in batch norm they wait for each other.
+    """
+    D, largest = game.discriminator, -(-round(len(fake) / game.share) // collectives.size())
+    device = "cpu" if isinstance(fake, np.ndarray) else "gpu"
+    small = fits(largest * math.prod(fake.shape[1:]), device) if _decided is None else _decided
+    return small and (not mixes_images(D) or (all_known(D) and len(real) == len(fake)))
+
+
+def all_known(player: Player) -> bool:
+    """Whether all layers are tinygan's: nobody knows what those of one's own do."""
+    return all(type(layer).__module__.startswith("tinygan.") for layer in player.network.walk())
 
 
 def fits(values: int, device: str) -> bool:
@@ -63,7 +75,7 @@ def learn_both(D: Player, real: Array, fake: Array, loss: Callable) -> tuple[Arr
     return d_real, d_fake
 
 
-def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple[Array, Array, Array, Array]:
+def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[Array, Array, Array, Array]:
     """D's gradients into its store, and the gradient of G's loss with respect to ``fake``, from one backward pass.
 
     Where D treats each image by itself, image n's gradient is dL/dlₙ·(dlₙ/dxₙ): the losses of D and of G on it differ
@@ -77,7 +89,7 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: tuple) -> tuple
     (N, H, W, 3).
     """
     xp = array_module(fake)
-    if as_one_batch(D, real, fake):
+    if as_one_batch(game, real, fake):
         logits, backward = _judge(D, fake, real)
         (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
         dfake = backward(upstream, D.gradients)[: len(fake)]
@@ -99,8 +111,8 @@ def _judge(D: Player, one: Array, other: Array) -> tuple[Array, Backward]:
     if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
         found = f"{described(one)} and {described(other)}"
         raise InputError(f"real and generated images differ, {found}: give real ones as G draws them, in [0, 1]")
-    BatchNorm.halves = True
+    here.two_batches = True
     try:
         return D.network(array_module(one).concatenate([one, other]), training=True)
     finally:
-        BatchNorm.halves = False
+        here.two_batches = False

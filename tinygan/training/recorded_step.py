@@ -15,6 +15,7 @@ from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
 from tinygan.runtime import threads
 from tinygan.runtime.recording import Recording, Traced
+from tinygan.training.one_chain import all_known
 from tinygan.training.player import Player
 from tinygan.training.step import SCHEDULES, Game, Losses
 
@@ -68,7 +69,7 @@ def _repeats_itself(game: Game, real: Array) -> bool:
         and all(type(player.optimiser) is RMSProp for player in game[:2])  # Adam counts its steps
         and threads.thread_count() == 1
         and ops.implementation() == "fast"
-        and all(type(one).__module__.startswith("tinygan.") for player in game[:2] for one in player.network.walk())
+        and all(all_known(player) for player in game[:2])
     )
 
 

@@ -56,7 +56,7 @@ def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array
 
     # D's turn. Its loss ends at the images: G's backward pass is not even kept.
     fake = _draw(G, codes, 0, of=2)[0]
-    if one_chain.as_one_batch(D, real, fake):
+    if one_chain.as_one_batch(game, real, fake):
         d_real, d_fake = one_chain.learn_both(D, real, fake, loss)
     else:
         d_real, d_fake = D.learn(real, 1, loss), D.learn(fake, 0, loss)
