@@ -81,6 +81,7 @@ class BatchNorm(Layer):
         return y, backward
 
     def _each_half(self, x: Array) -> tuple[Array, Backward]:
+        """Of a batch that is two for this layer alone: the real and the generated images that D judges in one go."""
         xp, N = array_module(x), len(x) // 2
         (y, backward), (other_y, other_backward) = self._whole(x[:N], True), self._whole(x[N:], True)
 
