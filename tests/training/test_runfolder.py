@@ -40,6 +40,7 @@ def test_other_folders_are_no_runs(tmp_path, name):
     assert run.path.name == "00000-shapes-wn"
     run.last.touch()
     assert find_checkpoint("latest", tmp_path) == run.last
+    assert find_checkpoint("latest/", tmp_path) == run.last  # as a shell completes a folder's name
 
 
 def test_the_generator_that_tinygan_brings_is_no_run():

@@ -159,7 +159,7 @@ def run_called(name: str | Path, out: Path = RUNS) -> Path:
 
     Only those with a checkpoint count; TinyganError if none has.
     """
-    if str(name) != LATEST:
+    if Path(name) != Path(LATEST):
         return Path(name)
     runs = [path for path in out.iterdir() if _number(path) >= 0] if out.is_dir() else []
     for path in sorted(runs, key=_number, reverse=True):
