@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -141,6 +142,17 @@ def test_alone_everything_returns_at_once():
     np.testing.assert_array_equal(collectives.all_gather(np.array([1.5, 2])), [[1.5, 2]])
     assert collectives.own_part(7) == slice(0, 7)
     assert WorkerGroup("context", 1).run(describe, [("argument",)]) == [("context", "argument", os.getpid(), 0, 1)]
+
+
+def test_another_thread_of_a_rank_works_alone():
+    """A network that it uses in training mode would else wait for the others in batch norm, and mix up their turns."""
+    seen = []
+    with collectives.joined(sharedmemory.Collective(2)):
+        thread = threading.Thread(target=lambda: seen.append(collectives.size()))
+        thread.start()
+        thread.join()
+        assert collectives.size() == 2
+    assert seen == [1]
 
 
 @pytest.mark.parametrize(("count", "parts"), [(0, 2), (1, 3), (7, 3), (32, 5)])

@@ -6,6 +6,7 @@ same for one process and for many. Three engines carry them out: forked processe
 (`sharedmemory.py`, started by `workers.py`), MPI (`mpi.py`), and NCCL between GPUs (`nccl.py`), for device arrays.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,39 +19,43 @@ from tinygan.runtime.recording import whole
 
 ALIGNED = 64  # values: so many are 256 bytes in float32, and GPUs move aligned memory faster
 
-_current: Any = None  # one of the engines
+
+class _Here(threading.local):
+    engine: Any = None  # one of the three, of the thread that trains: another may use a network of its own meanwhile
+
+
+_here = _Here()
 
 
 @contextmanager
 def joined(collective: Any) -> Iterator[None]:
-    """Within it this process is a rank of ``collective``."""
-    global _current
-    _current = collective
+    """Within it this thread is its process's part, a rank, of ``collective``."""
+    _here.engine = collective
     try:
         yield
     finally:
-        _current = None
+        _here.engine = None
 
 
 def size() -> int:
     """How many ranks there are; 1 in a process that works alone."""
-    return _current.size if _current else 1
+    return _here.engine.size if _here.engine else 1
 
 
 def rank() -> int:
     """Which rank this process is, 0 … size − 1."""
-    return _current.rank if _current else 0
+    return _here.engine.rank if _here.engine else 0
 
 
 def place() -> int:
     """Which of the arrays that lie side by side for all ranks is this one's; 0 where each has memory of its own."""
-    return _current.place if _current else 0
+    return _here.engine.place if _here.engine else 0
 
 
 def barrier() -> None:
     """Until all ranks have come to this point; what they wrote into shared arrays before is there after it."""
-    if _current:
-        _current.barrier()
+    if _here.engine:
+        _here.engine.barrier()
 
 
 def all_gather(values: Array) -> Array:
@@ -58,7 +63,7 @@ def all_gather(values: Array) -> Array:
 
     Host arrays become float64. The same for all, and so is whatever each of them computes from it.
     """
-    return whole(_current.all_gather, values) if _current else values.astype(np.float64)[np.newaxis]
+    return whole(_here.engine.all_gather, values) if _here.engine else values.astype(np.float64)[np.newaxis]
 
 
 def all_reduce(*arrays: Array) -> tuple[Array, ...]:
@@ -93,13 +98,13 @@ def own_parts(vectors: list[Array]) -> list[Array]:
     Where the engine adds them up itself, their sum alone. ``vectors`` are those of all ranks where they share memory,
     else this rank's own. The first result lies in the first.
     """
-    return _current.own_parts(vectors) if _current else vectors[:1]
+    return _here.engine.own_parts(vectors) if _here.engine else vectors[:1]
 
 
 def share_parts(vector: Array) -> None:
     """Each rank has changed its own part of the vector (P,): now all have all of it."""
-    if _current:
-        _current.share_parts(vector)
+    if _here.engine:
+        _here.engine.share_parts(vector)
 
 
 def own_part(count: int) -> slice:

@@ -26,11 +26,11 @@ _workers: "list[_Worker]" = []
 _busy = threading.Lock()  # held by the thread for which the workers work
 
 
-class _Own(threading.local):
+class _Here(threading.local):
     queued: list[Task] | None = None  # tasks of this thread that batched_tasks() will run together
 
 
-_own = _Own()
+_here = _Here()
 
 
 def use_all_cores(threads: int | None = None) -> None:
@@ -64,12 +64,12 @@ def batched_tasks() -> Iterator[None]:
     Waking the threads and waiting for the last one costs as much as a short piece of work itself. For pieces that do
     not need each other's results.
     """
-    _own.queued, outer = [], _own.queued
+    _here.queued, outer = [], _here.queued
     try:
         yield
-        tasks = _own.queued
+        tasks = _here.queued
     finally:
-        _own.queued = outer
+        _here.queued = outer
     run(tasks)
 
 
@@ -81,8 +81,8 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
     short that waking them takes longer.
     """
     tasks = list(tasks)
-    if _own.queued is not None:
-        _own.queued.extend(tasks)
+    if _here.queued is not None:
+        _here.queued.extend(tasks)
         return
     queue = iter(tasks)  # a list's iterator hands each task out once, whichever thread asks
     helpers, taken = [], False
