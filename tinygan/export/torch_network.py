@@ -8,8 +8,6 @@ from torch.nn import functional as F
 
 
 class Network(torch.nn.Module):
-    """The network of a file: its list of operations, and the arrays of each layer as parameters."""
-
     def __init__(self, path: str):
         super().__init__()
         with safe_open(path, "pt") as file:
