@@ -9,7 +9,9 @@ from latex2mathml.converter import convert
 def draw(formula: str, display: str) -> str:
     """A formula in TeX as MathML; dx and δx are one symbol each, set closely, and so is the name of a function."""
     closely = re.sub(
-        r"<mi>([dδ]|&#x003B4;)</mi><mi>(\w)</mi>", r'<mi class="d">\1\2</mi>', convert(formula, display=display)
+        r"<mi>([dδ]|&#x003B4;)</mi>(<msub>)?<mi>(\w)</mi>",
+        r'\2<mi class="d">\1\3</mi>',
+        convert(formula, display=display),
     )
     return re.sub(r"<mo[^>]*>([a-z]{2,})</mo>", r"<mi>\1</mi>", closely)
 
