@@ -8,6 +8,7 @@ by the nearest template, not by a trained classifier.
 import numpy as np
 
 from tinygan.data import shapes
+from tinygan.errors import InputError
 from tinygan.evaluation.measures.inputs import check
 
 # No threshold takes every real image and nothing else. Of 440,000 drawn images the worst explained one lies at 0.475,
@@ -35,7 +36,7 @@ def modes(images: np.ndarray) -> dict:
     """
     check(images)
     if images.shape[1:] != (shapes.SIDE, shapes.SIDE, 3):
-        raise ValueError(f"the data set's images are {shapes.SIDE}x{shapes.SIDE}, not {images.shape[1:3]}")
+        raise InputError(f"the data set's images are {shapes.SIDE}x{shapes.SIDE}, not {images.shape[1:3]}")
     labels, explained = shapes.decode(images)
     counts = np.bincount(labels[explained >= GOOD], minlength=shapes.MODES)
     clear = np.bincount(labels[explained >= CLEAR], minlength=shapes.MODES)

@@ -6,6 +6,7 @@ colour or texture, and what is normal depends on the data; so it is read against
 
 import numpy as np
 
+from tinygan.errors import InputError
 from tinygan.evaluation.measures import filters
 from tinygan.evaluation.measures.inputs import BLOCK, check, check_pair
 from tinygan.evaluation.statistics import mean_error
@@ -48,7 +49,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     check_pair(a, b)
     count = scales(*a.shape[1:3])
     if count == 0:
-        raise ValueError(f"images must be at least {SMALLEST} pixels high and wide, not {a.shape[1:3]}")
+        raise InputError(f"images must be at least {SMALLEST} pixels high and wide, not {a.shape[1:3]}")
     weights = WEIGHTS[:count] / WEIGHTS[:count].sum()
     result = np.ones(len(a))
     for start in range(0, len(a), BLOCK):

@@ -13,6 +13,7 @@ principal components stand beside them; both are only as good as what such dista
 
 import numpy as np
 
+from tinygan.errors import InputError
 from tinygan.evaluation.measures import pca
 from tinygan.evaluation.measures.inputs import check_pair
 
@@ -38,10 +39,10 @@ def accuracy(real: np.ndarray, fake: np.ndarray) -> dict:
 
     Returns ``real``, ``fake``: share of that half whose nearest neighbour is of the same half; ``both``: their mean.
     An image as near to a real as to a fake one counts half, so exact copies do not depend on the order of the rows.
-    uint8 distances are exact. Raises ValueError for other shapes.
+    uint8 distances are exact. Raises InputError for other shapes.
     """
     if real.ndim != 2 or real.shape != fake.shape or len(real) < 2:
-        raise ValueError(f"two sets of equally many, at least 2 rows are needed, not {real.shape} and {fake.shape}")
+        raise InputError(f"two sets of equally many, at least 2 rows are needed, not {real.shape} and {fake.shape}")
     to_fake, to_real = _nearest_distances(real, fake), _nearest_distances(fake, real)
     halves = {
         "real": _share_nearer(_nearest_distances(real, real, leave_out_self=True), to_fake),

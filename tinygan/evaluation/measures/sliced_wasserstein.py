@@ -12,6 +12,7 @@ The fine levels compare texture and sharpness, the coarse ones structure. What t
 
 import numpy as np
 
+from tinygan.errors import InputError
 from tinygan.evaluation.measures import filters
 from tinygan.evaluation.measures.inputs import BLOCK, blocks, check_pair
 from tinygan.rng import rng_for
@@ -36,7 +37,7 @@ def sliced_wasserstein_distance(real: np.ndarray, fake: np.ndarray, seed: int = 
     check_pair(real, fake)
     side = min(real.shape[1:3])
     if side < PATCH:
-        raise ValueError(f"images must be at least {PATCH} pixels high and wide, not {real.shape[1:3]}")
+        raise InputError(f"images must be at least {PATCH} pixels high and wide, not {real.shape[1:3]}")
     distances = {}
     for level, (a, b) in enumerate(zip(descriptors(real, seed), descriptors(fake, seed), strict=True)):
         distances[str(-(-side // 2**level))] = SCALE * distance(standardise(a), standardise(b), seed)

@@ -7,6 +7,7 @@ JPEG and resizing shape the real images' spectrum too; both sets must have gone 
 
 import numpy as np
 
+from tinygan.errors import InputError
 from tinygan.evaluation.measures.inputs import blocks, check, check_pair
 
 LUMA = np.array([0.299, 0.587, 0.114])  # grey of red, green, blue: Rec. 601
@@ -28,7 +29,7 @@ def power_spectrum(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     height, width = images.shape[1:3]
     side = min(height, width)
     if side < 4:
-        raise ValueError(f"images must be at least 4 pixels high and wide, not {(height, width)}")
+        raise InputError(f"images must be at least 4 pixels high and wide, not {(height, width)}")
     window = np.outer(_hann(height), _hann(width))
     power = np.zeros((height, width))
     for block in blocks(images):
