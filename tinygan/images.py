@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tinygan.errors import TinyganError
 from tinygan.files import write_atomically
+from tinygan.output import make_new_folder
 
 SHOWN_SIDE = 256  # pixels: about what a small image is enlarged to
 GAP = 2  # pixels between the images of a grid
@@ -44,12 +44,7 @@ def save_png_folder(folder: Path, images: Iterable[np.ndarray]) -> None:
 
     Raises TinyganError where the folder exists and is not empty, or cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise TinyganError(f"--png-folder {folder} is not empty: name a new one")
-    except OSError as error:
-        raise TinyganError(f"--png-folder {folder} cannot be made ({error.strerror}): name a new folder") from error
+    make_new_folder(folder, "--png-folder")
     for number, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{number:06d}.png")
 

@@ -31,6 +31,16 @@ def check_output(path: Path, option: str) -> None:
         raise TinyganError(f"{option} {path}: you may not write there; name another file")
 
 
+def make_new_folder(folder: Path, option: str) -> None:
+    """Make the folder that ``option`` names for new files; TinyganError where that cannot be, or it is not empty."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise TinyganError(f"{option} {folder} is not empty: name a new one")
+    except OSError as error:
+        raise TinyganError(f"{option} {folder} cannot be made ({error.strerror}): name a new folder") from error
+
+
 def write_output(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
     """Write ``content`` (bytes, or a function that writes into the open file) to a path that a user gave.
 

@@ -1,5 +1,6 @@
 """Exported networks, run by what they were exported for: equal to tinygan's own to 1e-5, without tinygan."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.export.networks import BUILD, SIZE, network
+from tinygan import load_generator
 from tinygan.cli import evaluate
 from tinygan.errors import run_script
 from tinygan.evaluation.trained import open_run
@@ -113,6 +115,19 @@ def test_a_run_is_exported(trained, tmp_path, capsys):
 
     assert run_script(evaluate.main, ["export", str(trained), "--to", "numpy", "--out", str(out)]) == 1
     assert "is not empty: name a new one" in capsys.readouterr().err
+
+
+def test_the_generator_that_tinygan_brings_is_exported(tmp_path, capsys):
+    assert run_script(evaluate.main, ["export", "cifar10-wn", "--to", "numpy", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / "generator.npz"), str(tmp_path / "numpy_network.py")]
+    from tinygan.export.numpy_network import Network
+
+    generator = load_generator("cifar10-wn")
+    codes = np.random.default_rng(0).standard_normal((3, generator.code_size)).astype(np.float32)
+    assert_close(Network(str(tmp_path / "generator.npz"))(codes), generator(codes))
+    with np.load(tmp_path / "generator.npz") as file:
+        about = json.loads(str(file["description"]))
+    assert (about["run"], about["checkpoint"]) == ("cifar10-wn", "iteration 9000")
 
 
 @pytest.mark.parametrize("form", ["torch", "onnx"])

@@ -54,10 +54,7 @@ def load_generator(run: str | Path, checkpoint: str | int = "best", device: str 
     >>> generator(rng_for(0, "my codes").standard_normal((16, generator.code_size))).shape
     (16, 32, 32, 3)
     """
-    stored = STORED / f"{run}.safetensors"
-    if Path(run).suffix == ".safetensors":
-        return _open_stored(Path(run), device)
-    if not Path(run).exists() and stored.exists():
+    if stored := stored_generator(run):
         return _open_stored(stored, device)
     folder = run_called(run)
     if not folder.exists():
@@ -65,6 +62,14 @@ def load_generator(run: str | Path, checkpoint: str | int = "best", device: str 
         raise TinyganError(f"{run} is no run folder, and no generator that tinygan brings ({brought})")
     opened = open_run(folder, checkpoint, device)
     return TrainedGenerator(opened.generator, opened.options, opened.iteration, opened.backend, folder)
+
+
+def stored_generator(run: str | Path) -> Path | None:
+    """The file of a generator that is stored alone, named itself or as one that tinygan brings; None for a run."""
+    if Path(run).suffix == ".safetensors":
+        return Path(run)
+    brought = STORED / f"{run}.safetensors"
+    return brought if brought.exists() and not Path(run).exists() else None
 
 
 def _open_stored(path: Path, device: str) -> TrainedGenerator:

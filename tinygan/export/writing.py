@@ -7,38 +7,47 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from tinygan.errors import TinyganError
+from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.export.channelsfirst import channels_first
 from tinygan.export.folded import Operation, operations_of
 from tinygan.files import write_atomically
+from tinygan.layers import Layer
 from tinygan.models.pyramid import Size
+from tinygan.output import make_new_folder
 from tinygan.text import printable
+from tinygan.training.options import Options
 
 
 def export(run: TrainedRun, form: str, folder: Path) -> list[Path]:
     """Write both networks of ``run`` into ``folder``, and return the paths; TinyganError where it is not empty."""
+    networks = {"generator": run.generator, "discriminator": run.game.discriminator.network}
+    checkpoint = f"{run.checkpoint}, iteration {run.iteration}"
+    return _export(networks, form, folder, run.options, run.folder.path.resolve().name, checkpoint)
+
+
+def export_generator(generator: TrainedGenerator, form: str, folder: Path) -> list[Path]:
+    """The same for a generator that is stored without its discriminator."""
+    networks, checkpoint = {"generator": generator.network}, f"iteration {generator.iteration}"
+    return _export(networks, form, folder, generator.options, generator.source.stem, checkpoint)
+
+
+def _export(
+    networks: dict[str, Layer], form: str, folder: Path, options: Options, run: str, checkpoint: str
+) -> list[Path]:
     write_network = {"torch": write_torch, "numpy": write_numpy}.get(form)
     if form == "onnx":
         from tinygan.export.onnx_files import write_network  # only here: it needs the onnx package
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise TinyganError(f"--out {folder} is not empty: name a new one")
-    networks = {"generator": run.game.generator.network, "discriminator": run.game.discriminator.network}
-    files = []
-    for name, network in networks.items():
-        files += write_network(operations_of(network), run.options.image_size, folder / name, describe(run))
-    return list(dict.fromkeys(files))
-
-
-def describe(run: TrainedRun) -> dict[str, str]:
-    """Where a network comes from."""
-    options = run.options
-    return {
-        "run": printable(run.folder.path.resolve().name),
-        "checkpoint": f"{run.checkpoint}, iteration {run.iteration}",
+    make_new_folder(folder, "--out")
+    origin = {
+        "run": printable(run),
+        "checkpoint": checkpoint,
         "network": f"{options.model}, norm {options.norm}, code size {options.code_size}, dataset {options.dataset}",
     }
+    files = []
+    for name, network in networks.items():
+        files += write_network(operations_of(network), options.image_size, folder / name, origin)
+    return list(dict.fromkeys(files))
 
 
 def write_numpy(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:
