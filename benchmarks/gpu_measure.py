@@ -28,7 +28,7 @@ from benchmarks import machine
 from benchmarks.gpu_model import ADDITION, AHEAD, Assumptions
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
-from tinygan.cli import OneLineParser, path
+from tinygan.cli import OneLineParser, add_path
 from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.ops.cuda.launch import launch
@@ -144,7 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog="benchmarks.gpu_measure", description=__doc__.splitlines()[0].rstrip(":"), examples=(example,)
     )
     parser.add_argument("what", choices=("device", "constants", "nodes", "bill"), help="see benchmarks/gpu_measure.py")
-    parser.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="where the figures go")
+    add_path(parser, "--out", "FILE", "where the figures go", required=True)
     return parser
 
 

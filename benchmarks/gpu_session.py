@@ -40,7 +40,7 @@ from pathlib import Path
 from benchmarks import machine, watched
 from benchmarks.gpu_plan import STEPS, TRAINED, Part, Setting
 from benchmarks.gpu_summary import summary
-from tinygan.cli import OneLineParser, did_you_mean, filled, number, path
+from tinygan.cli import OneLineParser, add_path, did_you_mean, filled, number
 from tinygan.errors import Stopped, TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 from tinygan.jsonfile import read_json
@@ -63,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
         examples=("python -m benchmarks.gpu_session --out build/gpu --data-dir data/cifar10 --steps device,kernels",),
     )
     text = "where everything is written and kept from call to call"
-    parser.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help=text)
+    add_path(parser, "--out", "DIR", text, required=True)
     text = "CIFAR-10 (default: train on shapes)"
     parser.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help=text)
     text = "which of them (default: %(default)s)"

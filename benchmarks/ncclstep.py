@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks import machine, pairing
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
-from tinygan.cli import OneLineParser, path
+from tinygan.cli import OneLineParser, add_path
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output
@@ -37,7 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The size of the images, and where the figures go."""
     parser = OneLineParser(prog="benchmarks.ncclstep", description=__doc__.splitlines()[0].rstrip(":"))
     parser.add_argument("--size", type=int, choices=tuple(CODE_SIZES), default=32, help="side of the images")
-    parser.add_argument("--out", type=path("--out"), required=True, metavar="FILE", help="where the JSON goes")
+    add_path(parser, "--out", "FILE", "where the JSON goes", required=True)
     return parser
 
 

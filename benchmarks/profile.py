@@ -23,7 +23,7 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.pairing import steps_per_turn, warm_up
 from benchmarks.peers import TINYGAN
 from benchmarks.workload import Workload
-from tinygan.cli import OneLineParser, number, path
+from tinygan.cli import OneLineParser, add_path, number
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output
@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=number("steps"), metavar="N", help=text)
     text = "of a table (default: %(default)s)"
     parser.add_argument("--lines", type=number("lines"), default=LINES, metavar="N", help=text)
-    parser.add_argument("--out", type=path("--out"), metavar="FILE", help="write everything there as JSON")
+    add_path(parser, "--out", "FILE", "write everything there as JSON")
     return parser
 
 

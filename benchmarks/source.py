@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.array import Array
-from tinygan.cli import OneLineParser, number, path
+from tinygan.cli import OneLineParser, add_path, number
 from tinygan.data.devicebatches import open_source
 from tinygan.data.packed import open_packed
 from tinygan.data.split import split
@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
         examples=("python -m benchmarks.source --data-dir data/celeba160",),
     )
     text = "made by data_prep.py (default: random pixels)"
-    parser.add_argument("--data-dir", type=path("--data-dir"), nargs="+", default=[], metavar="DIR", help=text)
+    add_path(parser, "--data-dir", "DIR", text, nargs="+", default=[])
     text = "auto takes the GPU if there is a usable one (default: %(default)s)"
     parser.add_argument("--device", default="auto", choices=DEVICES, help=text)
     text = "images per batch (default: %(default)s)"

@@ -28,7 +28,7 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PEERS, TINYGAN
 from benchmarks.report import table
 from benchmarks.workload import Workload
-from tinygan.cli import OneLineParser, did_you_mean, number, path
+from tinygan.cli import OneLineParser, add_path, did_you_mean, number
 from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.output import write_output
@@ -51,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     text = "turns of each (default: %(default)s)"
     parser.add_argument("--pairs", type=number("pairs"), default=15, metavar="N", help=text)
     text = "where the figures go, as JSON (default: a new file in results/benchmarks)"
-    parser.add_argument("--out", type=path("--out"), metavar="FILE", help=text)
+    add_path(parser, "--out", "FILE", text)
     return parser
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from tinygan.cli import OneLineParser, path
+from tinygan.cli import OneLineParser, add_path
 from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.comparison import table, to_json
 from tinygan.evaluation.generator import METADATA_KEY
@@ -38,7 +38,7 @@ def build_parser() -> OneLineParser:
     example = "python -m experiments.collect runs/three-models/* --results results/three-models"
     parser = OneLineParser(prog="experiments.collect", description=__doc__.splitlines()[0], examples=(example,))
     parser.add_run(several=True)
-    parser.add_argument("--results", type=path("--results"), required=True, metavar="DIR", help="where they are kept")
+    add_path(parser, "--results", "DIR", "where they are kept", required=True)
     parser.add_argument("--generators", action="store_true", help="the best generators too, alone and in float16")
     return parser
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tinygan.cli import OneLineParser, filled, number, numbers, path
+from tinygan.cli import OneLineParser, add_path, filled, number, numbers
 from tinygan.data import DATASETS
 from tinygan.device import DEVICES
 from tinygan.errors import UsageError
@@ -32,11 +32,11 @@ def build_parser(name: str, description: str) -> OneLineParser:
     text = "auto takes the GPU if there is a usable one (default: %(default)s)"
     parser.add_argument("--device", choices=DEVICES, default="auto", help=text)
     text = "a page, written anew after each round"
-    parser.add_argument("--report", type=path("--report"), metavar="FILE", help=text)
+    add_path(parser, "--report", "FILE", text)
     folder = name.replace("_", "-")
     for option, parent, text in (("--out", "runs", "run folders"), ("--results", "results", "what is kept")):
         text += " (default: %(default)s)"
-        parser.add_argument(option, type=path(option), default=Path(parent) / folder, metavar="DIR", help=text)
+        add_path(parser, option, "DIR", text, default=Path(parent) / folder)
     return parser
 
 

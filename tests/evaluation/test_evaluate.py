@@ -254,16 +254,20 @@ def test_outputs_go_where_they_are_meant_to(trained, call, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("report", "--out"), ("compare", "--json"), ("samples", "--npz"), ("samples", "--png-folder")]
+    "arguments",
+    [
+        *(("report", "--out"), ("explore", "--out"), ("compare", "--json"), ("samples", "--npz")),
+        *(("samples", "--png-folder"), ("export --to numpy", "--out")),
+    ],
 )
 def test_an_output_that_cannot_be_is_refused_before_the_work(trained, call, tmp_path, monkeypatch, arguments):
     monkeypatch.setattr(TrainedRun, "generate", lambda *_: 1 / 0)  # no work is begun
     monkeypatch.setattr("tinygan.evaluation.comparison.table", lambda *_: 1 / 0)
     monkeypatch.setattr("tinygan.evaluation.comparison.to_json", lambda *_: 1 / 0)
-    command, option = arguments
+    (command, *more), option = arguments[0].split(), arguments[1]
     (tmp_path / "file").write_text("mine")
-    for place in (tmp_path / "file" / "x", tmp_path / ("file" if "folder" in option else ".")):
-        code, out, err = call(command, trained, option, place)
+    for place in (tmp_path / "file" / "x", tmp_path / ("file" if "folder" in option or more else ".")):
+        code, out, err = call(command, trained, *more, option, place)
         assert (code, out) == (1, "")
         assert err.startswith(f"error: {option} {place}")
         assert "name a" in err or "make it first" in err
@@ -332,14 +336,27 @@ def test_an_arc_keeps_its_length_and_meets_its_ends():
         (["samples", "RUN", "--checkpoint", "²"], 2, ["--checkpoint is '²'"]),
         (["samples", ""], 2, ["RUN is empty"]),
         (["samples", "RUN", "--npz", ""], 2, ["--npz is empty"]),
+        (
+            ["samples", "RUN", "--checkpoint", "latest"],
+            2,
+            ["is 'latest' (did you mean last?): give best"],
+        ),
+        (["samples", "RUN", "--npz", "x", "--png-folder", "y"], 2, ["not allowed with argument --npz"]),
+        (["measures", "RUN", "--count", "1"], 1, ["at least 2 images are needed, not 1"]),
+        *(
+            ([*command.split(), "new/"], 2, ["new/ is a folder: name a file, such as new/FILE"])
+            for command in ("explore RUN --out", "report RUN --out", "compare RUN --json", "samples RUN --npz")
+        ),
     ],
 )
-def test_mistakes_are_one_line(trained, call, arguments, code, words):
+def test_mistakes_are_one_line(trained, call, tmp_path, monkeypatch, arguments, code, words):
+    monkeypatch.chdir(tmp_path)
     result = call(*(trained if argument == "RUN" else argument for argument in arguments))
     assert result[0] == code
     assert result[2].count("\n") == 1
     for word in words:
         assert word in result[2]
+    assert not list(tmp_path.iterdir())
 
 
 def test_latest_is_the_newest_run_of_runs(trained, call, tmp_path, monkeypatch):

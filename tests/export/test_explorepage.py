@@ -368,6 +368,13 @@ def test_a_run_is_explored(trained, tmp_path, capsys):
     assert len(facts["directions"]) == 6  # a code of six values has no more
 
 
+def test_a_page_is_written_where_a_link_leads(trained, tmp_path):
+    (tmp_path / "link").symlink_to("page.html")
+    assert run_script(evaluate.main, ["explore", str(trained), "--out", str(tmp_path / "link")]) == 0
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "page.html").exists()
+
+
 def test_the_generator_that_tinygan_brings_is_explored(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_script(evaluate.main, ["explore", "cifar10-wn", "--out", "page.html"]) == 0

@@ -11,7 +11,7 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.evaluation import USUAL_COUNTS, pictures
 from tinygan.evaluation.comparison import show_loss, table, to_json
 from tinygan.evaluation.finaltest import reconstruction_test
-from tinygan.evaluation.generator import load_generator
+from tinygan.evaluation.generator import load_generator, stored_generator
 from tinygan.evaluation.measures import measure, measure_table
 from tinygan.evaluation.measures.modes import modes as count_modes
 from tinygan.evaluation.ownimages import read_own, reconstruct_own
@@ -20,6 +20,7 @@ from tinygan.evaluation.statistics import standard_error
 from tinygan.evaluation.trained import TrainedRun, open_run
 from tinygan.export.explorepage import write_page
 from tinygan.export.writing import export as export_run
+from tinygan.export.writing import export_generator
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
 from tinygan.reconstruction import Search
@@ -110,13 +111,17 @@ def measures(options: argparse.Namespace) -> None:
 
 def explore(options: argparse.Namespace) -> None:
     """Write the page and say where."""
+    check_output(options.out, "--out")
     write_page(load_generator(options.run, options.checkpoint), options.out)
     say(options.out)
 
 
 def export(options: argparse.Namespace) -> None:
-    """Write both networks and say where."""
-    say(*export_run(open_run(options.run, options.checkpoint, "cpu"), options.to, options.out))
+    """Write both networks, or a generator that is stored alone, and say where."""
+    if stored_generator(options.run):
+        say(*export_generator(load_generator(options.run), options.to, options.out))
+    else:
+        say(*export_run(open_run(options.run, options.checkpoint, "cpu"), options.to, options.out))
 
 
 def tensorboard(options: argparse.Namespace) -> None:

@@ -6,9 +6,12 @@ Every command takes --help. Results go into the run's folder, under evaluation/.
 import argparse
 import importlib
 
-from tinygan.cli.parser import OneLineParser, add_number, add_path, number
+from tinygan.cli.parser import OneLineParser, add_number, add_path
 from tinygan.device import DEVICES
+from tinygan.errors import UsageError
 from tinygan.evaluation import USUAL_COUNTS
+from tinygan.ranges import RANGES
+from tinygan.text import did_you_mean
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -23,7 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, text: str, *examples: str, takes: str = "", several: bool = False) -> OneLineParser:
         examples = [f"evaluate.py {name} {example}" for example in examples]
         command = commands.add_parser(name, help=text, description=text, examples=examples)
-        command.add_run(several, ", or cifar10-wn, the generator that tinygan brings" if name == "explore" else "")
+        stored = ", or cifar10-wn, the generator that tinygan brings" if name in ("explore", "export") else ""
+        command.add_run(several, stored)
         if "checkpoint" in takes:
             text = "best, last or an iteration (default: %(default)s)"
             command.add_argument("--checkpoint", type=checkpoint_name, default="best", metavar="C", help=text)
@@ -53,8 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     command = add("samples", text, "latest", f"latest --checkpoint last {batch}", takes="checkpoint device")
     add_number(command, "count", USUAL_COUNTS["samples"], "images")
     add_number(command, "seed", 0, "of the codes")
-    add_path(command, "--png-folder", "DIR", "write one PNG per image into this new folder")
-    add_path(command, "--npz", "FILE", "write uint8 'images' (N, H, W, 3), as 'arr_0' too")
+    either = command.add_mutually_exclusive_group()
+    add_path(either, "--png-folder", "DIR", "write one PNG per image into this new folder")
+    add_path(either, "--npz", "FILE", "write uint8 'images' (N, H, W, 3), as 'arr_0' too")
 
     text = "Walk between random codes, and between reconstructed test images"
     command = add("interpolate", text, "latest --gif", takes="checkpoint device data")
@@ -96,8 +101,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def checkpoint_name(text: str) -> str:
-    """``best``, ``last`` or an iteration."""
-    return text if text in ("best", "last") else str(number("checkpoint")(text))
+    """An argparse type: ``best``, ``last`` or an iteration."""
+    names = ("best", "last")
+    try:
+        return text if text in names else str(RANGES["checkpoint"].read(text))
+    except ValueError:
+        similar = did_you_mean(text, names)
+        raise UsageError(f"--checkpoint is {text!r}{similar}: give best, last or an iteration") from None
 
 
 def main(arguments: list[str]) -> None:

@@ -1,6 +1,7 @@
 """What the scripts' command lines share."""
 
 import argparse
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -89,8 +90,8 @@ def metavar(name: str) -> str:
 
 
 def add_path(group: argparse._ActionsContainer, option: str, metavar: str, text: str, **how: object) -> None:
-    """The option ``option``, a path; ``how`` as of ``add_argument``."""
-    group.add_argument(option, type=path(option), metavar=metavar, help=text, **how)
+    """The option ``option``, a path, of a file where ``metavar`` is FILE; ``how`` as of ``add_argument``."""
+    group.add_argument(option, type=path(option, metavar == "FILE"), metavar=metavar, help=text, **how)
 
 
 def numbers(name: str, within: str | None = None) -> Callable[[str], list[int]]:
@@ -128,6 +129,12 @@ def filled(name: str) -> Callable[[str], str]:
     return read
 
 
-def path(name: str) -> Callable[[str], Path]:
-    """An argparse type: a path that is not empty."""
-    return lambda text: Path(filled(name)(text))
+def path(name: str, file: bool = False) -> Callable[[str], Path]:
+    """An argparse type: a path that is not empty; of a ``file``, one that does not end as a folder's does."""
+
+    def read(text: str) -> Path:
+        if file and text.endswith(("/", os.sep)):
+            raise UsageError(f"{name} {text} is a folder: name a file, such as {text}FILE")
+        return Path(filled(name)(text))
+
+    return read

@@ -14,9 +14,9 @@ from PIL import Image
 
 from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.export.folded import Operation, operations_of
-from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.optim import RMSProp
+from tinygan.output import write_output
 from tinygan.reconstruction import Search
 from tinygan.text import printable
 from tinygan.training.runfolder import RunFolder
@@ -29,14 +29,14 @@ HELD_OUT = 8  # images to search for
 
 
 def write_page(generator: TrainedGenerator, path: Path) -> None:
-    """Write the page of ``generator``, whole or not at all."""
+    """Write the page of ``generator``."""
     operations, weights = packed(operations_of(generator.network))
     values = {
         "title": f"The generator of {printable(generator.source.resolve().name.removesuffix('.safetensors'))}",
         "network": {"operations": operations, **describe(generator), "held_out": held_out_images(generator)},
         "weights": base64.b64encode(weights).decode(),
     }
-    write_atomically(path, render(__package__, "page/page.html", **values))
+    write_output(path, render(__package__, "page/page.html", **values))
 
 
 def packed(operations: list[Operation]) -> tuple[list[dict], bytes]:
