@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tinygan.cli import evaluate
+from tinygan.data import decode
 from tinygan.errors import run_script
 from tinygan.images import enlarged
 from tinygan.report import film
@@ -111,6 +112,11 @@ def test_of_a_long_run_the_film_shows_grids_at_equal_distances(run, call, monkey
     assert len(list(frames_of(run / "evaluation" / "film-000400.gif"))) == 4
 
 
+def test_a_grid_may_be_larger_than_a_photograph(run, call, monkeypatch):
+    monkeypatch.setattr(decode, "LARGEST_IMAGE", 36 * 24 - 1)
+    assert call("film", run)[0] == 0
+
+
 def test_films_of_a_real_run(trained, call):
     code, out, _ = call("film", trained, trained)
     assert code == 0
@@ -127,7 +133,7 @@ def test_films_of_a_real_run(trained, call):
     [
         (lambda run: (run / "config.json").unlink(), "is no run folder"),
         (lambda run: [path.unlink() for path in run.glob("samples/0*.png")], "has no sample grids in samples/ yet"),
-        (lambda run: (run / "samples" / "000200.png").write_bytes(b"x"), "000200.png cannot be used: no readable"),
+        (lambda run: (run / "samples" / "000200.png").write_bytes(b"x"), "000200.png: delete it, and give"),
         (lambda run: Image.new("RGB", (36, 26)).save(run / "samples" / "000200.png"), "000200.png has another size"),
     ],
 )

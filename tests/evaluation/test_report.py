@@ -403,7 +403,9 @@ def png_of(width, height):
 )
 def test_a_picture_that_cannot_be_shown_is_named(folders, tmp_path, name, content):
     (folders[0] / name).write_bytes(content)
-    with pytest.raises(TinyganError, match=rf"cannot read the picture .*{name}: delete it, and write the report again"):
+    with pytest.raises(
+        TinyganError, match=rf"cannot read the picture .*{name}: delete it, and give the same command again"
+    ):
         report(folders, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
     (folders[0] / name).unlink()

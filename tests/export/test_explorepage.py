@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -366,6 +367,14 @@ def test_a_run_is_explored(trained, tmp_path, capsys):
     facts = json.loads(re.search(r'id="network">(.*?)</script>', path.read_text())[1])
     assert len(facts["held_out"]) == HELD_OUT
     assert len(facts["directions"]) == 6  # a code of six values has no more
+
+
+def test_a_damaged_picture_of_the_held_out_images_is_named(trained, tmp_path, capsys):
+    run = shutil.copytree(trained, tmp_path / "run")
+    picture = run / "reconstructions/targets.png"
+    picture.write_bytes(picture.read_bytes()[:300])
+    assert run_script(evaluate.main, ["explore", str(run), "--out", str(tmp_path / "page.html")]) == 1
+    assert f"cannot read the picture {picture}: delete it" in capsys.readouterr().err
 
 
 def test_a_page_is_written_where_a_link_leads(trained, tmp_path):

@@ -3,7 +3,6 @@
 Everything comes from the run's folder, so that it can be written while the run trains, or at any time after.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -45,7 +44,7 @@ class EventFile:
         self._logged = 0
         self._shown: set[Path] = set()
         try:
-            started = json.loads(folder.config.read_text())["sessions"][0]["started"]
+            started = folder.read_config()["sessions"][0]["started"]
             self._begun = datetime.fromisoformat(started).timestamp()
         except (ValueError, LookupError, TypeError) as error:
             raise TinyganError(

@@ -18,6 +18,7 @@ from tinygan.images import GAP
 from tinygan.optim import RMSProp
 from tinygan.output import write_output
 from tinygan.reconstruction import Search
+from tinygan.report.pictures import read_picture
 from tinygan.text import printable
 from tinygan.training.runfolder import RunFolder
 from tinygan.webpage import render
@@ -94,10 +95,9 @@ def held_out_images(generator: TrainedGenerator) -> list[str]:
     if not picture.exists():
         return []
     height, width = generator.options.image_size
-    with Image.open(picture) as opened:
-        count = min(HELD_OUT, opened.width // (width + GAP))
-        tops = [GAP + k * (width + GAP) for k in range(count)]
-        return [_data_url(opened.crop((left, GAP, left + width, GAP + height))) for left in tops]
+    grid, _ = read_picture(picture)
+    lefts = [GAP + k * (width + GAP) for k in range(min(HELD_OUT, grid.width // (width + GAP)))]
+    return [_data_url(grid.crop((left, GAP, left + width, GAP + height))) for left in lefts]
 
 
 def _data_url(image: Image.Image) -> str:

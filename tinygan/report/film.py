@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.bars import tqdm
-from tinygan.data.decode import open_image
 from tinygan.data.transform import to_rgb
 from tinygan.errors import TinyganError
 from tinygan.files import TEMPORARY_SUFFIX, replace
 from tinygan.images import enlarged, save_gif
-from tinygan.report.pictures import evenly, numbered
+from tinygan.report.pictures import evenly, numbered, read_picture
 from tinygan.text import say
 from tinygan.training.runfolder import RunFolder
 
@@ -78,4 +77,4 @@ def _frames(paths: list[Path], size: tuple[int, ...], name: str) -> Iterator[np.
 
 
 def _frame(path: Path) -> np.ndarray:
-    return np.ascontiguousarray(enlarged(np.asarray(to_rgb(open_image(path)[0]))))
+    return np.ascontiguousarray(enlarged(np.asarray(to_rgb(read_picture(path)[0]))))

@@ -58,28 +58,32 @@ class Slides(NamedTuple):
     frames: list[tuple[int, Picture]]
 
 
-def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST) -> Picture:
-    """The file itself, or its part in ``box``, at most ``widest`` pixels wide; TinyganError if it is no image."""
+def read_picture(path: Path) -> tuple[Image.Image, bytes]:
+    """A picture of a run's folder, and the file's bytes; TinyganError if it is no image, or larger than any grid."""
     try:
         content = read_bytes(path, LARGEST_FILE)
-        with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            if opened.width * opened.height > LARGEST_GRID:
-                raise ValueError(f"{opened.width}x{opened.height} pixels")
-            opened.load()
-            image = opened
-            kind = (image.format or "").lower()
-            if box:
-                kind, image = "", image.crop((*box[:2], *map(min, box[2:], image.size)))
-            factor = -(-max(image.size) // widest)
-            if factor > 1 or kind != "png" or len(content) > PNG_BYTES:
-                buffer = io.BytesIO()
-                image = image.convert("RGB").reduce(factor)
-                image.save(buffer, format="jpeg", **JPEG)
-                kind, content = "jpeg", buffer.getvalue()
-            width, height = image.size
+        with quiet_decoders(), Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > LARGEST_GRID:
+                raise ValueError(f"{image.width}x{image.height} pixels")
+            image.load()
+            return image, content
     except (*BROKEN, Image.DecompressionBombError) as error:
-        raise TinyganError(f"cannot read the picture {path}: delete it, and write the report again") from error
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt, width, height)
+        raise TinyganError(f"cannot read the picture {path}: delete it, and give the same command again") from error
+
+
+def picture(path: Path, alt: str, box: Box | None = None, widest: int = WIDEST) -> Picture:
+    """The file itself, or its part in ``box``, at most ``widest`` pixels wide; raises as :func:`read_picture`."""
+    image, content = read_picture(path)
+    kind = (image.format or "").lower()
+    if box:
+        kind, image = "", image.crop((*box[:2], *map(min, box[2:], image.size)))
+    factor = -(-max(image.size) // widest)
+    if factor > 1 or kind != "png" or len(content) > PNG_BYTES:
+        buffer = io.BytesIO()
+        image = image.convert("RGB").reduce(factor)
+        image.save(buffer, format="jpeg", **JPEG)
+        kind, content = "jpeg", buffer.getvalue()
+    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt, *image.size)
 
 
 def sample_cards(runs: list[RunSummary], styles: list[str]) -> list[Card | Slides]:
