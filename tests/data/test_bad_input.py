@@ -369,6 +369,11 @@ def test_members_that_lead_elsewhere_are_refused(tmp_path, archive, name):
     assert [path.name for path in tmp_path.iterdir()] == ["photos.zip"]
 
 
+def test_a_colon_in_a_name_leads_nowhere(tmp_path, archive):
+    pack(open_zip(archive(pictures("12:30/1.png", "2026-11-26 at 19:30.png"))), tmp_path)
+    assert names_in(tmp_path) == ["12:30/1.png", "2026-11-26 at 19:30.png"]
+
+
 def test_links_duplicates_bombs_and_damage_in_an_archive_are_listed(tmp_path, archive):
     with pytest.warns(UserWarning, match="Duplicate name"):
         path = archive(pictures("1.png", "2.png", "1.png", "3.png", "4.png"))

@@ -121,7 +121,8 @@ def name_of(member: zipfile.ZipInfo) -> str:
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
     """An archive that was made to write elsewhere is not trusted with anything."""
     parts = name_of(member).replace("\\", "/").split("/")
-    if parts[0] == "" or ".." in parts or ":" in parts[0]:
+    drive = parts[0][1:2] == ":"  # of Windows, as in C:/
+    if parts[0] == "" or ".." in parts or drive:
         raise TinyganError(
             f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "
             "nothing was read; do not use this archive, get it from its original source"
