@@ -18,7 +18,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from tinygan.cli import OneLineParser
 from tinygan.errors import TinyganError, run_script
@@ -28,12 +27,16 @@ from tinygan.evaluation.runsummary import RunSummary, read_run
 from tinygan.files import write_atomically
 from tinygan.images import GAP
 from tinygan.jsonfile import read_json
-from tinygan.report.pictures import numbered
+from tinygan.report.pictures import numbered, read_picture
 from tinygan.report.tables import AGREEMENT
 from tinygan.text import say
 
 MEASURES = ("sliced_wasserstein", "ms_ssim")
 FEWEST = 3  # iterations that a rank correlation is shown for
+# What the files that are read must be, see tinygan/jsonfile.py.
+KNOWN = {"grids?": {"iterations": list[int], **dict.fromkeys(MEASURES, list[float])}}
+MEASURED = {"iteration": int, "fake": {measure: {"mean": float} for measure in MEASURES}}
+REMEDY = "delete it, it will be measured again"
 
 
 def build_parser() -> OneLineParser:
@@ -56,10 +59,9 @@ def main(arguments: list[str]) -> None:
 def agreement(run: RunSummary) -> dict:
     """The measures beside the running loss, by what was measured, also written into the run's evaluation folder."""
     file = run.folder.evaluation / AGREEMENT
-    known = _read(file) if file.exists() else {}
     losses = {test.iteration: test.loss for test in run.tests}
     sources = {
-        "grids": ("the stored grids of 100 samples", _grids(run, losses, _rows(known.get("grids")))),
+        "grids": ("the stored grids of 100 samples", _grids(run, losses, _known_grids(file))),
         "checkpoints": ("evaluate.py measures", _checkpoints(run.folder.evaluation)),
     }
     found = {}
@@ -100,13 +102,8 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def images_of(path: Path, height: int, width: int) -> np.ndarray:
-    """The images of a grid, uint8 (N, height, width, 3), row by row.
-
-    Raises:
-        TinyganError: it is no grid of images of this size.
-    """
-    with Image.open(path) as image:
-        pixels = np.asarray(image.convert("RGB"))
+    """The images of a grid, uint8 (N, height, width, 3), row by row; TinyganError if it is none of this size."""
+    pixels = np.asarray(read_picture(path)[0].convert("RGB"))
     rows, columns = (pixels.shape[0] - GAP) // (height + GAP), (pixels.shape[1] - GAP) // (width + GAP)
     if pixels.shape[:2] != (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP):
         raise TinyganError(f"{path} is no grid of {width}x{height} images: leave it out, or restore it")
@@ -134,23 +131,18 @@ def _checkpoints(folder: Path) -> dict[int, dict]:
     """What ``evaluate.py measures`` wrote, by iteration; the newest where there are several, as of other counts."""
     rows = {}
     for path in sorted(folder.glob("measures-*.json"), key=lambda file: file.stat().st_mtime):
-        found = _read(path)
+        found = read_json(path, MEASURED, REMEDY)
         rows[found["iteration"]] = {name: found["fake"][name]["mean"] for name in MEASURES}
     return rows
 
 
-def _read(path: Path) -> dict:
-    return read_json(path, dict, "delete it, it will be measured again")
-
-
-def _rows(stored: dict | None) -> dict[int, dict]:
-    """The columns of a stored result as rows by iteration."""
+def _known_grids(file: Path) -> dict[int, dict]:
+    """What a stored result says of the grids, by iteration; what it lacks is measured again."""
+    stored = read_json(file, KNOWN, REMEDY).get("grids") if file.exists() else None
     if not stored:
         return {}
-    return {
-        iteration: {measure: stored[measure][place] for measure in MEASURES}
-        for place, iteration in enumerate(stored["iterations"])
-    }
+    rows = zip(stored["iterations"], *(stored[measure] for measure in MEASURES), strict=False)
+    return {iteration: dict(zip(MEASURES, values, strict=True)) for iteration, *values in rows}
 
 
 def show(correlation: float | None) -> str:

@@ -56,13 +56,22 @@ def main(arguments: list[str]) -> None:
 
 
 def collect(runs: list[RunSummary], results: Path) -> None:
-    """Copy config, log, results of tests, and the first, best and last pictures of each run; write table and JSON."""
+    """Copy config, log, results of tests, and the first, best and last pictures of each run; write table and JSON.
+
+    UsageError if two of them have the same name.
+    """
+    places: dict[Path, RunSummary] = {}
     for run in runs:
+        name = run.folder.path.resolve().name
+        if results / name in places:
+            raise UsageError(f"two runs are called {name}: rename the folder of one")
+        places[results / name] = run
+    for place, run in places.items():
         for file in _worth_keeping(run):
-            target = results / run.folder.path.name / file.relative_to(run.folder.path)
+            target = place / file.relative_to(run.folder.path)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-    copies = [read_run(results / run.folder.path.name) for run in runs]
+    copies = [read_run(place) for place in places]
     write_atomically(results / "table.txt", (table(copies) + "\n").encode())
     write_atomically(results / "comparison.json", json.dumps(to_json(copies), indent=2).encode())
 

@@ -93,6 +93,35 @@ def test_a_damaged_file_is_named(run):
         agreement.main([str(run)])
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("measures-000100.json", '{"iteration": 100}'),
+        ("measures-000100.json", '{"iteration": 100, "fake": {"ms_ssim": {}, "sliced_wasserstein": {"mean": 1}}}'),
+        (AGREEMENT, '{"grids": {"iterations": [100]}}'),
+        (AGREEMENT, '{"grids": 3}'),
+    ],
+)
+def test_a_file_that_is_something_else_is_named(run, file, content):
+    (run / "evaluation" / file).write_text(content)
+    with pytest.raises(TinyganError, match=rf"{file} is damaged .*: delete it"):
+        agreement.main([str(run)])
+
+
+def test_what_a_stored_result_lacks_is_measured_again(run):
+    whole = agreement.agreement(read_run(run))
+    short = {"grids": whole["grids"] | {"ms_ssim": whole["grids"]["ms_ssim"][:2]}}
+    (run / "evaluation" / AGREEMENT).write_text(json.dumps(short))
+    assert agreement.agreement(read_run(run)) == whole
+
+
+def test_a_damaged_grid_is_named(run):
+    file = run / "samples/000300.png"
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(TinyganError, match=r"cannot read the picture .*000300\.png"):
+        agreement.main([str(run)])
+
+
 @pytest.mark.parametrize("count", [2, 3, 10, 101])
 def test_the_rank_correlation_is_scipys(count):
     rng = np.random.default_rng(count)

@@ -38,6 +38,19 @@ def test_it_does_not_collect_into_the_runs(tmp_path):
         collect.main([str(path), "--results", str(tmp_path / "runs")])
 
 
+def test_runs_of_one_name_are_not_laid_over_each_other(tmp_path):
+    runs = [str(make_run(tmp_path / place / "00000-wn")) for place in ("one", "two")]
+    with pytest.raises(UsageError, match="two runs are called 00000-wn: rename the folder of one"):
+        collect.main([*runs, "--results", str(tmp_path / "results")])
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_current_folder_has_a_name_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_run(tmp_path / "runs/00000-wn"))
+    collect.main([".", "--results", str(tmp_path / "results")])
+    assert (tmp_path / "results/00000-wn/log.jsonl").exists()
+
+
 def test_the_stored_results_give_their_table_again(capsys, tmp_path):
     runs = [str(path) for path in sorted(STORED.glob("0*"))]
     evaluate.main(["compare", *runs])
