@@ -11,6 +11,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
     begin_script()
 
 import sys
+from functools import partial
 
 from experiments.plan import Member, members
 from experiments.runner import run_experiment
@@ -18,22 +19,18 @@ from tinygan.errors import run_script
 
 MODELS = ("wn", "bn", "none")
 RATES = (5e-5, 1e-4, 2e-4, 4e-4)
-SETTINGS = ()
 
 
-def plan(seeds: tuple[int, ...]) -> list[Member]:
+def plan(seeds: list[int]) -> list[Member]:
     """Each model of each seed at each rate, which is in the name too: seed0-lr5e-05."""
     return [
-        Member((*one.typed[:-1], f"{one.typed[-1]}-lr{rate:.0e}", "--learning-rate", str(rate)))
+        (*one[:-1], f"{one[-1]}-lr{rate:.0e}", "--learning-rate", str(rate))
         for rate in RATES
-        for one in members(MODELS, seeds, SETTINGS)
+        for one in members(MODELS, seeds)
     ]
 
 
-def main(arguments: list[str]) -> None:
-    """Do whatever is still to be done."""
-    run_experiment("learning_rates", __doc__.splitlines()[0], plan, arguments)
-
+main = partial(run_experiment, "learning_rates", __doc__, plan)
 
 if __name__ == "__main__":
     sys.exit(run_script(main, sys.argv[1:]))

@@ -3,11 +3,10 @@
 import argparse
 from pathlib import Path
 
-from tinygan.cli import OneLineParser, add_path, filled, number, numbers
+from tinygan.cli import OneLineParser, add_number, add_path, filled, numbers
 from tinygan.data import DATASETS
 from tinygan.device import DEVICES
 from tinygan.errors import UsageError
-from tinygan.ranges import flag
 
 
 def build_parser(name: str, description: str) -> OneLineParser:
@@ -17,17 +16,13 @@ def build_parser(name: str, description: str) -> OneLineParser:
     text = "what the models learn, as for train.py (default: %(default)s)"
     parser.add_argument("--dataset", choices=DATASETS, default="cifar10", help=text)
     parser.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help="where the data set lies")
-    for option, default, text in (
-        ("iterations", None, "of each run"),
-        ("interleave", None, "all runs in turn by N iterations (default: one by one)"),
-        ("minutes", None, "end after this time with what there is (default: when all is done)"),
-        ("test_every", 1000, "iterations between running tests (default: %(default)s)"),
-        ("steps", 2000, "of the final test (default: %(default)s)"),
-        ("count", None, "images of the final test, the first of its set (default: all)"),
-    ):
-        needed = option == "iterations"
-        parser.add_argument(flag(option), type=number(option), required=needed, default=default, metavar="N", help=text)
-    text = "of the runs: all models from each (default: 0)"
+    add_number(parser, "iterations", None, "iterations of each run", required=True)
+    add_number(parser, "interleave", None, "all runs in turn by N iterations (default: one by one)")
+    add_number(parser, "minutes", None, "end after this time with what there is (default: when all is done)")
+    add_number(parser, "test_every", 1000, "iterations between running tests")
+    add_number(parser, "steps", 2000, "steps of the final test")
+    add_number(parser, "count", None, "images of the final test, the first of its set (default: all)")
+    text = "seeds of the runs: all models from each (default: 0)"
     parser.add_argument("--seeds", type=numbers("seeds", "seed"), default=[0], metavar="A,B", help=text)
     text = "auto takes the GPU if there is a usable one (default: %(default)s)"
     parser.add_argument("--device", choices=DEVICES, default="auto", help=text)

@@ -1,15 +1,15 @@
-"""What an experiment trains: its members, each a training with options of its own, and the folder that it runs in."""
+"""What an experiment trains: its members, each a training with options of its own, and the folder of its run."""
 
 import dataclasses
 import functools
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import tinygan
 from tinygan.cli import train
+from tinygan.data.transform import Size
 from tinygan.errors import UsageError
 from tinygan.training import options as training_options
 from tinygan.training import session
@@ -21,27 +21,21 @@ from tinygan.training.session import git_commit
 MAY_DIFFER = {"iterations", "device", "data_dir", "out", "log_every", "sample_every", "save_every", "keep_every"}
 
 
-@dataclass(frozen=True)
-class Member:
-    """One training: ``typed`` is what makes it, as train.py's command line has it (norm, seed, learning rate)."""
-
-    typed: tuple[str, ...]
-
-    def options(self, common: list[str]) -> Options:
-        """All its options, with those that all members have in ``common``."""
-        typed = vars(train.build_parser().parse_args([*self.typed, *common]))
-        preset = typed.pop("preset", None)
-        typed.pop("debug", None), typed.pop("dry_run", None)
-        return training_options.resolve(typed, preset)
+Member = tuple[str, ...]  # one training, as what is typed to train.py for it beside what all have in common
 
 
 def members(norms: Iterable[str], seeds: Iterable[int], settings: Iterable[str] = ()) -> list[Member]:
     """A member for each seed and norm, named after its seed: for the first seed all norms, and so on."""
     return [
-        Member((*settings, "--norm", norm, "--seed", str(seed), "--name", f"seed{seed}"))
-        for seed in seeds
-        for norm in norms
+        (*settings, "--norm", norm, "--seed", str(seed), "--name", f"seed{seed}") for seed in seeds for norm in norms
     ]
+
+
+def options_of(command: list[str]) -> Options:
+    """The options of the training that train.py starts with this command line."""
+    typed = vars(train.build_parser().parse_args(command))
+    preset = typed.pop("preset", None)
+    return training_options.resolve(typed, preset)
 
 
 def find_run(wanted: Options) -> RunFolder | None:
@@ -52,11 +46,7 @@ def find_run(wanted: Options) -> RunFolder | None:
 
 
 def refuse_another(run: RunFolder, wanted: Options) -> None:
-    """Make sure that a run which is found can stand for the training that is wanted.
-
-    Raises:
-        UsageError: it was trained with other options, on other images or by other code, naming them all.
-    """
+    """UsageError, naming what differs, if ``run`` was trained with other options, on other images or by other code."""
     config = run.read_config()
     stored, now = config["options"], json.loads(json.dumps(dataclasses.asdict(wanted)))
     differences = [
@@ -78,8 +68,7 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
 
 
 @functools.cache
-def _fingerprint(*image_options: object) -> str:
+def _fingerprint(dataset: str, data_dir: str | None, image_size: Size, crop_size: Size | None) -> str:
     """Of the images that these options name."""
-    dataset, data_dir, image_size, crop_size = image_options
     options = Options(dataset=dataset, data_dir=data_dir, image_size=image_size, crop_size=crop_size)
     return session.load_images(options).fingerprint()

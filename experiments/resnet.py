@@ -11,24 +11,16 @@ if __name__ == "__main__":  # first of all, since the imports take a second
     begin_script()
 
 import sys
+from functools import partial
 
-from experiments.plan import Member, members
+from experiments.plan import members
 from experiments.runner import run_experiment
 from tinygan.errors import run_script
 
 MODELS = ("none", "bn", "wn")
 SETTINGS = ("--preset", "resnet-cifar10")
 
-
-def plan(seeds: tuple[int, ...]) -> list[Member]:
-    """The three models of each seed."""
-    return members(MODELS, seeds, SETTINGS)
-
-
-def main(arguments: list[str]) -> None:
-    """Do whatever is still to be done."""
-    run_experiment("resnet", __doc__.splitlines()[0], plan, arguments)
-
+main = partial(run_experiment, "resnet", __doc__, lambda seeds: members(MODELS, seeds, SETTINGS))
 
 if __name__ == "__main__":
     sys.exit(run_script(main, sys.argv[1:]))

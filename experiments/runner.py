@@ -6,7 +6,7 @@ from collections.abc import Callable
 from experiments.collect import collect
 from experiments.deadline import Deadline
 from experiments.options import parse
-from experiments.plan import Member, find_run, refuse_another
+from experiments.plan import Member, find_run, options_of, refuse_another
 from tinygan.cli import evaluate, train
 from tinygan.errors import NonFiniteError, Stopped, UsageError
 from tinygan.evaluation.comparison import table
@@ -21,19 +21,14 @@ from tinygan.training.runfolder import RunFolder
 
 
 def run_experiment(
-    name: str, description: str, plan: Callable[[tuple[int, ...]], list[Member]], arguments: list[str]
+    name: str, description: str, plan: Callable[[list[int]], list[Member]], arguments: list[str]
 ) -> None:
-    """Do whatever of the experiment is still to be done.
+    """Do whatever is still to be done of the experiment in the module ``name``, which ``description`` begins with.
 
-    Args:
-        name: of its module, its folders and its command.
-        plan: the members for these seeds, in the order in which they are trained.
-
-    Raises:
-        UsageError: options that do not fit together, or a run that is there is not what would be trained.
-        Stopped: a signal came; everything is saved.
+    ``plan`` gives the members for these seeds, in the order in which they are trained. Raises UsageError for options
+    that do not fit together, or a run that is not what would be trained; Stopped when a signal came, with all saved.
     """
-    options = parse(name, description, arguments)
+    options = parse(name, description.splitlines()[0], arguments)
     experiment = Experiment(options, plan(options.seeds))
     try:
         with Deadline(options.minutes) as deadline:
@@ -54,7 +49,7 @@ class Experiment:
         self.data = ["--data-dir", options.data_dir] if options.data_dir else []
         self.common = ["--dataset", options.dataset, "--test-every", str(options.test_every), "--sample-every", "1000"]
         self.common += ["--device", options.device, "--out", str(options.out), *self.data]
-        self.members = {member: member.options(self.common) for member in members}
+        self.members = {member: options_of([*member, *self.common]) for member in members}
         self.failed: dict[Member, str] = {}
         for wanted in self.members.values():
             run = find_run(wanted)
@@ -79,34 +74,25 @@ class Experiment:
         run = find_run(self.members[member])
         if run and iteration_of(run) >= target:
             return
-        how = (
-            ["--resume", str(run.path), "--device", self.options.device, *self.data]
-            if run
-            else [*member.typed, *self.common]
-        )
+        command = [*member, *self.common]
+        if run:
+            command = ["--resume", str(run.path), "--device", self.options.device, *self.data]
         try:
-            train.main([*how, "--iterations", str(target)])
+            train.main([*command, "--iterations", str(target)])
         except NonFiniteError as error:
             self.failed[member] = str(error)
-            say(f"{' '.join(member.typed)}: {error}")
+            say(f"{' '.join(member)}: {error}")
 
     def test(self) -> None:
         """The final test of each best checkpoint, unless it is there, of as many images or of all."""
         for run in filter(None, map(find_run, self.members.values())):
             if run.best.exists() and not self.tested(run):
+                how = ["--steps", str(self.options.steps), "--device", self.options.device]
                 count = ["--count", str(self.options.count)] if self.options.count else []
-                call = [
-                    "reconstruct",
-                    str(run.path),
-                    "--steps",
-                    str(self.options.steps),
-                    "--device",
-                    self.options.device,
-                ]
-                evaluate.main([*call, *count, *self.data])
+                evaluate.main(["reconstruct", str(run.path), *how, *count, *self.data])
 
     def tested(self, run: RunFolder) -> bool:
-        """Whether the run's best checkpoint has been through this final test, or one of more images."""
+        """Whether the run's best checkpoint has been through this final test, or that of the whole set."""
         iteration = checkpoint.load(run.best).progress.iteration
         wanted = {"iteration": iteration, **Search(self.options.steps)._asdict()}
         for file in run.evaluation.glob("reconstruct-final-best-*.json"):
@@ -140,7 +126,7 @@ class Experiment:
             say("no run has come to its first running test")
         if self.failed:
             self.options.results.mkdir(parents=True, exist_ok=True)
-            lines = [f"{' '.join(member.typed)}: {error}\n" for member, error in self.failed.items()]
+            lines = [f"{' '.join(member)}: {error}\n" for member, error in self.failed.items()]
             write_atomically(self.options.results / "ended-early.txt", "".join(lines).encode())
 
 

@@ -15,10 +15,10 @@ def call(tmp_path, monkeypatch):
     few = ImageSet("shapes", *shapes.draw(0, range(400)), "400 shapes")
     monkeypatch.setattr(shapes, "load", lambda: few)
     plan._fingerprint.cache_clear()
+    small = ("--features", "4", "--code-size", "6")
     for module in (three_models, learning_rates, affine):
-        monkeypatch.setattr(module, "SETTINGS", ("--features", "4", "--code-size", "6"))
-    small = ("--model", "resnet", "--d-features", "4,6", "--code-size", "6")
-    monkeypatch.setattr(resnet, "SETTINGS", small)
+        monkeypatch.setattr(module, "members", lambda norms, seeds: plan.members(norms, seeds, small))
+    monkeypatch.setattr(resnet, "SETTINGS", ("--model", "resnet", "--d-features", "4,6", "--code-size", "6"))
     places = ["--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
     yield lambda options, module=three_models: module.main([*places, *options.split()])
     plan._fingerprint.cache_clear()

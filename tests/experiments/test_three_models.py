@@ -246,7 +246,7 @@ def test_the_other_experiments_run_by_the_same_machine(call, tmp_path, capsys, m
 
 
 def test_the_learning_rates_are_twelve_models(call, tmp_path, monkeypatch):
-    names = [member.typed[member.typed.index("--name") + 1] for member in learning_rates.plan((0,))]
+    names = [member[member.index("--name") + 1] for member in learning_rates.plan([0])]
     assert names == [f"seed0-lr{rate}" for rate in ("5e-05", "1e-04", "2e-04", "4e-04") for _ in range(3)]
 
     monkeypatch.setattr(learning_rates, "MODELS", ("wn", "none"))

@@ -78,10 +78,10 @@ def number(name: str, within: str | None = None) -> Callable[[str], int | float]
     return read
 
 
-def add_number(group: argparse._ActionsContainer, name: str, default: float | None, text: str) -> None:
-    """The option ``name``, a number in its range."""
-    shown = "" if default is None else " (default: %(default)s)"
-    group.add_argument(flag(name), type=number(name), default=default, metavar=metavar(name), help=text + shown)
+def add_number(group: argparse._ActionsContainer, name: str, default: float | None, text: str, **how: object) -> None:
+    """The option ``name``, a number in its range; ``how`` as of ``add_argument``."""
+    text += "" if default is None else " (default: %(default)s)"
+    group.add_argument(flag(name), type=number(name), default=default, metavar=metavar(name), help=text, **how)
 
 
 def metavar(name: str) -> str:
