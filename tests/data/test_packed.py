@@ -66,7 +66,7 @@ def test_what_is_said_of_it_is_true(made):
     assert said["split"]["final"] == {names[row]: row for row in parts.final}
     assert names[0] == "a/000.png"
     assert names[25] == "b/000.bmp"
-    text = describe(made / "set", said)
+    text = "\n".join(describe(made / "set", said))
     assert "60 images of 6x8" in text
     assert "51 train, 3 running test (200 wanted" in text
     verify(made / "set", open_packed(made / "set"))

@@ -11,7 +11,7 @@ from scipy import stats
 from tests.evaluation.test_comparison import IMAGES, make_run, write_final
 from tinygan.evaluation.comparison import table, to_json
 from tinygan.evaluation.runsummary import read_run
-from tinygan.evaluation.seeds import collapsed, finals, models, over_seeds
+from tinygan.evaluation.seeds import collapsed, models, over_seeds
 
 
 def seeded(folder: Path, norm: str, seed: int, running=(0.03, 0.02), final=None, images=IMAGES, **options) -> Path:
@@ -64,7 +64,7 @@ def test_everything_is_compared_at_the_iteration_that_all_have_reached(four):
 
 def test_the_difference_pairs_the_images_of_each_seed(four):
     none, wn = over_seeds(four)
-    a, b, c, d = (next(iter(finals(run).values())).losses for run in four)
+    a, b, c, d = (next(iter(run.finals.values())).losses for run in four)
     assert none["difference"] is None
     difference = wn["difference"]
     assert (difference["low"], difference["high"]) == pytest.approx((-0.003, -0.003))

@@ -27,6 +27,7 @@ from tinygan.reconstruction import Search
 from tinygan.report import write_report
 from tinygan.report.film import make_film
 from tinygan.report.follow import follow
+from tinygan.rng import rng_for
 from tinygan.text import say
 from tinygan.training.runfolder import RunFolder
 
@@ -79,9 +80,11 @@ def samples(options: argparse.Namespace) -> None:
 def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
     run = open_run(options.run, options.checkpoint, options.device)
-    say(*pictures.interpolate(run, pictures.random_ends(run, options.seed), "codes", options.gif, options.seed))
+    ends = pictures.WALK_ROWS + 1
+    codes = rng_for(options.seed, "walk codes").standard_normal((ends, run.options.code_size))
+    say(*pictures.interpolate(run, codes, "codes", options.gif, options.seed))
     images = load_images(run, options, "running")
-    targets = images.take(images.split.running[: pictures.WALK_ROWS + 1])
+    targets = images.take(images.split.running[:ends])
     say(*pictures.interpolate(run, run.search(targets, Search(500), len(targets)).codes, "images", options.gif))
 
 

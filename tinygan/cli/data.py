@@ -94,7 +94,7 @@ def pack(options: argparse.Namespace) -> None:
     wanted = PackOptions(options.command, options.image_size, options.crop_size, *split, options.max_skipped / 100)
     source, keep = choose(options.command, options.source, options.out)
     made = prepare(source, wanted, options.out, options.processes, keep)
-    say(*describe(options.out, made).split("\n"))
+    say(*describe(options.out, made))
     if made["split"]["train"] < Options.batch_size:
         train = made["split"]["train"]
         say(f"fewer than train.py's usual batch of {Options.batch_size}: give it --batch-size {train} or less")
@@ -106,7 +106,7 @@ def info(options: argparse.Namespace) -> None:
     from tinygan.dataprep.describe import describe, verify
 
     images = open_packed(options.folder)
-    say(*describe(options.folder, read_description(options.folder)).split("\n"))
+    say(*describe(options.folder, read_description(options.folder)))
     if options.verify:
         say(f"verified: {verify(options.folder, images)}")
 

@@ -8,18 +8,13 @@ from tinygan.data.split import TESTS
 from tinygan.dataprep.measurepixels import measure_pixels
 from tinygan.errors import TinyganError
 from tinygan.jsonfile import read_bytes
-from tinygan.text import printable
 
 LARGEST_NAMES = 4 << 30  # bytes
 LISTED = 10  # skipped images, and classes, that are named one by one
 
 
-def describe(folder: Path, description: dict) -> str:
+def describe(folder: Path, description: dict) -> list[str]:
     """A few lines for people."""
-    return "\n".join(map(printable, _lines(folder, description)))
-
-
-def _lines(folder: Path, description: dict) -> list[str]:
     count, height, width = (description[name] for name in ("count", "height", "width"))
     crop, division, wanted = description["crop"], description["split"], description["wanted"]
     cut = f"centre {crop[1]}x{crop[0]} cut out, " if crop else ""

@@ -10,7 +10,6 @@ from tinygan.evaluation import USUAL_COUNTS
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.images import enlarged, save_gif, save_grid, save_png_folder
 from tinygan.output import write_output
-from tinygan.rng import rng_for
 
 WALK_STEPS = 10  # images from one end to the other
 WALK_ROWS = 8
@@ -52,11 +51,6 @@ def interpolate(run: TrainedRun, ends: np.ndarray, name: str, gif: bool, seed: i
         return [path]
     save_gif(path.with_suffix(".gif"), (enlarged(image) for row in rows for image in row), GIF_MILLISECONDS)
     return [path, path.with_suffix(".gif")]
-
-
-def random_ends(run: TrainedRun, seed: int) -> np.ndarray:
-    """Random codes to walk between, (R + 1, Z)."""
-    return rng_for(seed, "walk codes").standard_normal((WALK_ROWS + 1, run.options.code_size))
 
 
 def arc(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:

@@ -55,8 +55,13 @@ class RunSummary:
     config: dict
     losses: dict[str, np.ndarray]  # the log's columns iteration, d_real, d_fake and g (nats), (lines,) each
     tests: list[RunningTest]  # in the log's order, at least one
-    final: FinalResult | None  # None if the best checkpoint has not been through the final test
-    damaged: tuple[str, ...] = ()  # files of final tests that were left out since they cannot be read
+    finals: dict[str, FinalResult]  # the newest final test of each checkpoint that has one, in order of iterations
+    damaged: tuple[str, ...] = ()  # files of the best one's final tests that were left out since they cannot be read
+
+    @property
+    def final(self) -> FinalResult | None:
+        """The final test of the best checkpoint; None if it has not been through it."""
+        return self.finals.get("best")
 
     @property
     def best(self) -> RunningTest:
@@ -79,17 +84,16 @@ def read_run(path: Path) -> RunSummary:
             f"{path} has no reconstruction test in its log: it has not come to the first one, was trained with "
             f"--test-every 0, or is older than the tests; go on with --resume {path} --test-every 1000, or leave it out"
         )
-    name, data, final = printable(folder.path.resolve().name), config.get("data", {}), newest_final(folder.evaluation)
-    results = sorted(folder.evaluation.glob("reconstruct-final-best-*.json"))
-    damaged = tuple(path.name for path in results if not _read_final(path))
-    return RunSummary(folder, name, options["norm"], options, data, config, losses, tests, final, damaged)
+    name, data = printable(folder.path.resolve().name), config.get("data", {})
+    finals, damaged = _read_finals(folder.evaluation)
+    return RunSummary(folder, name, options["norm"], options, data, config, losses, tests, finals, damaged)
 
 
 def _read_log(folder: RunFolder) -> tuple[dict[str, np.ndarray], list[RunningTest]]:
     """Loss columns and running tests; a last line that is still being written is left out."""
     rows, tests = [], []
     for number, entry in enumerate(folder.read_log(), start=1):
-        figures, names = (entry, LOSSES)
+        figures, names = entry, LOSSES
         if "reconstruction" in entry:
             figures, names = entry["reconstruction"], RunningTest._fields[1:]
         try:
@@ -109,10 +113,13 @@ def _read_log(folder: RunFolder) -> tuple[dict[str, np.ndarray], list[RunningTes
     return dict(zip(("iteration", *LOSSES), columns, strict=True)), tests
 
 
-def newest_final(folder: Path, checkpoint: str = "best") -> FinalResult | None:
-    """The newest sound result of a checkpoint on the final test, of equally old ones that of most steps."""
-    results = filter(None, map(_read_final, folder.glob(f"reconstruct-final-{checkpoint}-*.json")))
-    return max(results, key=lambda result: (result.path.stat().st_mtime, result.steps), default=None)
+def _read_finals(folder: Path) -> tuple[dict[str, FinalResult], tuple[str, ...]]:
+    """By checkpoint the newest sound result, of equally old ones that of most steps; the damaged ones of the best."""
+    results = {path: _read_final(path) for path in sorted(folder.glob("reconstruct-final-*-*.json"))}
+    damaged = tuple(path.name for path, result in results.items() if not result and "-best-" in path.name)
+    sound = sorted(filter(None, results.values()), key=lambda result: (result.path.stat().st_mtime, result.steps))
+    newest = {result.path.name.split("-")[2]: result for result in sound}
+    return dict(sorted(newest.items(), key=lambda item: (item[1].iteration, item[0]))), damaged
 
 
 def _read_final(path: Path) -> FinalResult | None:

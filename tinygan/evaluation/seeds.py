@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.evaluation.runsummary import FinalResult, RunningTest, RunSummary, newest_final
+from tinygan.evaluation.runsummary import FinalResult, RunningTest, RunSummary
 from tinygan.evaluation.statistics import mean_error
 from tinygan.training.options import CHANGEABLE_ON_RESUME, flag
 
@@ -71,13 +71,6 @@ def collapsed(run: RunSummary) -> bool:
     return all(np.ptp(values[late]) < CONSTANT for name, values in run.losses.items() if name != "iteration")
 
 
-def finals(run: RunSummary) -> dict[str, FinalResult]:
-    """The newest final test of each checkpoint that has one, by the checkpoint's name, in the order of iterations."""
-    names = {file.name.split("-")[2] for file in run.folder.evaluation.glob("reconstruct-final-*-*.json")}
-    found = {name: result for name in names if (result := newest_final(run.folder.evaluation, name))}
-    return dict(sorted(found.items(), key=lambda item: (item[1].iteration, item[0])))
-
-
 def tests_alike(runs: list[RunSummary]) -> list[list[RunningTest]]:
     """The running tests of each run up to the last iteration that all have come to; empty lists where one has none."""
     until = min(run.tests[-1].iteration for run in runs)
@@ -130,7 +123,7 @@ def _final_tests(runs: list[RunSummary], until: int) -> tuple[str | None, dict[P
     """Comparable final tests of all runs at ``until``, else of all best checkpoints up to there, by the run's path."""
     last, best = {}, {}
     for run in runs:
-        for name, result in finals(run).items():
+        for name, result in run.finals.items():
             if result.iteration == until:
                 last[run.folder.path] = result
             if name == "best" and result.iteration <= until:

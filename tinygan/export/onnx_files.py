@@ -91,6 +91,6 @@ RUN = {
     "add": lambda graph, x, y, v1, v2: graph.node("Add", graph.node("Mul", x, v1), graph.node("Mul", y, v2)),
     "average_pool": lambda graph, x: graph.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2]),
     "nearest_double": lambda graph, x: graph.node("Resize", x, "", graph.constant([1.0, 1.0, 2.0, 2.0]), **DOUBLE),
-    "pad": lambda graph, x, border: graph.padded(x, border),
+    "pad": Graph.padded,
     "crop": lambda graph, x, border: graph.padded(x, [-pixels for pixels in border]),
 }

@@ -2,7 +2,6 @@
 
 from tinygan.data.transform import shown
 from tinygan.evaluation.runsummary import FinalResult, RunSummary
-from tinygan.evaluation.seeds import finals
 from tinygan.jsonfile import read_json
 
 AGREEMENT = "agreement.json"  # what experiments/agreement.py writes into a run's evaluation folder
@@ -12,7 +11,7 @@ FOUND = {"rank_correlation": CORRELATIONS, "iterations": list, "measured_on": ob
 
 def final_tests(runs: list[RunSummary]) -> list[dict[str, FinalResult]]:
     """Every checkpoint's final test, by its name, for each run; nothing where only best checkpoints have one."""
-    found = [finals(run) for run in runs]
+    found = [run.finals for run in runs]
     return found if set().union(*found) - {"best"} else []
 
 
