@@ -11,10 +11,8 @@ from tinygan.signals import begin_script
 if __name__ == "__main__":  # first of all, since the imports take a second
     begin_script()
 
-from tinygan.cli.data import build_parser, main
+from tinygan.cli.data import main
 from tinygan.runtime.launched import run_script
-
-__all__ = ["build_parser", "main"]
 
 if __name__ == "__main__":
     sys.exit(run_script(main, sys.argv[1:]))

@@ -3,14 +3,18 @@
 import argparse
 from collections.abc import Iterator
 
-import data_prep
-import evaluate
-import train
 from benchmarks import gpu_measure, gpu_session, machine, profile, source, step
 from benchmarks.candidates import compiled, implicit
 from experiments import agreement, collect, learning_rates, options, three_models
-from tinygan.cli import OneLineParser
+from tinygan.cli import OneLineParser, data, evaluate, train
 from tinygan.ranges import RANGES
+
+
+class Script:
+    """A script in the root, which has the parser and the main of its module in the package."""
+
+    def __init__(self, name: str, module: object):
+        self.__name__, self.build_parser, self.main = name, module.build_parser, module.main
 
 
 class Experiment:
@@ -25,7 +29,9 @@ class Experiment:
 
 EXPERIMENTS = tuple(Experiment(module) for module in (three_models, learning_rates))
 WITHOUT_NUMBERS = (machine, agreement, collect, compiled, gpu_measure)
-SCRIPTS = (train, evaluate, data_prep, EXPERIMENTS[0], step, profile, source, gpu_session, EXPERIMENTS[1], implicit)
+ROOT = {"train": train, "evaluate": evaluate, "data_prep": data}
+SCRIPTS = tuple(Script(*one) for one in ROOT.items())
+SCRIPTS += (EXPERIMENTS[0], step, profile, source, gpu_session, EXPERIMENTS[1], implicit)
 SCRIPTS += WITHOUT_NUMBERS
 
 

@@ -43,11 +43,6 @@ def test_a_batch_larger_than_an_epoch_is_refused(source):
         BatchSource(source.images, TRAIN, 10, seed=0)
 
 
-def test_first_shows_training_images_only(source):
-    np.testing.assert_array_equal(source.first(100)[:, 0, 0, 0], TRAIN)
-    assert len(source.first(3)) == 3
-
-
 @pytest.fixture
 def photos():
     return np.random.default_rng(0).integers(0, 256, (COUNT, 6, 7, 3)).astype(np.uint8)
@@ -99,7 +94,6 @@ def test_crops_are_windows_at_every_place_alike(photos):
 def test_without_crop_smaller_batches_show_the_centre(photos):
     source = BatchSource(photos, TRAIN, BATCH, seed=5, size=(2, 3))
     assert np.array_equal(source.batch(1), photos[source.plan(1).rows, 2:4, 2:5])
-    assert np.array_equal(source.first(3), photos[TRAIN[:3], 2:4, 2:5])
 
 
 def test_augmentation_is_a_function_of_seed_and_iteration_too(photos):

@@ -1,7 +1,4 @@
-"""Prepare a data set once: python data_prep.py celeba --source img_align_celeba/ --image-size 64 --out data/celeba64
-
-Makes a folder of ready pixels that train.py --data-dir opens at once. Every command takes --help.
-"""
+"""The command line of data_prep.py, and what its commands do."""
 
 import argparse
 

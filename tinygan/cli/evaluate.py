@@ -1,7 +1,4 @@
-"""Look at what a run of train.py has learnt: python evaluate.py reconstruct runs/00000-cifar10-wn
-
-Every command takes --help. Results go into the run's folder, under evaluation/.
-"""
+"""The command line of evaluate.py; answers.py does what its commands say."""
 
 import argparse
 import importlib

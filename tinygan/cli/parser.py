@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import tinygan
 from tinygan.errors import UsageError
@@ -40,7 +41,7 @@ class OneLineParser(argparse.ArgumentParser):
             "run", metavar="RUN", type=lambda name: run_called(filled("RUN")(name)), nargs=count, help=text
         )
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Raise UsageError."""
         raise UsageError(f"{message}; see {self.prog} --help")
 

@@ -1,8 +1,4 @@
-"""Train a GAN: python train.py --norm wn --dataset cifar10 --device gpu
-
-Every option has a default (the paper's DCGAN on the embedded data set); --preset takes a paper run's settings, and
-what is typed wins over both. The run gets a folder of its own under --out.
-"""
+"""What train.py does: its options, and a run from them."""
 
 import argparse
 import dataclasses

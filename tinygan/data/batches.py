@@ -72,11 +72,6 @@ class BatchSource:
         with thread_started():
             return self._thread.submit(self.gather, iteration)
 
-    def first(self, count: int) -> np.ndarray:
-        """``count`` training images (fewer if there are fewer), the same each time, to show what is learnt from."""
-        (top, left), (height, width) = centre(self.images.shape[1:3], self.size), self.size
-        return self.images[self.indices[:count], top : top + height, left : left + width]
-
     def plan(self, iteration: int) -> Plan:
         """What this rank's part of the batch of iteration 1, 2, … is made of."""
         positions = np.arange((iteration - 1) * self.batch_size, iteration * self.batch_size)

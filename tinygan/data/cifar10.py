@@ -158,13 +158,13 @@ def read_batches(version: Version, path: Path) -> Iterator[tuple[str, bytes]]:
     """
     missing = {f"{version.folder}/{batch}": batch for batch in version.batches}
     if path.is_dir():
-        for member, batch in list(missing.items()):
+        for name, batch in list(missing.items()):
             file = path / batch
             if file.is_file():
                 size = file.stat().st_size
                 if size > LARGEST_BATCH:
                     raise TinyganError(f"{file} has {size} bytes, far more than a batch of CIFAR-10; {REMEDY}")
-                yield missing.pop(member), file.read_bytes()
+                yield missing.pop(name), file.read_bytes()
     else:
         check_archive(path, version.length, version.sha256)
         with tarfile.open(path, "r|gz") as tar:

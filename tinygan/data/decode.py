@@ -120,7 +120,7 @@ class Block(NamedTuple):
 
     items: int
     images: np.ndarray  # uint8 (n, H, W, 3)
-    skipped: list[tuple[int, Exception]]  # (number in the block, reason) of the items that are not among them
+    skipped: list[tuple[int, Exception | str]]  # (number in the block, why) of the others; in words from a worker
     notes: Counter[str]  # how many were converted in what way
 
 
@@ -144,15 +144,15 @@ def decode_items(
         try:
             content = read(item)
             if isinstance(content, np.ndarray):
-                images[kept], found = fit(Image.fromarray(content), size, crop), ()
+                images[kept], changes = fit(Image.fromarray(content), size, crop), []
             else:
-                images[kept], found = decode(content, size, crop)
+                images[kept], changes = decode(content, size, crop)
         except MemoryError:
             raise
         except Exception as error:  # decoders meet damage with nearly any type of exception
             skipped.append((number, error))
         else:
-            notes.update(found)
+            notes.update(changes)
             kept += 1
     return Block(done, images[:kept], skipped, notes)
 

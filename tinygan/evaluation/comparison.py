@@ -41,8 +41,8 @@ def to_json(runs: list[RunSummary]) -> dict:
     entries = [_entry(run, reference) for run, reference in zip(runs, references, strict=True)]
     several = len({id(reference) for reference in references}) > 1
     against = f"the {norm} run of the same settings and seed" if several else plain[0].name
-    rows = over_seeds(runs)
-    return {"reference": against, "runs": entries, "models": rows, "notes": _notes(runs, rows), "paper": PAPER}
+    models = over_seeds(runs)
+    return {"reference": against, "runs": entries, "models": models, "notes": _notes(runs, models), "paper": PAPER}
 
 
 def table(runs: list[RunSummary]) -> str:
@@ -119,7 +119,7 @@ def _setting(run: RunSummary) -> tuple[dict, int]:
     return settings(run) | {"norm": None}, seed_of(run)
 
 
-def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:
+def _notes(runs: list[RunSummary], models: list[dict]) -> list[str]:
     """What a reader must know before comparing these losses."""
     finals = [run for run in runs if run.final]
     checks = {
@@ -144,18 +144,18 @@ def _notes(runs: list[RunSummary], several: list[dict]) -> list[str]:
             f"Final losses of the first {fewest.final.count:,} of {fewest.data['images']['final']:,} images: "
             "with fewer, the standard error is larger."
         )
-    if several and several[0]["of"] is None:
-        at = several[0]["iteration"]
+    if models and models[0]["of"] is None:
+        at = models[0]["iteration"]
         notes.append(
             f"No final losses over seeds: not all runs have one at iteration {at:,} with the same settings: "
             f"evaluate.py reconstruct RUN --checkpoint last, where that is iteration {at:,}, or --checkpoint {at}"
         )
-    elif several:
-        of = "at the iteration named" if several[0]["of"] == "last" else "of the best checkpoints"
+    elif models:
+        of = "at the iteration named" if models[0]["of"] == "last" else "of the best checkpoints"
         notes.append(f"Over seeds: means with the range; final losses {of}, differences with ± over test images.")
     until = min(run.tests[-1].iteration for run in runs)
     early = tests_alike(runs)
-    if not several and all(early) and any(run.tests[-1].iteration > until for run in runs):
+    if not models and all(early) and any(run.tests[-1].iteration > until for run in runs):
         lowest = [min(test.loss for test in tests) for tests in early]
         each = ", ".join(f"{run.name} {loss:.6f}" for run, loss in zip(runs, lowest, strict=True))
         notes.append(f"The runs have not gone equally far; lowest running losses up to iteration {until:,}: {each}.")

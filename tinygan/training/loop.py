@@ -110,7 +110,8 @@ class Trainer:
         if self.options.test_every and not len(self.test_images):
             self.status.note("no running test: the data set is too small to hold images out")
         if not folder.last.exists():
-            self.grids.write(folder.samples / "reals.png", self.session.source.first(len(self.preview)))
+            images = self.session.images
+            self.grids.write(folder.samples / "reals.png", images.take(images.split.train[: len(self.preview)]))
             if len(self.test_images):
                 self.grids.write(folder.reconstructions / "targets.png", self.test_images[:GRID_COUNT])
             self.save_samples()
