@@ -9,3 +9,10 @@ plan.py says what an experiment trains and refuses runs that are something else,
 runner.py does it, deadline.py ends it in time, collect.py keeps what is worth keeping, agreement.py asks whether other
 measures follow the running loss.
 """
+
+import sys
+
+from tinygan.signals import begin_script
+
+if sys.argv[0] == "-m":  # that is what it is while Python finds the module to run: before any import that takes time
+    begin_script()

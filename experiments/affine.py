@@ -5,11 +5,6 @@
 With the ``--out`` of three_models its wn runs are used, not trained again.
 """
 
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
 import sys
 from functools import partial
 

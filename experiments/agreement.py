@@ -7,11 +7,6 @@ of kept checkpoints is read; both with the running loss of the same iteration. T
 ``evaluation/agreement.json``, which the report shows. Grids that it holds already are not measured again.
 """
 
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
 import json
 import math
 import sys

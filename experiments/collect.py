@@ -7,11 +7,6 @@ tensors by the names of the network's parameters and buffers, options and iterat
 opens such a file.
 """
 
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
 import json
 import shutil
 import sys

@@ -5,11 +5,6 @@
 A training that ends early, its losses no longer finite, is named in ``ended-early.txt``; the others go on.
 """
 
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
 import sys
 from functools import partial
 

@@ -69,6 +69,6 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
 
 @functools.cache
 def _fingerprint(dataset: str, data_dir: str | None, image_size: Size, crop_size: Size | None) -> str:
-    """Of the images that these options name."""
+    """The fingerprint of the images that these options name."""
     options = Options(dataset=dataset, data_dir=data_dir, image_size=image_size, crop_size=crop_size)
     return session.load_images(options).fingerprint()

@@ -5,11 +5,6 @@
 The settings are those of train.py's preset resnet-cifar10; the paper's 21 layers want a GPU.
 """
 
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
 import sys
 from functools import partial
 

@@ -61,7 +61,7 @@ class Experiment:
                     )
 
     def train(self) -> None:
-        """Every member to the last iteration, or all in turn by as many as were asked for."""
+        """Train every member to the last iteration, or all in turn by as many iterations as were asked for."""
         last, step = self.options.iterations, self.options.interleave or self.options.iterations
         for target in [*range(step, last, step), last]:
             for member in self.members:
@@ -70,7 +70,7 @@ class Experiment:
             self.write_page()
 
     def advance(self, member: Member, target: int) -> None:
-        """One member's training begun, or gone on with, up to iteration ``target``."""
+        """Begin one member's training, or go on with it, up to iteration ``target``."""
         run = find_run(self.members[member])
         if run and iteration_of(run) >= target:
             return
@@ -84,7 +84,7 @@ class Experiment:
             say(f"{' '.join(member)}: {error}")
 
     def test(self) -> None:
-        """The final test of each best checkpoint, unless it is there, of as many images or of all."""
+        """Run the final test of each best checkpoint, of as many images as were asked for, unless it is there."""
         for run in filter(None, map(find_run, self.members.values())):
             if run.best.exists() and not self.tested(run):
                 how = ["--steps", str(self.options.steps), "--device", self.options.device]
@@ -112,12 +112,12 @@ class Experiment:
         return found
 
     def write_page(self) -> None:
-        """The page of what there is, if one is wanted."""
+        """Write the page of what there is, if one is wanted."""
         if self.options.report and (runs := self.runs()):
             write_report(runs, self.options.report)
 
     def finish(self) -> None:
-        """Page, results and table of what there is."""
+        """Write page, results and table of what there is."""
         if runs := self.runs():
             self.write_page()
             collect(runs, self.options.results)
@@ -131,5 +131,5 @@ class Experiment:
 
 
 def iteration_of(run: RunFolder) -> int:
-    """Of its last checkpoint."""
+    """The iteration of its last checkpoint."""
     return checkpoint.load(run.last).progress.iteration

@@ -8,11 +8,6 @@ finished is not done again, an unfinished run or test goes on where it was. With
 advance in turn, so that at any moment they can be compared at the same iteration.
 """
 
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
 import sys
 from functools import partial
 

@@ -18,7 +18,7 @@ except ImportError:  # Windows, where nothing is locked
 from tinygan.errors import TinyganError
 
 TEMPORARY_SUFFIX = ".part"
-# What helps against a refusal of the system; of others nobody knows.
+# What helps when the system refuses; for other errors no remedy is known.
 REMEDIES = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space: your quota is used up",

@@ -20,7 +20,7 @@ from pathlib import Path
 from tinygan.errors import TinyganError
 
 LARGEST = 64 << 20  # bytes of a file, unless its reader knows better
-DEEPEST = 32  # of lists and objects within each other
+DEEPEST = 32  # levels of lists and objects within each other
 SHOWN = 40  # characters of a wrong value
 
 

@@ -68,7 +68,7 @@ def write_output(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
 
 
 def _replaceable(status: os.stat_result) -> bool:
-    """Whether a new file of this name would be all that the old one was."""
+    """Whether a new file of this name could stand for the old one in every way."""
     ours = not hasattr(os, "geteuid") or (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and ours and _standard_stream(status) is None
 

@@ -15,7 +15,7 @@ PLAIN = str.maketrans({
 NAME = "tinygan"  # of the error handler
 COMMANDS = {"train.py": "train", "evaluate.py": "evaluate", "data_prep.py": "data"}  # the scripts' names in the package
 
-_command: list[str] = []  # as what the program was started, where that was not a script
+_command: list[str] = []  # what the program was started as, where that was not a script
 
 
 def printable(text: object) -> str:

@@ -70,11 +70,11 @@ def add_options(command: argparse.ArgumentParser, dataset: str) -> None:
     split = command.add_argument_group("split", "three disjoint sets, stored with the images")
     add_number(split, "running_test", RUNNING_TEST_IMAGES, "images of the running test")
     add_number(split, "final_test", FINAL_TEST_IMAGES, "images of the final test")
-    add_number(split, "seed", 0, "of the split")
+    add_number(split, "seed", 0, "seed of the split")
     if dataset == "celeba":
         add_path(split, "--partition", "FILE", "list_eval_partition.txt: use the official division")
-    add_number(command, "max_skipped", 1, "give up when more images than this cannot be used")
-    add_number(command, "processes", allowed_cores(), "that decode images")
+    add_number(command, "max_skipped", 1, "give up when more of the images than this cannot be used")
+    add_number(command, "processes", allowed_cores(), "processes that decode images")
 
 
 def pack(options: argparse.Namespace) -> None:

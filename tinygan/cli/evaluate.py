@@ -41,45 +41,47 @@ def build_parser() -> argparse.ArgumentParser:
     text = "held-out images: those of the final test, or those that chose the checkpoint (default: %(default)s)"
     command.add_argument("--set", default="final", choices=("final", "running"), help=text)
     add_number(command, "steps", 2000, "descent steps")
-    add_number(command, "learning_rate", 0.01, "of the search's optimiser")
-    text = "of the search (default: %(default)s, the paper's)"
+    add_number(command, "learning_rate", 0.01, "learning rate of the search")
+    text = "optimiser of the search (default: %(default)s, the paper's)"
     command.add_argument("--optimiser", default="rmsprop", choices=("rmsprop", "adam"), help=text)
     add_number(command, "restarts", 0, "searches from random codes besides the one from 0")
     add_number(command, "count", None, "only the first N images of the set")
     text = "images at once; for speed only (default: by their size; at 32x32 200, on a GPU 1000)"
     add_number(command, "batch_size", None, text)
-    add_path(command, "--image", "FILE", "of your own instead of the set: any size, fitted as the data was", nargs="+")
+    add_path(
+        command, "--image", "FILE", "your own images instead of the set: any size, fitted as the data was", nargs="+"
+    )
 
     text, batch = "Images of random codes: a grid, a folder of PNG files or one .npz", "--count 50000 --npz samples.npz"
     command = add("samples", text, "latest", f"latest --checkpoint last {batch}", takes="checkpoint device")
     add_number(command, "count", USUAL_COUNTS["samples"], "images")
-    add_number(command, "seed", 0, "of the codes")
+    add_number(command, "seed", 0, "seed of the codes")
     either = command.add_mutually_exclusive_group()
     add_path(either, "--png-folder", "DIR", "write one PNG per image into this new folder")
     add_path(either, "--npz", "FILE", "write uint8 'images' (N, H, W, 3), as 'arr_0' too")
 
     text = "Walk between random codes, and between reconstructed test images"
     command = add("interpolate", text, "latest --gif", takes="checkpoint device data")
-    add_number(command, "seed", 0, "of the codes")
+    add_number(command, "seed", 0, "seed of the codes")
     command.add_argument("--gif", action="store_true", help="also as animations")
 
     text = "Which of the 1024 modes of the embedded data set the generator covers"
     command = add("modes", text, "runs/00000-shapes-wn", takes="checkpoint device")
     add_number(command, "count", USUAL_COUNTS["modes"], "samples")
-    add_number(command, "seed", 0, "of the codes")
+    add_number(command, "seed", 0, "seed of the codes")
 
     text = "Measures without pretrained networks, each beside real against real"
     command = add("measures", text, "latest --count 500", takes="checkpoint device data")
     add_number(command, "count", USUAL_COUNTS["measures"], "images")
-    add_number(command, "seed", 0, "of codes and projections")
+    add_number(command, "seed", 0, "seed of codes and projections")
 
     text = "The generator in one page: sliders, walks, and the search for images dropped in"
     command = add("explore", text, "latest --out explore.html", takes="checkpoint")
-    add_path(command, "--out", "FILE", "the page, explore.html say", required=True)
+    add_path(command, "--out", "FILE", "the page to write, such as explore.html", required=True)
 
     text = "G and D for other tools, normalisation folded into the weights; see docs/export.md"
     command = add("export", text, "latest --to torch --out exported", takes="checkpoint")
-    command.add_argument("--to", required=True, choices=("torch", "onnx", "numpy"), help="what is to run them")
+    command.add_argument("--to", required=True, choices=("torch", "onnx", "numpy"), help="the tool that will run them")
     add_path(command, "--out", "DIR", "a new folder", required=True)
 
     add("tensorboard", "The log and the pictures as TensorBoard's event file, in the run's folder", "latest")
@@ -89,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_path(command, "--json", "FILE", "also write it as JSON")
 
     command = add("report", "One self-contained page about several runs", "runs/* --out r.html", several=True)
-    add_path(command, "--out", "FILE", "the page, report.html say", required=True)
+    add_path(command, "--out", "FILE", "the page to write, such as report.html", required=True)
     command.add_argument("--follow", action="store_true", help="write it again whenever a run changes, until Ctrl-C")
 
     text = "The training as a film, from the grids in samples/: GIF, and with ffmpeg MP4 and WebM"

@@ -34,7 +34,7 @@ class OneLineParser(argparse.ArgumentParser):
         )
 
     def add_run(self, several: bool = False, also: str = "") -> None:
-        """The argument RUN: a run's folder as a path, or several; ``latest`` is taken for it everywhere."""
+        """The argument RUN: a run's folder as a path, or several; everywhere it may be ``latest``."""
         text = f"a run folder, or 'latest' for the newest one in runs{also}"
         count = "+" if several else None
         self.add_argument(

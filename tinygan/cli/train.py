@@ -48,16 +48,15 @@ GROUPS = {
     "training": {
         "iterations": "iterations in all, also after --resume",
         "batch_size": "images per batch",
-        "learning_rate": "of RMSProp, for both networks",
+        "learning_rate": "learning rate of RMSProp, for both networks",
         "warmup": "iterations over which the learning rate rises from 0; helps runs that die at once",
         "schedule": "alternating: D, then G on fresh noise; shared: one generated batch for both",
         "loss": "adversarial loss: non-saturating cross-entropy, or least squares on probabilities",
-        "seed": "governs weights, noise, data order and previews",
+        "seed": "seed of weights, noise, data order and previews",
     },
     "device": {
         "device": "auto takes the GPU if there is a usable one",
-        "precision": "of all arrays; tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else "
-        "float32",
+        "precision": "tf32: float32 with TF32 matrix products; auto: tf32 on a GPU that has it, else float32",
         "ops": "fast; or reference: every operation as its plain formula, for reading and checking",
     },
     "run": {
@@ -96,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _takes(name: str) -> dict:
-    """What argparse is told of the values of option ``name``."""
+    """What argparse needs to know about the values of option ``name``."""
     if name in TEXTS:
         return {"metavar": TEXTS[name]}
     if name in CHOICES:

@@ -7,7 +7,7 @@
     oddfiles.py         files that Pillow reads only without their texts and EXIF; transparent colours
 
     cifar10.py          CIFAR-10 in its two forms, found on the disk or downloaded
-    unpickle.py         the one of them that is a pickle, read without letting it run
+    unpickle.py         its pickled form, read without letting the pickle run anything
     download.py         an archive comes whole and genuine, or not at all
     shapes.py           1024 known modes, drawn instead of downloaded
     figures.py          their eight figures as signed distance functions
@@ -44,7 +44,7 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
     is downloaded without it; shapes takes none. ``crop``, (height, width) too, is cut from the centre before scaling.
     A packed set whose images are larger than ``size`` is used through windows (see :class:`ImageSet`).
 
-    Raises UsageError for an unknown name, a missing or needless ``data_dir``, a size or crop that is not positive, or a
+    Raises UsageError for an unknown name, a missing or unneeded ``data_dir``, a size or crop that is not positive, or a
     crop larger than the images; TinyganError where the images cannot be found, downloaded or read.
     """
     if dataset not in DATASETS:

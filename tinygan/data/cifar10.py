@@ -116,7 +116,7 @@ def read(version: Version, path: Path) -> ImageSet:
 
 
 def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[Version, Path]:
-    """The version that is at ``data_dir``, with the path of its archive or of its folder of batches.
+    """The version found at ``data_dir``, with the path of its archive or of its folder of batches.
 
     Without ``data_dir``, what is in ``download_to`` or ``data/cifar10``, else downloaded into the former. Raises
     TinyganError where nothing is found, or the download fails.
@@ -151,7 +151,7 @@ def _find(place: Path) -> tuple[Version, Path] | None:
 
 
 def read_batches(version: Version, path: Path) -> Iterator[tuple[str, bytes]]:
-    """(file name, content) of all batches that are at ``path``, an archive or a folder, in whatever order they come.
+    """(file name, content) of all batches at ``path``, an archive or a folder, in whatever order they come.
 
     An archive is read as a stream, so that no path in it is ever created on the disk. Raises TinyganError where one is
     missing, or the archive is not the published one.

@@ -1,4 +1,4 @@
-"""The bytes of one image file, from anywhere, to the pixels of a data set, with a word on what had to be changed."""
+"""The bytes of one image file, from anywhere, to the pixels of a data set, with notes on what was changed."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ from tinygan.errors import TinyganError
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")  # the only decoders that a file's bytes can choose, whatever its name
 LARGEST_IMAGE = 50_000_000  # pixels; a file of some kilobytes may claim far more and fill the memory
 LARGEST_FILE = 200 << 20  # bytes
-ORIENTATION = 0x0112  # the EXIF tag, and what turns an image of each of its values upright
+ORIENTATION = 0x0112  # the EXIF tag; for each of its values, what turns the image upright
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -29,7 +29,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Within it Pillow's remarks on odd files stay off the screen: these are decoded, or skipped and counted.
+# A context without Pillow's warnings on the screen: odd files are decoded, or skipped and counted.
 quiet_decoders = partial(catch_warnings, action="ignore")
 
 
@@ -37,8 +37,8 @@ def decode(content: bytes, size: Size, crop: Size | None) -> tuple[np.ndarray, l
     """Decode a JPEG, PNG, WebP or BMP file, turn it as its EXIF orientation says, and :func:`fit` it.
 
     Returns pixels, uint8 (H, W, 3), and notes on what was converted, one phrase each: none for an RGB image of
-    sufficient size. Raises nearly any type of exception where the bytes are no such image, are damaged, claim more
-    than 50 million pixels, or the image is smaller than the crop; :func:`reason` makes a phrase of it.
+    sufficient size. Raises nearly any type of exception where the bytes are not such an image, are damaged or claim
+    more than 50 million pixels, or where the image is smaller than the crop; :func:`reason` puts it into words.
     """
     image, notes = read_upright(content)
     height, width = crop or (image.height, image.width)
@@ -158,7 +158,7 @@ def decode_items(
 
 
 def read_file(path: Path) -> bytes:
-    """A file's bytes, but not many more than :func:`decode` takes."""
+    """A file's bytes, at most one more than :func:`decode` accepts."""
     with open(path, "rb") as file:
         return file.read(LARGEST_FILE + 1)
 

@@ -1,4 +1,4 @@
-"""The same batches on a GPU: gathered where the set lives in its memory, else streamed to it."""
+"""The same batches on a GPU: gathered on it if the set lives in its memory, else streamed to it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,7 +9,7 @@ from tinygan.array import Array
 from tinygan.data.batches import BatchSource
 from tinygan.device import Backend
 
-SHARE = 0.5  # of the free memory that the set may take: the networks come later
+SHARE = 0.5  # of the free memory that the set may take: the networks still need theirs
 UPLOAD_BYTES = 64 << 20
 
 
@@ -52,7 +52,7 @@ class StreamedSource(BatchSource):
     def __init__(self, backend: Backend, *arguments: Any, **keywords: Any):
         super().__init__(*arguments, **keywords)
         self._backend = backend
-        # A thread begins with the first GPU as its own, whichever is the rank's.
+        # A new thread would use the first GPU, whichever the rank's is.
         self._thread = ThreadPoolExecutor(1, "batches", backend.xp.cuda.Device().use)
         self._buffers = [backend.page_locked((self.batch_size, *self.size, 3)) for _ in range(2)]
         self._copied: list[Any] = [None, None]

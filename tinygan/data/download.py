@@ -1,4 +1,4 @@
-"""Fetch an archive, or judge the one that is there: whole and genuine, or one line that says what is wrong."""
+"""Fetch an archive, or check the one that is there: whole and genuine, or one line that says what is wrong."""
 
 import hashlib
 import http.client

@@ -18,7 +18,7 @@ from tinygan.runtime.threads import thread_started
 from tinygan.text import printable
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-BROKEN_SHARE = 0.01  # of the files may be undecodable; beyond it something is wrong with the folder
+BROKEN_SHARE = 0.01  # of the files may be undecodable; above that something is wrong with the folder
 BLOCK = 64  # files for one thread at a time
 
 
@@ -70,7 +70,7 @@ class Found(NamedTuple):
 
 
 def find_images(root: Path) -> Found:
-    """Walk through ``root``; hidden files and folders and ``__MACOSX`` are passed over without a word.
+    """Walk through ``root``; hidden files and folders and ``__MACOSX`` are silently left out.
 
     A link to a folder is followed if it stays inside ``root`` and the folder is not found otherwise, as with folders
     of links into a hidden store. So each folder is read once, whatever circles the links make. Raises TinyganError

@@ -24,7 +24,7 @@ class ImageSet:
     source: str  # one line for people: where the images came from and what was left out
     split: Split | None = None  # which images train and test; the usual one unless a packed set brings its own
     size: Size | None = None  # (height, width) that the networks draw, if not the images' own
-    known_fingerprint: str | None = None  # what fingerprint() would compute, where it was computed before
+    known_fingerprint: str | None = None  # what fingerprint() would return, if it is already known
 
     def __post_init__(self):
         images, labels = self.images, self.labels

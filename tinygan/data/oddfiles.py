@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-KEPT = (b"tRNS", b"eXIf")  # of a PNG's ancillary chunks, whose names begin with a small letter
-REMARKS = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # APP1 (EXIF) to APP15 and comments, but APP14, which says what CMYK means
+KEPT = (b"tRNS", b"eXIf")  # the ancillary chunks of a PNG that stay; the names of all of them begin with a small letter
+REMARKS = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # APP1 (EXIF) to APP15 and comments; not APP14, which says how CMYK is meant
 SCAN = 0xDA  # the marker that the pixels follow
 
 

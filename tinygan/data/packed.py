@@ -1,4 +1,4 @@
-"""The packed format: a data set that needs no decoder and is open at once, whatever its size.
+"""The packed format: a data set that needs no decoder and opens at once, whatever its size.
 
     images.npy      uint8 (N, H, W, 3), to be mapped into memory
     dataset.json    everything about them; written last, so a folder that has it is whole
@@ -29,7 +29,7 @@ FORMAT = "tinygan packed images 1"
 IMAGES, DESCRIPTION, TRAIN, NAMES = "images.npy", "dataset.json", "train.npy", "names.txt"
 LABELS, PREVIEW = "labels.npy", "preview.png"
 UNFINISHED = "unfinished"
-HEADER_BYTES = 128  # of a .npy file; the values follow
+HEADER_BYTES = 128  # at the beginning of a .npy file, before the values
 LARGEST_DESCRIPTION = 1 << 30
 # What dataset.json must be, see jsonfile.py.
 FIELDS = {

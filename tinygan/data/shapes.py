@@ -1,9 +1,9 @@
 """The embedded data set: 1024 known modes, drawn instead of downloaded.
 
-Each 32x32 image shows one of 8 figures in one of 8 colours at one of 16 places, a little moved, turned, scaled and lit
-by chance on a dark background. A generator's images can be decoded by the nearest of 1024 templates, which counts
-exactly how many modes it covers: the idea of stacked MNIST (Metz et al. 2017, 1611.02163, 1000 modes), with no trained
-classifier in between.
+Each 32x32 image shows one of 8 figures in one of 8 colours at one of 16 places, moved, turned, scaled and lit a
+little at random, on a dark background. A generator's images can be decoded by the nearest of 1024 templates, which
+counts exactly how many modes it covers: the idea of stacked MNIST (Metz et al. 2017, 1611.02163, 1000 modes), with no
+trained classifier in between.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ BACKGROUND = np.array((26, 28, 36), np.float32)
 # label = (figure · 8 + colour) · 16 + place, place = row · 4 + column
 MODES = len(FIGURES) * len(COLOURS) * len(GRID) ** 2
 
-# What varies by chance, each uniform in middle ± range: one 64-bit word of the image's hash each, after the mode's.
+# What varies at random, uniform within this of its middle; each takes a 64-bit word of the image's, after the mode's.
 RANGES = {
     "left-right": 0.6,  # pixels
     "up-down": 0.6,

@@ -62,8 +62,8 @@ class _Refused(Exception):
 
 class _Unpickler(pickle._Unpickler):
     # The standard library's unpickler in Python, as fast on a batch as the one in C, which fills 64 GB with zeros on
-    # meeting a ten-byte pickle with a large memo number. The one instruction with which this one would do the like
-    # belongs to protocol 5 and is taken away.
+    # meeting a ten-byte pickle with a large memo number. The one instruction that could make this one do so too
+    # belongs to protocol 5 and is removed.
     dispatch = pickle._Unpickler.dispatch.copy()
     del dispatch[pickle.BYTEARRAY8[0]]
 

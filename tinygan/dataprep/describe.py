@@ -58,7 +58,7 @@ def verify(folder: Path, images: ImageSet) -> str:
         raise damaged(folder / NAMES, error) from error
     tests = {name: row for test in TESTS for name, row in description["split"][test].items()}
     checks = {
-        f"{IMAGES}: its check sum is {pixels.checksum}": pixels.checksum == description["pixels"],
+        f"{IMAGES}: its check sum {pixels.checksum}": pixels.checksum == description["pixels"],
         "dataset.json: mean or std": [pixels.mean, pixels.std] == [description["mean"], description["std"]],
         f"{NAMES}: {len(names)} names": len(names) == len(set(names)) == count,
         f"{NAMES}: the test images' names": all(names[row : row + 1] == [name] for name, row in tests.items()),

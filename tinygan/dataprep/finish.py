@@ -26,7 +26,7 @@ FILTER = "bilinear, support grows with the reduction (Pillow)"
 
 @dataclass(frozen=True)
 class PackOptions:
-    """What a packed set shall be; with the source they decide every byte of its images and its split."""
+    """What a packed set is to be; with the source this decides every byte of its images and its split."""
 
     dataset: str  # one of tinygan.data.DATASETS
     size: Size
@@ -41,7 +41,7 @@ class PackOptions:
 def finish(
     source: Source, options: PackOptions, listing: Listing, pack: PartialPack, partition: np.ndarray | None
 ) -> dict:
-    """Make the packed set of ``pack`` whole and return its description.
+    """Complete the packed set that ``pack`` has begun, and return its description.
 
     ``partition`` is the code of each of the listing's items, or None. Raises TinyganError where there is no image,
     UsageError where the partition leaves none for training.

@@ -27,7 +27,7 @@ class PartialPack:
     """The folder ``out/unfinished``: images so far, and a journal that says how far that is.
 
     The images' file only grows, and the journal is replaced after the images that it speaks of are on the disk; so
-    after a crash at any moment the journal's word is good, and what lies behind it in the file is cut off. ``done``
+    after a crash at any moment the journal is right, and what the file holds beyond it is cut off. ``done``
     items of the source are decoded into ``rows`` images, or ``skipped``: [item number, reason].
     """
 
@@ -42,7 +42,7 @@ class PartialPack:
         self._enter(keep)
 
     def _enter(self, keep: tuple[str, ...]) -> None:
-        """Make the folder, or find it; refuse one that holds something else than ours and ``keep``."""
+        """Make the folder, or find it; refuse one that holds anything but our files and ``keep``."""
         out = self.out
         try:
             self._made = not out.exists()

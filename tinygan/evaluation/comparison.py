@@ -81,7 +81,7 @@ def show_difference(run: dict) -> str:
 
 
 def _align(rows: list[tuple[str, ...]], texts: int) -> list[str]:
-    """Lines with columns of equal width, a rule below the first; the first ``texts`` columns to the left."""
+    """Lines of aligned columns, a rule below the first line; the first ``texts`` columns are aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     places = [f"{{:{'<' if column < texts else '>'}{width}}}" for column, width in enumerate(widths)]
     rows = [rows[0], tuple("-" * width for width in widths), *rows[1:]]

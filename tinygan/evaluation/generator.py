@@ -1,4 +1,4 @@
-"""A trained generator as a function, for code of one's own: out of a run's folder, or the one that tinygan brings."""
+"""A trained generator as a function, for your own code: from a run's folder, or the one that tinygan brings."""
 
 import json
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def stored_generator(run: str | Path) -> Path | None:
 
 
 def _open_stored(path: Path, device: str) -> TrainedGenerator:
-    """One that stands in a file of its own, in float16."""
+    """A generator from a file of its own, in float16."""
     try:
         with safe_open(path, framework="numpy") as file:
             about = json.loads((file.metadata() or {})[METADATA_KEY])

@@ -1,4 +1,4 @@
-"""One's own images through the paper's search: how near to this picture can the generator come?"""
+"""Your own images in the paper's search: how near to this picture can the generator come?"""
 
 import hashlib
 import json
@@ -65,8 +65,8 @@ def reconstruct_own(run: TrainedRun, images: list[OwnImage], search: Search, bat
     """Search for ``images``, write the result into the run's ``evaluation`` folder, and return the JSON file's path.
 
     ``own-<first file's name>-<number>.json`` holds each image's figures and code, the PNG of the same name each target
-    with its reconstruction to the right of it. The number is that of images, checkpoint and search, so other ones
-    never take its place.
+    with its reconstruction to the right of it. The number depends on images, checkpoint and search, so no
+    other result takes its place.
     """
     targets = np.stack([image.pixels for image in images])
     batch_size = batch_size or usual_batch(targets.shape[1:], run.backend.device)

@@ -74,7 +74,7 @@ class NoTestsError(TinyganError):
 
 
 def read_run(path: Path) -> RunSummary:
-    """A run folder, of a run that goes on or has ended; TinyganError if it is damaged, NoTestsError without a test."""
+    """A run folder, whether the run has ended or not; TinyganError if it is damaged, NoTestsError without a test."""
     folder = RunFolder.existing(path)
     config = folder.read_config("leave this run out")
     options = config["options"]

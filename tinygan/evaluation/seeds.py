@@ -58,7 +58,7 @@ def models(runs: list[RunSummary]) -> list[Model]:
 
 
 def collapsed(run: RunSummary) -> bool:
-    """Whether the last running loss is above twice the lowest, or the losses of both networks do not change any more.
+    """Whether the last running loss is above twice the lowest, or the losses of both networks no longer change.
 
     They do not if each varies by less than 1e-4 nats over the last 1,000 iterations, of at least two log lines.
     """
@@ -121,13 +121,8 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
 
 def _final_tests(runs: list[RunSummary], until: int) -> tuple[str | None, dict[Path, FinalResult]]:
     """Comparable final tests of all runs at ``until``, else of all best checkpoints up to there, by the run's path."""
-    last, best = {}, {}
-    for run in runs:
-        for name, result in run.finals.items():
-            if result.iteration == until:
-                last[run.folder.path] = result
-            if name == "best" and result.iteration <= until:
-                best[run.folder.path] = result
+    last = {run.folder.path: result for run in runs for result in run.finals.values() if result.iteration == until}
+    best = {run.folder.path: run.final for run in runs if run.final and run.final.iteration <= until}
     for which, chosen in (("last", last), ("best", best)):
         alike = {(result.count, result.steps, str(result.search)) for result in chosen.values()}
         if len(chosen) == len({run.folder.path for run in runs}) and len(alike) == 1:

@@ -24,7 +24,7 @@ from tinygan.training.session import build_game, load_images
 from tinygan.training.step import Game
 
 SAMPLE_BATCH = 100
-SHORT = {"learning_rate": "lr", "optimiser": ""}  # of names in those of result files
+SHORT = {"learning_rate": "lr", "optimiser": ""}  # for option names in the names of result files
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainedRun:
 
     @property
     def generator(self) -> Layer:
-        """The network that makes images of codes."""
+        """The network that makes images from codes."""
         return self.game.generator.network
 
     def load_images(self, data_dir: Path | None = None) -> ImageSet:
@@ -84,7 +84,7 @@ class TrainedRun:
     def result_file(self, name: str, given: dict[str, object], usual: dict[str, object], ending: str = ".json") -> Path:
         """``evaluation/<name>`` with each of ``given`` that differs from ``usual``, as in ``modes-best-count500``.
 
-        So a file's name says what its figures depend on. What lies there and is older than the checkpoint (``best``
+        So a file's name says what its figures depend on. A file there that is older than the checkpoint (``best``
         moves on) will be replaced, and that is said.
         """
         self.folder.evaluation.mkdir(exist_ok=True)
@@ -116,6 +116,6 @@ def open_run(path: Path, which: str | int = "best", device: str = "auto") -> Tra
 
 
 def _available(precision: str, device: str) -> str:
-    """Float32 where there are no TF32 products, or where they depended on the device: the figures must not."""
+    """Float32 where there are no TF32 products, and for ``auto``, with which figures would depend on the device."""
     has_none = device == "cpu" or (device == "auto" and why_no_gpu() is not None)
     return "float32" if precision == "auto" or (precision == "tf32" and has_none) else precision

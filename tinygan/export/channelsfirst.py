@@ -1,4 +1,4 @@
-"""Operations for images (N, C, H, W), with weights as PyTorch and ONNX lay them; tinygan's own are (N, H, W, C)."""
+"""Operations for images (N, C, H, W), with weights laid out as in PyTorch and ONNX; tinygan's own are (N, H, W, C)."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ CHANNELS_FIRST = (3, 2, 0, 1)  # (kh, kw, C_in, C_out) -> (C_out, C_in, kh, kw);
 
 
 def channels_first(operations: list[Operation]) -> list[Operation]:
-    """The same for images (N, C, H, W), with weights as PyTorch and ONNX lay them: linear (C_out, C_in), see above."""
+    """The same operations for images (N, C, H, W): kernels as above, linear weights (C_out, C_in)."""
     following = [*operations[1:], None]
     return [_channels_first(*pair) for pair in zip(operations, following, strict=True)]
 

@@ -14,7 +14,7 @@ import numpy as np
 UNITS = 10_000  # the SVG's coordinates go from 0 to this on both axes
 STYLES = 6  # run-0 … run-5 of the style sheet
 POINTS = 500  # more than a screen shows apart
-TICKS = 5  # about so many
+TICKS = 5  # of an axis, about
 SMALLEST = 1e-45  # of a logarithmic axis: float32 has no smaller number
 LOGARITHMIC_TICKS = ((10, (1, 1.5, 2, 3, 4, 5, 7)), (1000, (1, 2, 5)), (math.inf, (1,)))  # up to which high / low
 

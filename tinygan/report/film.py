@@ -1,4 +1,4 @@
-"""A training as a film: its sample grids one after the other, the same codes each time."""
+"""A training as a film: its sample grids one after another, the same codes each time."""
 
 import shutil
 import subprocess
@@ -45,7 +45,7 @@ def make_film(path: Path) -> list[Path]:
 
 
 def _write_videos(film: Path, paths: list[Path], size: tuple[int, ...]) -> Iterator[Path]:
-    """The film as ffmpeg encodes it; nothing where there is no ffmpeg, a word where it cannot make the format."""
+    """The film as ffmpeg encodes it; nothing where there is no ffmpeg, a line where it cannot make the format."""
     program = shutil.which("ffmpeg")
     for kind in VIDEOS if program else ():
         video = film.with_suffix(f".{kind}")

@@ -1,7 +1,7 @@
 """Where images to be packed come from: a folder, a zip archive, an LSUN database, CIFAR-10.
 
-A source is listed once, in the process that was started; then any number of processes read items through readers of
-their own. It is pickled to them, so it holds paths and no open files.
+A source is listed once, in the main process; then any number of processes read items through readers of their own. It
+is pickled to them, so it holds paths and no open files.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,8 +33,8 @@ class Listing:
 class Source(Protocol):
     """What :func:`tinygan.dataprep.prepare.prepare` packs: the folder or file at ``path``.
 
-    Reading one with ``own_process`` can end the reading process (an unsound C library on a damaged file), so it is
-    never done in the process that was started.
+    Reading one with ``own_process`` can crash the process that reads (an unsound C library on a damaged file), so it is
+    never done in the main process.
     """
 
     path: Path

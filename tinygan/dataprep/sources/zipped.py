@@ -20,7 +20,7 @@ from tinygan.errors import TinyganError
 
 LARGEST_RATIO = 1100  # deflate cannot shrink more than 1032 times: beyond it the archive lies about a size
 PUBLISHED_MD5 = {"img_align_celeba.zip": "00d2c5bc6d35e252742224ab0c1e8fcb"}
-UTF8_FLAG = 0x800  # of a member: its name is UTF-8
+UTF8_FLAG = 0x800  # among a member's flags: its name is UTF-8
 REMEDY = "delete it and get it again, or unpack it and name the folder"
 
 
@@ -34,7 +34,7 @@ class ZipSource:
     own_process = False
 
     def list(self, scratch: Path) -> Listing:
-        """The members; fingerprint over names, sizes and check sums. TinyganError for one that is not trusted, too."""
+        """The members; fingerprint over names, sizes and check sums. TinyganError for an untrusted archive, too."""
         with open(self.path, "rb") as file:
             if is_web_page(file.read(1024)):
                 raise TinyganError(f"{self.path} is a web page (HTML) saved under an archive's name; {REMEDY}")
@@ -119,7 +119,7 @@ def name_of(member: zipfile.ZipInfo) -> str:
 
 
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
-    """An archive that was made to write elsewhere is not trusted with anything."""
+    """An archive that was made to write outside its folder is not trusted at all."""
     parts = name_of(member).replace("\\", "/").split("/")
     drive = parts[0][1:2] == ":"  # of Windows, as in C:/
     if parts[0] == "" or ".." in parts or drive:

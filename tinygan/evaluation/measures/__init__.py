@@ -9,7 +9,7 @@
 
     inputs.py filters.py pca.py   what they share: checks and blocks, pyramid and window, whitened features
 
-Each is blind to something that another one sees, and says so on top of its file; none replaces a look at the images.
+Each is blind to something that another sees, and says so at the top of its file; none replaces a look at the images.
 Everything takes uint8 (N, H, W, 3) on the host, two sets of one shape, and raises InputError for other or too small
 ones; it is a function of images and seed, which decides patches, directions, pairs, and returns what JSON can hold.
 No number stands alone: the same measure of two disjoint real sets is the floor that a perfect generator would reach.

@@ -29,7 +29,7 @@ def shrink(images: np.ndarray) -> np.ndarray:
 
 
 def grow(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The blown-up (N, height, width, C) of :func:`shrink`'s output: zeros in between, the same blur, times 4."""
+    """The enlarged (N, height, width, C) of :func:`shrink`'s output: zeros in between, the same blur, times 4."""
     spread = np.zeros((len(images), height, width, images.shape[3]), images.dtype)
     spread[:, ::2, ::2] = 4 * images  # one pixel of four is not zero
     return _smooth(spread)

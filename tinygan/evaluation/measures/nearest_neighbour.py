@@ -1,6 +1,6 @@
 """Leave-one-out 1-nearest-neighbour two-sample test (Lopez-Paz & Oquab 2017, 1610.06545; Xu et al. 2018, 1806.07755).
 
-Real and fake images are thrown together, and each is classified by its nearest neighbour among all others. Where the
+Real and fake images are pooled, and each is classified by its nearest neighbour among all others. Where the
 two sets come from one distribution, no classifier does better than chance: 0.5.
 
 - both halves near 1: the sets lie apart;
@@ -17,7 +17,7 @@ from tinygan.errors import InputError
 from tinygan.evaluation.measures import pca
 from tinygan.evaluation.measures.inputs import check_pair
 
-ROWS = 512  # of the distance matrix at once
+ROWS = 512  # of the distance matrix, computed at once
 
 
 def nearest_neighbour_test(real: np.ndarray, fake: np.ndarray, seed: int = 0) -> dict:
