@@ -65,7 +65,7 @@ def collect(runs: list[RunSummary], results: Path) -> None:
         for file in _worth_keeping(run):
             target = place / file.relative_to(run.folder.path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+            shutil.copy2(file, target)  # with its time, by which the newest final test is known
     copies = [read_run(place) for place in places]
     write_atomically(results / "table.txt", (table(copies) + "\n").encode())
     write_atomically(results / "comparison.json", json.dumps(to_json(copies), indent=2).encode())

@@ -65,6 +65,11 @@ def test_a_run_is_named_as_everywhere_and_a_checkpoint_by_its_number(trained, tm
         load_generator("latest")
 
 
+def test_a_checkpoint_is_named_by_its_run(trained):
+    with pytest.raises(TinyganError, match=r"last\.safetensors is .*: name a run's folder, or a file that experiments"):
+        load_generator(trained / "checkpoints/last.safetensors")
+
+
 @pytest.mark.parametrize("damage", ["short", "foreign", "tensor missing", "shape", "metadata"])
 def test_a_damaged_file_is_one_line(tmp_path, damage):
     whole = (module.STORED / "cifar10-wn.safetensors").read_bytes()

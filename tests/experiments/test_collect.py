@@ -1,6 +1,7 @@
 """What is kept of runs is enough to compare and report them again, the stored results among them."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 from safetensors import safe_open
 
 from experiments import collect
-from tests.evaluation.test_comparison import make_run
+from tests.evaluation.test_comparison import make_run, write_final
 from tests.experiments.conftest import OPTIONS
 from tinygan import load_generator
 from tinygan.cli import evaluate
 from tinygan.errors import UsageError
+from tinygan.evaluation.runsummary import read_run
 from tinygan.evaluation.trained import open_run
 
 STORED = Path(collect.__file__).parents[1] / "results/three-models-10000"
@@ -43,6 +45,14 @@ def test_runs_of_one_name_are_not_laid_over_each_other(tmp_path):
     with pytest.raises(UsageError, match="two runs are called 00000-wn: rename the folder of one"):
         collect.main([*runs, "--results", str(tmp_path / "results")])
     assert not (tmp_path / "results").exists()
+
+
+def test_the_newest_final_test_stays_the_newest(tmp_path):
+    path = make_run(tmp_path / "runs/00000-wn")
+    older = write_final(path, 0.02, 200, steps=500)
+    os.utime(older, (1, 1))
+    collect.main([str(path), "--results", str(tmp_path / "results")])
+    assert read_run(path).final.steps == read_run(tmp_path / "results/00000-wn").final.steps == 2000
 
 
 def test_the_current_folder_has_a_name_too(tmp_path, monkeypatch):

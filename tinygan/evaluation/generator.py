@@ -88,4 +88,7 @@ def _open_stored(path: Path, device: str) -> TrainedGenerator:
     except FileNotFoundError:
         raise TinyganError(f"there is no generator {path}") from None
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise TinyganError(f"{path} is damaged or no stored generator of tinygan ({error!r})") from error
+        raise TinyganError(
+            f"{path} is damaged or no stored generator of tinygan ({error!r}): name a run's folder, or a file that "
+            "experiments.collect --generators wrote"
+        ) from error

@@ -67,20 +67,17 @@ def open_database(path: Path) -> Iterator[tuple]:
     """The environment and a read transaction, without locks; TinyganError for no LMDB, or one with parts missing."""
     import lmdb
 
+    how = {"readonly": True, "lock": False, "readahead": False, "meminit": False, "create": False}
     try:
-        environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False, create=False)
-    except lmdb.Error as error:
-        raise damaged(path, error) from error
-    with environment:
-        length = os.path.getsize(path / "data.mdb")
-        expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-        if length < expected:  # reading on would end the process
-            raise damaged(path, f"{length} of {expected} bytes are there")
-        try:
+        with lmdb.open(str(path), **how) as environment:
+            length = os.path.getsize(path / "data.mdb")
+            expected = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+            if length < expected:  # reading on would end the process
+                raise damaged(path, f"{length} of {expected} bytes are there")
             with environment.begin(buffers=False) as transaction:
                 yield environment, transaction
-        except lmdb.Error as error:
-            raise damaged(path, error) from error
+    except lmdb.Error as error:
+        raise damaged(path, error) from error
 
 
 def list_keys(path: Path, scratch: Path) -> list:
