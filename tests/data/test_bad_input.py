@@ -440,6 +440,14 @@ def test_a_source_that_changed_is_another_one(photos, tmp_path, archive):
     assert archives[2] == seen(open_zip(archive([("2.bmp", bytes(member))])))
 
 
+def test_nobody_is_told_to_delete_what_is_no_archive(tmp_path):
+    write_pictures(tmp_path, 1)
+    (file,) = tmp_path.iterdir()
+    with pytest.raises(TinyganError, match=r"is no readable zip archive .*; name a folder of images, or") as error:
+        pack(open_zip(file), tmp_path / "place")
+    assert "delete it" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

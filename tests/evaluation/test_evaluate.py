@@ -110,6 +110,10 @@ def test_the_running_test_of_training_is_the_same_measure(trained, call):
     assert result["loss"] == pytest.approx(best["reconstruction"]["loss"], rel=1e-5)  # float32 through a checkpoint
 
 
+def test_one_image_has_no_standard_error(trained, call):
+    assert " (1 image), psnr" in call("reconstruct", trained, "--steps", 2, "--count", 1)[1]
+
+
 def test_the_first_images_of_a_set_lose_what_they_lose_in_the_whole(trained, call):
     run = open_run(trained, "last", "cpu")
     whole = json.loads(reconstruction_test(run, "final", SEARCH, 8).read_text())

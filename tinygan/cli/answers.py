@@ -42,8 +42,9 @@ def reconstruct(options: argparse.Namespace) -> None:
     file = reconstruction_test(run, options.set, search, options.batch_size, options.data_dir, options.count)
     result = json.loads(file.read_text())
     figures = {"loss": result["loss"], "standard_error": standard_error(result["std"], result["count"])}
+    images = f"standard error over {result['count']} images" if result["count"] > 1 else "1 image"
     say(
-        f"{options.set} loss {show_loss(figures)} (standard error over {result['count']} images), "
+        f"{options.set} loss {show_loss(figures)} ({images}), "
         f"psnr {result['psnr']:.2f} dB, |z|²/dim {result['z2']:.3f}, {result['steps']} steps, "
         f"iteration {result['iteration']}",
         file,

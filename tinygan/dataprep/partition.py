@@ -35,8 +35,8 @@ def read_partition(path: Path, items: Sequence[str]) -> np.ndarray:
             continue
         if len(words) != 2 or words[1] not in ("0", "1", "2") or words[0] in codes:
             raise TinyganError(
-                f"--partition {path}, line {number} is {printable(line[:60])!r}, not an image's name, each once, and "
-                "0, 1 or 2; get list_eval_partition.txt again"
+                f"--partition {path}, line {number} is {printable(line[:60])!r}, not an image's name and 0, 1 or 2, "
+                "with each name once; get list_eval_partition.txt again"
             )
         codes[words[0]] = int(words[1])
     names = [PurePosixPath(item).name for item in items]

@@ -87,7 +87,10 @@ class ZipSource:
         try:
             return zipfile.ZipFile(self.path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, zlib.error) as error:
-            raise TinyganError(f"{self.path} is no readable zip archive ({error}); {REMEDY}") from error
+            remedy = (
+                REMEDY if self.path.suffix.lower() == ".zip" else "name a folder of images, or a zip archive of one"
+            )
+            raise TinyganError(f"{self.path} is no readable zip archive ({error}); {remedy}") from error
 
     def _check_md5(self) -> None:
         expected = PUBLISHED_MD5.get(self.path.name)
