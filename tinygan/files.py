@@ -49,7 +49,6 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     file's, None for that of any new one. Raises TinyganError where the system refuses to write (full disk, no
     permission), naming the file and what is kept.
     """
-    path = Path(path)
     temporary = None
     try:
         with _new_temporary(path) as file:
@@ -112,7 +111,7 @@ def remove_temporary_files(folder: Path, name: str = "") -> None:
 
     What is being written is locked, or on Windows, where nothing is, open and cannot be deleted: it stays.
     """
-    for leftover in Path(folder).glob(f"{glob.escape(name)}*{TEMPORARY_SUFFIX}"):
+    for leftover in folder.glob(f"{glob.escape(name)}*{TEMPORARY_SUFFIX}"):
         try:
             with open(leftover, "r+b") as file:
                 mine = fcntl is None or _lock(file.fileno())
@@ -126,7 +125,7 @@ class FolderLock:
     """One process at a time writes in a folder: held from :meth:`acquire` to :meth:`release` or the process's end."""
 
     def __init__(self, folder: Path):
-        self.folder = Path(folder)
+        self.folder = folder
         self._descriptor: int | None = None
 
     def acquire(self, refusal: str) -> None:

@@ -21,7 +21,6 @@ def check_output(path: Path, option: str) -> None:
 
     Raises TinyganError for a folder, a path in none, or a forbidden one; the line begins with ``option``.
     """
-    path = Path(path)
     target = Path(os.path.realpath(path))
     if path.is_dir():
         raise TinyganError(f"{option} {path} is a folder: name a file, such as {path / 'FILE'}")

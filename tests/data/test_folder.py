@@ -218,8 +218,9 @@ def test_crop_larger_than_the_images_is_a_usage_error(tmp_path):
 
 
 def test_no_folder_or_no_images(tmp_path):
-    with pytest.raises(TinyganError, match="nowhere does not exist"):
-        load(tmp_path / "nowhere")
+    (tmp_path / "archive.tar").touch()
+    with pytest.raises(TinyganError, match=r"archive\.tar is a file; unpack it"):
+        load(tmp_path / "archive.tar")
     with pytest.raises(TinyganError, match=f"no images below {tmp_path}: looked for .*jpg.*png.*webp"):
         load(tmp_path)
     (tmp_path / "faces.zip").write_bytes(b"PK")

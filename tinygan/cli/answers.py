@@ -81,10 +81,10 @@ def samples(options: argparse.Namespace) -> None:
 def interpolate(options: argparse.Namespace) -> None:
     """Write the two walks and say where."""
     run = open_run(options.run, options.checkpoint, options.device)
+    images = load_images(run, options, "running")
     ends = pictures.WALK_ROWS + 1
     codes = rng_for(options.seed, "walk codes").standard_normal((ends, run.options.code_size))
     say(*pictures.interpolate(run, codes, "codes", options.gif, options.seed))
-    images = load_images(run, options, "running")
     targets = images.take(images.split.running[:ends])
     say(*pictures.interpolate(run, run.search(targets, Search(500), len(targets)).codes, "images", options.gif))
 

@@ -37,7 +37,7 @@ FOLDERS = {  # data sets that are read from a folder of image files, and what --
 DATASETS = ("cifar10", "celeba", "lsun", "folder", "shapes")
 
 
-def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = None) -> ImageSet:
+def load(dataset: str, data_dir: str | Path | None, size: Size, crop: Size | None = None) -> ImageSet:
     """Load one of ``DATASETS`` with every image fitted to ``size``.
 
     ``data_dir`` is where it is, packed or as it came: required for celeba, lsun and folder; optional for cifar10, which
@@ -51,8 +51,9 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         raise UsageError(f"unknown data set {dataset!r}; choose one of {', '.join(DATASETS)}")
     if min(*size, *(crop or size)) < 1:
         raise UsageError(f"image size {size} and crop {crop} must be positive (height, width)")
-    if data_dir and not Path(data_dir).exists():
-        seen = "" if Path(data_dir).is_absolute() else f" in {Path.cwd()}"
+    data_dir = Path(data_dir) if data_dir else None
+    if data_dir and not data_dir.exists():
+        seen = "" if data_dir.is_absolute() else f" in {Path.cwd()}"
         raise TinyganError(f"--data-dir {data_dir} does not exist{seen}: give --data-dir the path of the data set")
     if data_dir is None and dataset == "cifar10" and _is_packed_cifar10(size, crop):
         data_dir = cifar10.DOWNLOAD_FOLDER
@@ -64,7 +65,7 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
     if dataset in FOLDERS:
         if data_dir is None:
             raise UsageError(f"the data set {dataset} needs --data-dir: {FOLDERS[dataset]}")
-        if dataset == "lsun" and (Path(data_dir) / "data.mdb").exists():
+        if dataset == "lsun" and (data_dir / "data.mdb").exists():
             raise UsageError(
                 f"{data_dir} is an LMDB; prepare it once: data_prep.py lsun --source {data_dir} --image-size "
                 f"{shown(size)} --out DIR, then name DIR with --data-dir"
@@ -76,7 +77,7 @@ def load(dataset: str, data_dir: Path | None, size: Size, crop: Size | None = No
         images = shapes.load()
     else:
         raise UsageError(
-            f"--dataset shapes is drawn, not read: leave --data-dir out; or, since {_what_is_in(Path(data_dir))}"
+            f"--dataset shapes is drawn, not read: leave --data-dir out; or, since {_what_is_in(data_dir)}"
         )
     return ImageSet(images.name, fit_array(images.images, size, crop), images.labels, images.source)
 

@@ -121,14 +121,14 @@ def locate(data_dir: Path | None, download_to: Path = DOWNLOAD_FOLDER) -> tuple[
     Without ``data_dir``, what is in ``download_to`` or ``data/cifar10``, else downloaded into the former. Raises
     TinyganError where nothing is found, or the download fails.
     """
-    places = [Path(data_dir)] if data_dir else [download_to, DOWNLOAD_FOLDER]
+    places = [data_dir] if data_dir else [download_to, DOWNLOAD_FOLDER]
     found = next(filter(None, map(_find, places)), None)
     if found is None and data_dir is None:
         found = BINARY, download_to / BINARY.archive
         download(DOWNLOAD_URL + BINARY.archive, found[1], BINARY.length, BINARY.sha256)
     if found is None:
         instead = "name no folder to have it downloaded (162 MB)"
-        if Path(data_dir).is_dir() and find_images(data_dir).paths:
+        if data_dir.is_dir() and find_images(data_dir).paths:
             instead = "it holds image files: add --dataset folder to read them"
         raise TinyganError(
             f"no CIFAR-10 at {data_dir}: looked for {BINARY.archive}, {PYTHON.archive}, {BINARY.folder}/ and "

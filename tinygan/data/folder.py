@@ -30,13 +30,11 @@ def load(data_dir: Path, size: Size, crop: Size | None, name: str) -> ImageSet:
     the folder, which are counted in ``source``. A file that cannot be decoded, claims more than 50 million pixels or
     is smaller than the crop is skipped and counted as well.
 
-    Raises TinyganError where there is no such folder, no image in it, more than 1 % of the files are skipped
-    (UsageError if the first of them was smaller than the crop), or they are too many for the memory.
+    Raises TinyganError where it is no folder, has no image in it, more than 1 % of the files are skipped (UsageError if
+    the first of them was smaller than the crop), or they are too many for the memory.
     """
-    data_dir = Path(data_dir)
     if not data_dir.is_dir():
-        what = "is a file; unpack it if it is an archive and name" if data_dir.exists() else "does not exist; name"
-        raise TinyganError(f"{data_dir} {what} the folder of images itself")
+        raise TinyganError(f"{data_dir} is a file; unpack it if it is an archive and name the folder of images itself")
     paths, links, odd, *_ = find_images(data_dir)
     counts = (len(links), "symbolic links that lead out of it"), (len(odd), "links to nowhere or pipes")
     left_out = ", ".join(f"{count} {what}" for count, what in counts if count)
@@ -81,7 +79,7 @@ def find_images(root: Path) -> Found:
         raise TinyganError(f"cannot read the folder {error.filename} ({error.strerror}); make it readable or move it")
 
     found, home = Found([], [], [], [], Counter()), os.path.realpath(root)
-    starts, read = deque([Path(root)]), set()
+    starts, read = deque([root]), set()
     while starts:  # the folder itself, then those that links lead to
         start = starts.popleft()
         if not _is_inside(start, home):

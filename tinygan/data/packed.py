@@ -104,7 +104,6 @@ def open_packed(folder: Path, size: Size | None = None, crop: Size | None = None
     whatever was. Raises TinyganError where a file is missing or damaged, UsageError where ``size`` or ``crop`` is not
     what the set was made with.
     """
-    folder = Path(folder)
     description = read_description(folder)
     count, own = description["count"], (description["height"], description["width"])
     if size is not None and (size[0] > own[0] or size[1] > own[1]):

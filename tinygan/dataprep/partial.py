@@ -32,7 +32,7 @@ class PartialPack:
     """
 
     def __init__(self, out: Path, size: Size, keep: tuple[str, ...] = ()):
-        self.out, self.size = Path(out), size
+        self.out, self.size = out, size
         self.folder = self.out / UNFINISHED
         self.done = self.rows = self._crc = 0
         self.skipped: list[list] = []

@@ -35,7 +35,6 @@ def prepare(source: Source, options: PackOptions, out: Path, processes: int, kee
     Raises TinyganError where the source or ``out`` is not usable, or too many images are not; UsageError where the
     partition does not fit the images; Stopped when a signal came.
     """
-    out = Path(out)
     place, origin = (Path(os.path.realpath(path)) for path in (out, source.path))  # resolve() fails at circles of links
     if source.path.is_dir() and place.is_relative_to(origin) and not keep:
         raise UsageError(f"--out {out} lies in the source {source.path}: choose a folder elsewhere")
