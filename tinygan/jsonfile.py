@@ -24,13 +24,13 @@ DEEPEST = 32  # levels of lists and objects within each other
 SHOWN = 40  # characters of a wrong value
 
 
-def read_json(path: Path, kind: object, remedy: str, largest: int = LARGEST) -> typing.Any:
+def read_json(path: Path, kind: object, remedy: str) -> typing.Any:
     """The content of a JSON file; OSError where the system refuses to read it.
 
     Raises TinyganError where it is damaged, or not what ``kind`` says; the line ends with ``remedy``.
     """
     try:
-        return parse_json(read_bytes(path, largest), kind)
+        return parse_json(read_bytes(path), kind)
     except ValueError as error:
         raise TinyganError(f"{path} is damaged ({error}): {remedy}") from error
 

@@ -21,7 +21,7 @@ from tests.evaluation.test_comparison import make_run
 from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
-from tinygan.report import write_report
+from tinygan.report import curves, write_report
 from tinygan.report.curves import Axis, thin
 from tinygan.report.pictures import evenly, spread_out
 from tinygan.report.tables import AGREEMENT
@@ -268,11 +268,12 @@ def test_a_long_run_gives_a_small_page(tmp_path):
     assert all(curve.count(",") <= 500 for curve in curves)
 
 
-def test_thinning_keeps_means_and_extremes():
+def test_thinning_keeps_means_and_extremes(monkeypatch):
+    monkeypatch.setattr(curves, "POINTS", 100)
     x = np.arange(1, 1004, dtype=float)
     y = np.sin(x)
     y[700] = 50
-    series = thin("g", "style", x, y, points=100)
+    series = thin("g", "style", x, y)
     assert len(series.x) == 100
     assert series.high.max() == 50
     assert series.low.min() == y.min()

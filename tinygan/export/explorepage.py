@@ -76,8 +76,8 @@ def describe(generator: TrainedGenerator) -> dict:
     }
 
 
-def principal_directions(generator: TrainedGenerator, count: int = DIRECTIONS) -> np.ndarray:
-    """The first right singular vectors (count, Z) of the Jacobian ∂G/∂z at z = 0, by central differences.
+def principal_directions(generator: TrainedGenerator) -> np.ndarray:
+    """The first right singular vectors (DIRECTIONS, Z) of the Jacobian ∂G/∂z at z = 0, by central differences.
 
     Moving the code along the first one changes the image most, in squared error for a step of a given length.
     """
@@ -86,7 +86,7 @@ def principal_directions(generator: TrainedGenerator, count: int = DIRECTIONS) -
     for part in np.split(steps, range(BATCH, len(steps), BATCH)):
         difference = generator(part).astype(np.float64) - generator(-part)
         rows.append(difference.reshape(len(part), -1) / (2 * JACOBIAN_STEP))
-    return np.linalg.svd(np.concatenate(rows).T, full_matrices=False)[2][:count]
+    return np.linalg.svd(np.concatenate(rows).T, full_matrices=False)[2][:DIRECTIONS]
 
 
 def held_out_images(generator: TrainedGenerator) -> list[str]:

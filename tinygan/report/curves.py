@@ -15,6 +15,7 @@ UNITS = 10_000  # the SVG's coordinates go from 0 to this on both axes
 STYLES = 6  # run-0 … run-5 of the style sheet
 POINTS = 500  # more than a screen shows apart
 TICKS = 5  # of an axis, about
+MARGIN = 0.06  # share of an axis that stays free at either end
 SMALLEST = 1e-45  # of a logarithmic axis: float32 has no smaller number
 LOGARITHMIC_TICKS = ((10, (1, 1.5, 2, 3, 4, 5, 7)), (1000, (1, 2, 5)), (math.inf, (1,)))  # up to which high / low
 
@@ -32,14 +33,14 @@ class Series:
     block: int = 1  # how many values a point is the mean of, at most
 
 
-def thin(label: str, style: str, x: np.ndarray, y: np.ndarray, points: int = POINTS) -> Series:
-    """At most ``points`` points: means over blocks of neighbours, with the lowest and highest value of each block.
+def thin(label: str, style: str, x: np.ndarray, y: np.ndarray) -> Series:
+    """At most ``POINTS`` points: means over blocks of neighbours, with the lowest and highest value of each block.
 
     ``x`` becomes the rounded mean of its block, so that it stays an iteration.
     """
-    if len(x) <= points:
+    if len(x) <= POINTS:
         return Series(label, style, x, y, y, y)
-    edges = np.linspace(0, len(x), points + 1).astype(int)
+    edges = np.linspace(0, len(x), POINTS + 1).astype(int)
     starts, counts = edges[:-1], np.diff(edges)
     x, mean = np.rint(np.add.reduceat(x, starts) / counts), np.add.reduceat(y, starts) / counts
     low, high = np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
@@ -55,14 +56,14 @@ class Axis:
     logarithmic: bool = False
 
     @classmethod
-    def around(cls, values: np.ndarray, margin: float = 0.06) -> "Axis":
+    def around(cls, values: np.ndarray) -> "Axis":
         """A logarithmic axis around positive values, a linear one around others, with some room on both sides."""
         low, high = float(values.min()), float(values.max())
         if low > 0:
             low, high = max(low, SMALLEST), max(high, SMALLEST)
-            room = max((high / low) ** margin, 1.02)
+            room = max((high / low) ** MARGIN, 1.02)
             return cls(low / room, high * room, logarithmic=True)
-        room = max((high - low) * margin, 1e-6)
+        room = max((high - low) * MARGIN, 1e-6)
         return cls(low - room, high + room)
 
     def position(self, values: np.ndarray | float) -> np.ndarray:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tinygan.evaluation.measures import inputs
 from tinygan.evaluation.measures.inputs import blocks, check, check_pair
 
 
@@ -26,9 +27,10 @@ def test_counts_and_shapes():
         check_pair(images[:0], images[:0])
 
 
-def test_blocks_are_the_whole_set_in_order():
+def test_blocks_are_the_whole_set_in_order(monkeypatch):
+    monkeypatch.setattr(inputs, "BLOCK", 3)
     images = np.arange(7 * 3, dtype=np.uint8).reshape(7, 1, 1, 3)
-    parts = list(blocks(images, 3))
+    parts = list(blocks(images))
     assert [len(part) for part in parts] == [3, 3, 1]
     assert np.array_equal(np.concatenate(parts), images)
     assert all(np.shares_memory(part, images) for part in parts)

@@ -15,7 +15,8 @@ def correlated() -> np.ndarray:
 
 def test_directions_are_those_of_the_svd(correlated, monkeypatch):
     monkeypatch.setattr(inputs, "BLOCK", 64)
-    whitening = pca.fit(correlated, components=6)
+    monkeypatch.setattr(pca, "COMPONENTS", 6)
+    whitening = pca.fit(correlated)
     rows = correlated.reshape(200, -1).astype(float)
     rows -= rows.mean(0)
     _, lengths, directions = np.linalg.svd(rows, full_matrices=False)

@@ -26,7 +26,7 @@ def check_pair(real: np.ndarray, fake: np.ndarray, at_least: int = 1) -> None:
         raise InputError(f"both sets must have the same count and image size, not {real.shape} and {fake.shape}")
 
 
-def blocks(images: np.ndarray, size: int = BLOCK) -> Iterator[np.ndarray]:
-    """The images in order, at most ``size`` at a time, as views."""
-    for start in range(0, len(images), size):
-        yield images[start : start + size]
+def blocks(images: np.ndarray) -> Iterator[np.ndarray]:
+    """The images in order, at most ``BLOCK`` at a time, as views."""
+    for start in range(0, len(images), BLOCK):
+        yield images[start : start + BLOCK]
