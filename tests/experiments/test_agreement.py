@@ -115,6 +115,12 @@ def test_what_a_stored_result_lacks_is_measured_again(run):
     assert agreement.agreement(read_run(run)) == whole
 
 
+def test_nobody_is_told_to_delete_a_picture_that_is_missing(run):
+    (run / "samples/reals.png").unlink()
+    with pytest.raises(TinyganError, match=r"reals\.png is missing: restore it"):
+        agreement.main([str(run)])
+
+
 def test_a_damaged_grid_is_named(run):
     file = run / "samples/000300.png"
     file.write_bytes(file.read_bytes()[:300])

@@ -67,6 +67,8 @@ def read_picture(path: Path) -> tuple[Image.Image, bytes]:
                 raise ValueError(f"{image.width}x{image.height} pixels")
             image.load()
             return image, content
+    except FileNotFoundError as error:
+        raise TinyganError(f"{path} is missing: restore it") from error
     except (*BROKEN, Image.DecompressionBombError) as error:
         raise TinyganError(f"cannot read the picture {path}: delete it, and give the same command again") from error
 
