@@ -32,7 +32,7 @@ from benchmarks.workload import Workload
 from tests import fakecupy
 from tests.fakecuda import Node
 from tinygan import ops
-from tinygan.cli import OneLineParser
+from tinygan.cli.parser import OneLineParser
 from tinygan.device import Backend, open_backend
 from tinygan.errors import run_script
 from tinygan.ops.cuda import cublas

@@ -28,7 +28,7 @@ from benchmarks import machine
 from benchmarks.gpu_model import ADDITION, AHEAD, Assumptions
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
-from tinygan.cli import OneLineParser, add_path
+from tinygan.cli.parser import OneLineParser, add_path
 from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.ops.cuda.launch import launch

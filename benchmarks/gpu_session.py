@@ -40,14 +40,14 @@ from pathlib import Path
 from benchmarks import machine, watched
 from benchmarks.gpu_plan import STEPS, TRAINED, Part, Setting
 from benchmarks.gpu_summary import summary
-from tinygan.cli import OneLineParser, add_path, did_you_mean, filled, number
+from tinygan.cli.parser import OneLineParser, add_path, filled, number
 from tinygan.errors import Stopped, TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 from tinygan.jsonfile import read_json
 from tinygan.models.norms import NORMS
 from tinygan.report.pictures import numbered
 from tinygan.signals import StopRequest
-from tinygan.text import say
+from tinygan.text import did_you_mean, say
 
 RECORD, ARCHIVE, PAGE = "session.json", "results.tar.gz", "SUMMARY.md"
 ASK = "from tinygan.device import why_no_gpu; print('obstacle:', why_no_gpu() or '')"

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinygan.cli import OneLineParser
+from tinygan.cli.parser import OneLineParser
 from tinygan.device import PRECISIONS, open_backend
 from tinygan.errors import TinyganError, run_script
 from tinygan.ops.cuda.matmul import matmul

@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks import machine, pairing
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
-from tinygan.cli import OneLineParser, add_path
+from tinygan.cli.parser import OneLineParser, add_path
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output

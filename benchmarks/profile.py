@@ -23,7 +23,7 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.pairing import steps_per_turn, warm_up
 from benchmarks.peers import TINYGAN
 from benchmarks.workload import Workload
-from tinygan.cli import OneLineParser, add_path, number
+from tinygan.cli.parser import OneLineParser, add_path, number
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.output import write_output

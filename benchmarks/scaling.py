@@ -28,7 +28,7 @@ import numpy as np
 
 from benchmarks import machine
 from benchmarks.scalingmodel import LINKS, RANKS, Counted, iteration_seconds, plot, sent, table
-from tinygan.cli import OneLineParser
+from tinygan.cli.parser import OneLineParser
 from tinygan.device import open_backend
 from tinygan.errors import TinyganError, run_script
 from tinygan.models.norms import NORMS

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.array import Array
-from tinygan.cli import OneLineParser, add_path, number
+from tinygan.cli.parser import OneLineParser, add_path, number
 from tinygan.data.devicebatches import open_source
 from tinygan.data.packed import open_packed
 from tinygan.data.split import split

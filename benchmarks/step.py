@@ -28,11 +28,11 @@ from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PEERS, TINYGAN
 from benchmarks.report import table
 from benchmarks.workload import Workload
-from tinygan.cli import OneLineParser, add_path, did_you_mean, number
+from tinygan.cli.parser import OneLineParser, add_path, number
 from tinygan.device import PRECISIONS, why_no_gpu
 from tinygan.errors import TinyganError, UsageError, run_script
 from tinygan.output import write_output
-from tinygan.text import say
+from tinygan.text import did_you_mean, say
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"

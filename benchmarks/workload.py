@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygan.cli import number
+from tinygan.cli.parser import number
 from tinygan.device import PRECISIONS, Backend
 from tinygan.errors import UsageError
 from tinygan.layers import initialise

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinygan.cli import OneLineParser
+from tinygan.cli.parser import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.measures.ms_ssim import mean_ms_ssim
 from tinygan.evaluation.measures.sliced_wasserstein import sliced_wasserstein_distance

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from tinygan.cli import OneLineParser, add_path
+from tinygan.cli.parser import OneLineParser, add_path
 from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.comparison import table, to_json
 from tinygan.evaluation.generator import METADATA_KEY

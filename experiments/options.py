@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tinygan.cli import OneLineParser, add_number, add_path, filled, numbers
+from tinygan.cli.parser import OneLineParser, add_number, add_path, filled, numbers
 from tinygan.data import DATASETS
 from tinygan.device import DEVICES
 from tinygan.errors import UsageError

@@ -52,8 +52,7 @@ class Experiment:
         self.members = {member: options_of([*member, *self.common]) for member in members}
         self.failed: dict[Member, str] = {}
         for wanted in self.members.values():
-            run = find_run(wanted)
-            if run:
+            if run := find_run(wanted):
                 refuse_another(run, wanted)
                 if (at := iteration_of(run)) > options.iterations:
                     raise UsageError(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from benchmarks import gpu_measure, gpu_session, machine, profile, source, step
 from benchmarks.candidates import compiled, implicit
 from experiments import agreement, collect, learning_rates, options, three_models
-from tinygan.cli import OneLineParser, data, evaluate, train
+from tinygan.cli import data, evaluate, train
+from tinygan.cli.parser import OneLineParser
 from tinygan.ranges import RANGES
 
 

@@ -71,9 +71,9 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     _sync_folder(path)
 
 
-def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], mode: int | None = None) -> None:
     """Write ``content`` (bytes, or a function that writes into the open file) through :func:`atomic_file`."""
-    with atomic_file(path) as file:
+    with atomic_file(path, mode) as file:
         file.write(content) if isinstance(content, bytes) else content(file)
 
 

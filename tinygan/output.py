@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tinygan.errors import TinyganError
-from tinygan.files import atomic_file, cannot_write
+from tinygan.files import cannot_write, write_atomically
 
 # What forbids to replace a file that may yet be written to: its folder's permissions, or that it is a mount point.
 NOT_REPLACED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
@@ -57,8 +57,7 @@ def write_output(path: Path, content: bytes | Callable[[BinaryIO], None]) -> Non
     target = Path(os.path.realpath(path))
     if status is None or (_replaceable(status) and os.access(target, os.W_OK)):
         try:
-            with atomic_file(target, status and stat.S_IMODE(status.st_mode)) as file:
-                file.write(content) if isinstance(content, bytes) else content(file)
+            write_atomically(target, content, status and stat.S_IMODE(status.st_mode))
             return
         except TinyganError as error:
             if status is None or getattr(error.__cause__, "errno", None) not in NOT_REPLACED:

@@ -19,7 +19,7 @@ from benchmarks.candidates import products
 from benchmarks.candidates.products import Shape
 from benchmarks.candidates.tiling import TILES
 from tests.gpu import nvrtc
-from tinygan.cli import OneLineParser
+from tinygan.cli.parser import OneLineParser
 from tinygan.errors import TinyganError, run_script
 from tinygan.ops.cuda import launch
 from tinygan.ops.window import Window

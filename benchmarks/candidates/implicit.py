@@ -22,7 +22,7 @@ from benchmarks import gpu_bill
 from benchmarks.candidates import bill, convolution, timing
 from benchmarks.candidates.products import Shape
 from benchmarks.gpu_model import Assumptions
-from tinygan.cli import OneLineParser, number
+from tinygan.cli.parser import OneLineParser, number
 from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import run_script
 from tinygan.models.pyramid import pyramid

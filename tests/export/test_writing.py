@@ -136,7 +136,7 @@ def test_a_run_whose_name_is_no_utf8(form, trained, tmp_path):
         pytest.importorskip("onnx", reason="onnx is not installed: pip install -e '.[onnx]'")
     run = tmp_path / "run-\udcf6"
     shutil.copytree(trained, run)
-    files = export(open_run(run, "last", "cpu"), form, tmp_path / "out")
+    files = export(load_generator(run, "last"), form, tmp_path / "out")
     assert rb"run-\\udcf6" in files[0].read_bytes() or rb"run-\udcf6" in files[0].read_bytes()
 
 

@@ -11,7 +11,7 @@ from tinygan.errors import TinyganError, UsageError
 from tinygan.evaluation import USUAL_COUNTS, pictures
 from tinygan.evaluation.comparison import show_loss, table, to_json
 from tinygan.evaluation.finaltest import reconstruction_test
-from tinygan.evaluation.generator import load_generator, stored_generator
+from tinygan.evaluation.generator import load_generator
 from tinygan.evaluation.measures import measure, measure_table
 from tinygan.evaluation.measures.modes import modes as count_modes
 from tinygan.evaluation.ownimages import read_own, reconstruct_own
@@ -19,8 +19,7 @@ from tinygan.evaluation.runsummary import read_run
 from tinygan.evaluation.statistics import standard_error
 from tinygan.evaluation.trained import TrainedRun, open_run
 from tinygan.export.explorepage import write_page
-from tinygan.export.writing import export as export_run
-from tinygan.export.writing import export_generator
+from tinygan.export.writing import export as export_networks
 from tinygan.files import write_atomically
 from tinygan.output import check_output, write_output
 from tinygan.reconstruction import Search
@@ -121,11 +120,8 @@ def explore(options: argparse.Namespace) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    """Write both networks, or a generator that is stored alone, and say where."""
-    if stored_generator(options.run):
-        say(*export_generator(load_generator(options.run), options.to, options.out))
-    else:
-        say(*export_run(open_run(options.run, options.checkpoint, "cpu"), options.to, options.out))
+    """Write the networks and say where."""
+    say(*export_networks(load_generator(options.run, options.checkpoint), options.to, options.out))
 
 
 def tensorboard(options: argparse.Namespace) -> None:

@@ -92,8 +92,7 @@ def pack(options: argparse.Namespace) -> None:
     source, keep = choose(options.command, options.source, options.out)
     made = prepare(source, wanted, options.out, options.processes, keep)
     say(*describe(options.out, made))
-    if made["split"]["train"] < Options.batch_size:
-        train = made["split"]["train"]
+    if (train := made["split"]["train"]) < Options.batch_size:
         say(f"fewer than train.py's usual batch of {Options.batch_size}: give it --batch-size {train} or less")
 
 

@@ -105,8 +105,8 @@ def checkpoint_name(text: str) -> str:
     try:
         return text if text in names else str(RANGES["checkpoint"].read(text))
     except ValueError:
-        similar = did_you_mean(text, names)
-        raise UsageError(f"--checkpoint is {text!r}{similar}: give best, last or an iteration") from None
+        line = f"--checkpoint is {text!r}{did_you_mean(text, names)}: give best, last or an iteration"
+        raise UsageError(line) from None
 
 
 def main(arguments: list[str]) -> None:

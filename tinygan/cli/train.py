@@ -1,7 +1,6 @@
 """What train.py does: its options, and a run from them."""
 
 import argparse
-import dataclasses
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -146,10 +145,8 @@ def main(arguments: list[str]) -> None:
         f"{current.backend.description}"
     )
     if stored:
-        changed = {
-            name for name, value in dataclasses.asdict(options).items() if value != getattr(stored.options, name)
-        }
-        kept = f"changed: {', '.join(sorted(changed))}" if changed else "all options as they were"
+        changed = sorted(name for name, value in vars(options).items() if value != getattr(stored.options, name))
+        kept = f"changed: {', '.join(changed)}" if changed else "all options as they were"
         say(
             f"resumed from {stored.path} at iteration {stored.progress.iteration}; {kept}",
             *(f"note: {note}" for note in current.notes),

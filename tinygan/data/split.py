@@ -40,11 +40,9 @@ def split(
     beside the data, and took the running test from *inside* the final test: the checkpoint was chosen on part of the
     images that it was then reported on (notes, B11 and B12). Here the three are disjoint.
 
-    Args:
-        running, final: wanted sizes of the tests.
-        partition: (N,) of 0, 1, 2: an official division into training, validation and test. All of the first trains,
-            the running test is drawn from the second and the final test from the third; what is left of them is not
-            used.
+    ``running`` and ``final`` are the wanted sizes. ``partition``, (N,) of 0, 1 and 2, is an official division into
+    training, validation and test: all of the first trains, the running test is drawn from the second, the final test
+    from the third, and what is left of these two is not used.
     """
     if count < 1:
         raise ValueError(f"cannot split {count} images")

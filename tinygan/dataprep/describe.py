@@ -38,8 +38,7 @@ def describe(folder: Path, description: dict) -> list[str]:
         lines.append(f"not used: {unused} images of the official validation and test sets")
     lines += [f"converted: {number} images, {how}" for how, number in description["converted"].items()]
     lines += [f"left out: {what}" for what in description["left_out"]]
-    skipped = description["skipped"]
-    if skipped:
+    if skipped := description["skipped"]:
         lines.append(f"skipped: {len(skipped)} images")
         lines += [f"  {name}: {why}" for name, why in skipped[:LISTED]]
         if len(skipped) > LISTED:

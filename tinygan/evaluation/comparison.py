@@ -153,8 +153,7 @@ def _notes(runs: list[RunSummary], models: list[dict]) -> list[str]:
     elif models:
         of = "at the iteration named" if models[0]["of"] == "last" else "of the best checkpoints"
         notes.append(f"Over seeds: means with the range; final losses {of}, differences with ± over test images.")
-    until = min(run.tests[-1].iteration for run in runs)
-    early = tests_alike(runs)
+    until, early = tests_alike(runs)
     if not models and all(early) and any(run.tests[-1].iteration > until for run in runs):
         lowest = [min(test.loss for test in tests) for tests in early]
         each = ", ".join(f"{run.name} {loss:.6f}" for run, loss in zip(runs, lowest, strict=True))

@@ -12,6 +12,7 @@ from tinygan.errors import InputError, TinyganError
 from tinygan.evaluation.trained import open_run
 from tinygan.layers import Layer, initialise
 from tinygan.rng import rng_for
+from tinygan.text import printable
 from tinygan.training.options import Options
 from tinygan.training.runfolder import run_called
 from tinygan.training.session import networks_of
@@ -29,6 +30,13 @@ class TrainedGenerator:
     iteration: int  # after how many it was saved
     backend: Backend
     source: Path  # the run's folder, or the file that it is stored in
+    checkpoint: str | None = None  # of the run: best, last or a number
+    discriminator: Layer | None = None  # the run's other network; neither is known of a generator that is stored alone
+
+    @property
+    def name(self) -> str:
+        """That of its run or file."""
+        return printable(self.source.resolve().name.removesuffix(".safetensors"))
 
     @property
     def code_size(self) -> int:
@@ -54,22 +62,20 @@ def load_generator(run: str | Path, checkpoint: str | int = "best", device: str 
     >>> generator(rng_for(0, "my codes").standard_normal((16, generator.code_size))).shape
     (16, 32, 32, 3)
     """
-    if stored := stored_generator(run):
+    stored = STORED / f"{run}.safetensors"
+    if Path(run).suffix == ".safetensors":
+        return _open_stored(Path(run), device)
+    if not Path(run).exists() and stored.exists():
         return _open_stored(stored, device)
     folder = run_called(run)
     if not folder.exists():
         brought = ", ".join(sorted(file.stem for file in STORED.glob("*.safetensors")))
         raise TinyganError(f"{run} is no run folder, and no generator that tinygan brings ({brought})")
     opened = open_run(folder, checkpoint, device)
-    return TrainedGenerator(opened.generator, opened.options, opened.iteration, opened.backend, folder)
-
-
-def stored_generator(run: str | Path) -> Path | None:
-    """The file of a generator that is stored alone, named itself or as one that tinygan brings; None for a run."""
-    if Path(run).suffix == ".safetensors":
-        return Path(run)
-    brought = STORED / f"{run}.safetensors"
-    return brought if brought.exists() and not Path(run).exists() else None
+    discriminator = opened.game.discriminator.network
+    return TrainedGenerator(
+        opened.generator, opened.options, opened.iteration, opened.backend, folder, opened.checkpoint, discriminator
+    )
 
 
 def _open_stored(path: Path, device: str) -> TrainedGenerator:

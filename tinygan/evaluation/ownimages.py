@@ -77,8 +77,7 @@ def reconstruct_own(run: TrainedRun, images: list[OwnImage], search: Search, bat
     identity = {"checkpoint": run.checkpoint, "iteration": run.iteration, **search._asdict()}
     digest = hashlib.sha256(json.dumps([identity, targets.shape]).encode() + targets.tobytes()).hexdigest()
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", images[0].path.stem)[:LONGEST_STEM]
-    run.folder.evaluation.mkdir(exist_ok=True)
-    file = run.folder.evaluation / f"own-{stem}-{digest[:8]}.json"
+    file = run.result_file(f"own-{stem}-{digest[:8]}", {}, {})
     pairs = np.stack([targets, run.generate(found.codes)], axis=1)  # (N, 2, H, W, 3)
     columns = 2 * max(1, round(math.sqrt(len(targets) / 2)))
     save_grid(file.with_suffix(".png"), enlarged(pairs.reshape(-1, *pairs.shape[2:])), columns)

@@ -71,11 +71,11 @@ def collapsed(run: RunSummary) -> bool:
     return all(np.ptp(values[late]) < CONSTANT for name, values in run.losses.items() if name != "iteration")
 
 
-def tests_alike(runs: list[RunSummary]) -> list[list[RunningTest]]:
-    """The running tests of each run up to the last iteration that all have come to; empty lists where one has none."""
+def tests_alike(runs: list[RunSummary]) -> tuple[int, list[list[RunningTest]]]:
+    """The last iteration that all runs have come to, and each run's tests up to it; empty lists where one has none."""
     until = min(run.tests[-1].iteration for run in runs)
     found = [[test for test in run.tests if test.iteration <= until] for run in runs]
-    return found if all(found) else [[] for _ in runs]
+    return until, found if all(found) else [[] for _ in runs]
 
 
 def over_seeds(runs: list[RunSummary]) -> list[dict]:
@@ -89,10 +89,10 @@ def over_seeds(runs: list[RunSummary]) -> list[dict]:
     images and seeds, its ``standard_error`` over images, and the range over seeds.
     """
     groups = models(runs)
-    early = {run.folder.path: tests for run, tests in zip(runs, tests_alike(runs), strict=True)}
+    until, alike = tests_alike(runs)
+    early = {run.folder.path: tests for run, tests in zip(runs, alike, strict=True)}
     if all(len(model.runs) == 1 for model in groups) or not all(early.values()):
         return []
-    until = min(run.tests[-1].iteration for run in runs)
     which, tested = _final_tests(runs, until)
     reference = next((model for model in groups if model.runs[0].norm == "none"), groups[0])
     rows = []

@@ -106,8 +106,7 @@ def open_run(path: Path, which: str | int = "best", device: str = "auto") -> Tra
         if name == "best" and "last" in there:
             line += "; there is a best one after the first running test, until then take last (--checkpoint last)"
         raise TinyganError(line)
-    file = folder.checkpoints / f"{name}.safetensors"
-    stored = checkpoint.load(file)
+    stored = checkpoint.load(folder.checkpoints / f"{name}.safetensors")
     backend = open_backend(device, _available(stored.options.precision, device))
     game = build_game(stored.options, backend)
     checkpoint.restore(stored, game)

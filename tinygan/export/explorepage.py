@@ -19,7 +19,6 @@ from tinygan.optim import RMSProp
 from tinygan.output import write_output
 from tinygan.reconstruction import Search
 from tinygan.report.pictures import read_picture
-from tinygan.text import printable
 from tinygan.training.runfolder import RunFolder
 from tinygan.webpage import render
 
@@ -33,7 +32,7 @@ def write_page(generator: TrainedGenerator, path: Path) -> None:
     """Write the page of ``generator``."""
     operations, weights = packed(operations_of(generator.network))
     values = {
-        "title": f"The generator of {printable(generator.source.resolve().name.removesuffix('.safetensors'))}",
+        "title": f"The generator of {generator.name}",
         "network": {"operations": operations, **describe(generator), "held_out": held_out_images(generator)},
         "weights": base64.b64encode(weights).decode(),
     }

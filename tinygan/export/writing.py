@@ -8,46 +8,38 @@ import numpy as np
 import safetensors.numpy
 
 from tinygan.evaluation.generator import TrainedGenerator
-from tinygan.evaluation.trained import TrainedRun
 from tinygan.export.channelsfirst import channels_first
 from tinygan.export.folded import Operation, operations_of
 from tinygan.files import write_atomically
-from tinygan.layers import Layer
 from tinygan.models.pyramid import Size
 from tinygan.output import make_new_folder
-from tinygan.text import printable
-from tinygan.training.options import Options
 
 
-def export(run: TrainedRun, form: str, folder: Path) -> list[Path]:
-    """Write both networks of ``run`` into ``folder``, and return the paths; TinyganError where it is not empty."""
-    networks = {"generator": run.generator, "discriminator": run.game.discriminator.network}
-    checkpoint = f"{run.checkpoint}, iteration {run.iteration}"
-    return _export(networks, form, folder, run.options, run.folder.path.resolve().name, checkpoint)
+def export(generator: TrainedGenerator, form: str, folder: Path) -> list[Path]:
+    """Write a generator, and its discriminator if there is one, into ``folder``, and return the paths.
 
-
-def export_generator(generator: TrainedGenerator, form: str, folder: Path) -> list[Path]:
-    """The same for a generator that is stored without its discriminator."""
-    networks, checkpoint = {"generator": generator.network}, f"iteration {generator.iteration}"
-    return _export(networks, form, folder, generator.options, generator.source.stem, checkpoint)
-
-
-def _export(
-    networks: dict[str, Layer], form: str, folder: Path, options: Options, run: str, checkpoint: str
-) -> list[Path]:
+    TinyganError where the folder is not empty.
+    """
     write_network = {"torch": write_torch, "numpy": write_numpy}.get(form)
     if form == "onnx":
         from tinygan.export.onnx_files import write_network  # only here: it needs the onnx package
     make_new_folder(folder, "--out")
-    origin = {
-        "run": printable(run),
-        "checkpoint": checkpoint,
+    files, networks = [], {"generator": generator.network, "discriminator": generator.discriminator}
+    for name, network in networks.items():
+        if network is not None:
+            size = generator.options.image_size
+            files += write_network(operations_of(network), size, folder / name, describe(generator))
+    return list(dict.fromkeys(files))
+
+
+def describe(generator: TrainedGenerator) -> dict[str, str]:
+    """Where a network comes from."""
+    options, at = generator.options, f"iteration {generator.iteration}"
+    return {
+        "run": generator.name,
+        "checkpoint": f"{generator.checkpoint}, {at}" if generator.checkpoint else at,
         "network": f"{options.model}, norm {options.norm}, code size {options.code_size}, dataset {options.dataset}",
     }
-    files = []
-    for name, network in networks.items():
-        files += write_network(operations_of(network), options.image_size, folder / name, origin)
-    return list(dict.fromkeys(files))
 
 
 def write_numpy(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:

@@ -20,8 +20,6 @@ from tinygan.report.curves import Axis, Plot, run_style, thin
 from tinygan.report.seeds import running_curves, styles, summary
 from tinygan.webpage import render
 
-LN2 = float(np.log(2))
-
 
 def write_report(runs: list[RunSummary], path: Path) -> None:
     """Write the page about ``runs``; TinyganError for none, a damaged picture, or a path that is refused."""
@@ -66,6 +64,6 @@ def _loss_plots(runs: list[RunSummary]) -> list[Plot]:
         x, y = Axis(0, max(1.0, iterations[-1])), Axis(0, max(1.0, 1.05 * max(one.y.max() for one in series)))
         block = series[0].block
         caption = f"Means of {block} log lines; shaded: their lowest to highest." if block > 1 else None
-        line = LN2, "ln 2"
+        line = float(np.log(2)), "ln 2"
         plots.append(Plot(f"curve-{index}", f"Losses of {run.name}", series, x, y, "nats", 4, caption, line, "h4"))
     return plots

@@ -74,9 +74,7 @@ class RunFolder:
         """The folder of a run that there is; TinyganError where there is none."""
         folder = cls(path)
         if (Path(__file__).parents[1] / "pretrained" / f"{path}.safetensors").exists() and not folder.path.exists():
-            raise TinyganError(
-                f"{path} is a generator that tinygan brings, not a run: only explore, export and load_generator take it"
-            )
+            raise TinyganError(f"{path} is a generator that tinygan brings, not a run: only explore and export take it")
         if not folder.config.is_file():
             raise TinyganError(f"{path} is no run folder (it has no config.json): give one like runs/00000-cifar10-wn")
         return folder

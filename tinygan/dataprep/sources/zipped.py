@@ -73,9 +73,8 @@ class ZipSource:
     def reader(self) -> Iterator[Read]:
         """From a name to the member's bytes; ``zipfile`` checks each against its CRC."""
         with self._open() as archive:
-            members = {}
-            for member in archive.infolist():
-                members.setdefault(str(PurePosixPath(name_of(member))), member)
+            # Of several members of one name the first counts.
+            members = {str(PurePosixPath(name_of(member))): member for member in reversed(archive.infolist())}
 
             def read(name: str) -> bytes:
                 with archive.open(members[name]) as file:
@@ -124,8 +123,7 @@ def name_of(member: zipfile.ZipInfo) -> str:
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
     """An archive that was made to write outside its folder is not trusted at all."""
     parts = name_of(member).replace("\\", "/").split("/")
-    drive = parts[0][1:2] == ":"  # of Windows, as in C:/
-    if parts[0] == "" or ".." in parts or drive:
+    if parts[0] == "" or ".." in parts or parts[0][1:2] == ":":  # a drive of Windows, as in C:/
         raise TinyganError(
             f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "
             "nothing was read; do not use this archive, get it from its original source"
