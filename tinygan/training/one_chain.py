@@ -89,7 +89,7 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
     (N, H, W, 3).
     """
     xp = array_module(fake)
-    if as_one_batch(game, real, fake):
+    if as_one_batch(game, real, fake) and len(real) == len(fake):
         logits, backward = _judge(D, fake, real)
         (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
         dfake = backward(upstream, D.gradients)[: len(fake)]
