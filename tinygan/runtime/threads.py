@@ -114,36 +114,43 @@ def thread_started() -> Iterator[None]:
 
 
 class _Worker:
-    """A thread that sleeps until it is given tasks. Two locks are all it needs, and the quickest way to wake it."""
+    """A thread that sleeps until it is given tasks. It is woken through a lock, the quickest way there is."""
 
     def __init__(self) -> None:
-        self._begin, self._end = threading.Lock(), threading.Lock()
+        self._begin = threading.Lock()
         self._begin.acquire()
-        self._end.acquire()
         with thread_started():
             threading.Thread(target=self._run, name="tinygan", daemon=True).start()
 
     def work(self, queue: Iterable[Task] | None) -> None:
         """Start on these tasks; None ends the thread."""
-        self._queue = queue
+        self._queue, self._error, self._done = queue, None, False
+        self._end = threading.Lock()  # a new one, since an interrupted wait may have taken the last one or not
+        self._end.acquire()
         self._begin.release()
 
     def wait(self) -> BaseException | None:
-        """Until the tasks are done; what one of them raised."""
-        self._end.acquire()
-        return self._error
+        """Until the tasks are done; what one of them raised, or the interrupt that came meanwhile."""
+        interrupt = None
+        while not self._done:
+            try:
+                self._end.acquire()
+            except KeyboardInterrupt as error:  # the tasks still write into arrays of their caller
+                interrupt = error
+        return interrupt or self._error
 
     def _run(self) -> None:
         while True:
             self._begin.acquire()
             if self._queue is None:
                 return
-            self._error = None
+            end = self._end
             try:
                 _work(self._queue)
             except BaseException as error:
                 self._error = error
-            self._end.release()
+            self._done = True
+            end.release()
 
 
 def _work(queue: Iterable[Task]) -> None:
