@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygan.device import Backend, open_backend, why_no_gpu
-from tinygan.layers import Layer
+from tinygan.layers import Layer, Sequential
 from tinygan.ranges import flag
 from tinygan.text import printable
 from tinygan.training import stepmemory
@@ -63,8 +63,9 @@ def _lines_of_gpu(resident: int, options: Options, backend: Backend) -> list[str
 
 
 def _network_table(title: str, network: Layer, input_shape: tuple[int, ...], game: Game | None) -> list[str]:
-    """One line per layer: name, kind, output shape (where the network has values), number of parameters."""
-    x = np.zeros((1, *input_shape), game.generator.parameters.flat.dtype) if game else None
+    """One line per layer: name, kind, output shape (of layers in a row that have values), number of parameters."""
+    in_a_row = type(network).__call__ is Sequential.__call__
+    x = np.zeros((1, *input_shape), game.generator.parameters.flat.dtype) if game and in_a_row else None
     lines = [f"{title}: input {_shape_text(input_shape)}"]
     for name, layer in network.children.items():
         x = x if x is None else layer(x)[0]
