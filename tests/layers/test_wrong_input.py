@@ -91,8 +91,10 @@ def test_rows_have_two_axes(rank):
         (lambda: AveragePool(), (1, 3, 4, 3)),
         (lambda: Crop((1, 2)), (1, 5, 4, 3)),
         (lambda: Reshape((2, 5)), (3, 11)),
+        (lambda: Reshape((2, -1, 5)), (3, 12)),
+        (lambda: Reshape((0,)), (3, 12)),
     ],
-    ids=["conv", "conv-one-axis", "up", "odd", "crop", "reshape"],
+    ids=["conv", "conv-one-axis", "up", "odd", "crop", "reshape", "reshape-rest", "reshape-nothing"],
 )
 def test_shapes_that_a_window_cannot_take(build, shape):
     layer = build()
@@ -154,14 +156,21 @@ def test_a_target_is_0_or_1(loss, target):
 
 
 @pytest.mark.parametrize("loss", [binary_cross_entropy, least_squares])
-@pytest.mark.parametrize("logits", [np.zeros((3, 1)), np.zeros(0), np.zeros(3, int), np.zeros(())])
+@pytest.mark.parametrize("logits", [np.zeros((3, 1)), np.zeros(0), np.zeros(3, int), np.zeros(()), [0.0]])
 def test_logits_are_floats_in_a_row(loss, logits):
     with pytest.raises(InputError, match=f"{loss.__name__}: expected float logits"):
         loss(logits, 1)
 
 
 @pytest.mark.parametrize(
-    ("y", "target"), [(np.zeros(3), np.zeros((3, 1))), (np.zeros(0), np.zeros(0)), (np.zeros(3, int), np.zeros(3))]
+    ("y", "target"),
+    [
+        (np.zeros(3), np.zeros((3, 1))),
+        (np.zeros(0), np.zeros(0)),
+        (np.zeros(3, int), np.zeros(3)),
+        (np.zeros(3), [0.0, 0.0, 0.0]),
+        ([0.0], np.zeros(1)),
+    ],
 )
 def test_squared_errors_have_equal_shapes(y, target):
     with pytest.raises(InputError, match="mean_squared_error: expected floats and a target of their shape"):
