@@ -19,7 +19,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
 
 
 def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
-    K = w.shape[3]
+    shape, K = x.shape, w.shape[3]  # backward shall not keep x itself
     patches, matrix = unfold(x, window), w.reshape(-1, K)
     y = (patches @ matrix).reshape(len(x), *window.positions(x.shape[1:3]), K)
     if b is not None:
@@ -27,7 +27,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
     def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, K)
-        dx = fold(rows @ matrix.T, window, x.shape) if need_dx else None
+        dx = fold(rows @ matrix.T, window, shape) if need_dx else None
         dw = added((patches.T @ rows).reshape(w.shape), total) if need_dw else None
         return dx, dw
 
