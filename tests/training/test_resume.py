@@ -165,6 +165,21 @@ def test_a_folder_is_trained_by_one_process_at_a_time(tiny_options):
     go_on(first.folder.last, iterations=5)
 
 
+@pytest.mark.parametrize("method", ["write_log", "describe"])
+def test_a_resume_that_fails_lets_go_of_the_folder(tiny_options, monkeypatch, method):
+    """In a notebook one frees some space and tries again in the same process."""
+    first = run(tiny_options(iterations=3))
+
+    def full(*_):
+        raise TinyganError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, method, full)
+        with pytest.raises(TinyganError, match="disk full"):
+            go_on(first.folder.last, iterations=5)
+    go_on(first.folder.last, iterations=5)
+
+
 def test_only_some_options_may_change(tiny_options):
     first = run(tiny_options(iterations=3))
     for changes, word in (({"norm": "bn"}, "--norm"), ({"batch_size": 8}, "--batch-size"), ({"seed": 1}, "--seed")):

@@ -164,7 +164,11 @@ def _describe(session: Session, command: list[str] | None, resumed_from: str | N
         "versions": versions | {xp.__name__: xp.__version__},
         "git_commit": git_commit(),
     }
-    session.folder.describe({"options": dataclasses.asdict(session.options), "data": data}, this_session)
+    try:
+        session.folder.describe({"options": dataclasses.asdict(session.options), "data": data}, this_session)
+    except BaseException:
+        session.folder.unlock()
+        raise
 
 
 def git_commit() -> str | None:
