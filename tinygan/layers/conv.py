@@ -11,7 +11,7 @@ from tinygan import ops
 from tinygan.array import Array
 from tinygan.errors import UsageError
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops.window import Bilinear, Frozen, Window
+from tinygan.ops.window import Bilinear, Kernels, Window
 
 Size = int | tuple[int, int]
 
@@ -50,7 +50,7 @@ class Conv2d(_Windowed):
     def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
         super().__init__((c_in, c_out), 3, kernel, stride, pad, bias)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy."""
         self.expect(x, "NHWC", w.shape[2])
         if min(self.window.positions(x.shape[1:3])) < 1:
@@ -77,7 +77,7 @@ class ConvTranspose2d(_Windowed):
         # With stride s an output pixel meets one in s² of the taps (notes A3).
         self.tap_share = 1.0 / math.prod(self.window.stride)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         self.expect(x, "NHWC", w.shape[3])
         if min(self.window.image_size(x.shape[1:3])) < 1:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import Bilinear, Frozen, TwoGradients, Window
+from tinygan.ops.window import Bilinear, Kernels, TwoGradients, Window
 
 Pair = tuple[int, int]
 
@@ -18,7 +18,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
     return added(a @ b, total)
 
 
-def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
     shape, K = x.shape, w.shape[3]  # backward shall not keep x itself
     patches, matrix = unfold(x, window), w.reshape(-1, K)
     y = (patches @ matrix).reshape(len(x), *window.positions(x.shape[1:3]), K)
@@ -35,7 +35,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
 
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None
 ) -> Bilinear:
     C, K = w.shape[2:]
     rows, matrix = x.reshape(-1, K), w.reshape(-1, K)

@@ -13,11 +13,11 @@ from tinygan.runtime.recording import whole
 from tinygan.runtime.scratch import aligned, scratch
 
 
-def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:
+def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
     y = aligned(x.shape, x.dtype)
     rows, out = as_rows(x), as_rows(y)
-    weights, shifts = tile_channels(np.asarray(1 - slope, x.dtype), rows), tile_channels(shift, rows)
-    slopes = tile_channels(slope, rows)
+    weights = tile_channels(np.asarray(1 - slope, x.dtype), rows)
+    slopes, shifts = tile_channels(slope, rows), tile_channels(shift, rows)
 
     def work(_: int, block: slice) -> None:
         whole(_bend, rows[block], weights, slopes, shifts, out[block])
@@ -39,13 +39,8 @@ def _bend(x: np.ndarray, weights: np.ndarray, slopes: Array | float, shifts: Arr
 
 
 def rectify_backward(
-    x: np.ndarray,
-    dy: np.ndarray,
-    slope: Array | float,
-    shift: Array | float,
-    need_dx: bool,
-    totals: TwoGradients = (None, None),
-) -> np.ndarray | None:
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
+) -> Array | None:
     dslope, dshift = totals
     rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
     dx = aligned(x.shape, x.dtype) if need_dx else None

@@ -4,16 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, tile_channels
 from tinygan.ops.cpu.sums import around
 from tinygan.runtime.scratch import aligned, scratch
 
 
-def weight_norm(
-    w: np.ndarray, axis: int, k: float, epsilon: float
-) -> tuple[np.ndarray, Callable[[np.ndarray, np.ndarray], None]]:
+def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
     before, channels, behind = shape = around(w, axis)
-    # Multiplied by, since a division takes longer than fetching what it divides.
+    # Weights are multiplied by 1/n, since a division takes longer than fetching what it divides.
     r = 1 / np.sqrt(k * _dot(w.reshape(shape), w.reshape(shape)) + epsilon)
     v = aligned(w.shape, w.dtype)
 
@@ -31,8 +30,8 @@ def weight_norm(
 
     for_each_block(*rows(w).shape, scale)
 
-    def add_gradient(dv: np.ndarray, dw: np.ndarray) -> None:
-        # v is not kept for this, it is w·r: a convolution that transforms its kernel can let it go.
+    def add_gradient(dv: Array, dw: Array) -> None:
+        # Written with w·r for v, which need not be kept: a convolution that transforms its kernel lets it go.
         along = wide(k * r * r * _dot(dv.reshape(shape), w.reshape(shape)))
 
         def work(_: int, block: slice) -> None:
