@@ -1,7 +1,7 @@
 """Ranks with a GPU each: NCCL moves device arrays between them, on the training's stream and as part of its graph.
 
-Whatever the host has to exchange goes the way it came, by MPI. Every call is made by all ranks in the same order, with
-the same counts. The sum's order is NCCL's own: for one number of ranks on the same machines it stays the same.
+Host arrays still go by MPI. Every call is made by all ranks in the same order, with the same counts. The order of a sum
+is NCCL's own, and does not change for one number of ranks on the same machines.
 """
 
 import importlib
@@ -66,10 +66,6 @@ class Collective:
         except self._nccl.NcclError as error:
             raise TinyganError(f"NCCL does not connect the GPUs ({error}): NCCL_DEBUG=WARN makes it say why") from error
 
-    def barrier(self) -> None:
-        """Until all ranks are here; their devices may still be at work."""
-        self.host.barrier()
-
     def all_gather(self, values: Array) -> Array:
         """What each gives, (size, n); of device arrays as their own type."""
         if isinstance(values, np.ndarray):
@@ -107,7 +103,7 @@ class Collective:
         self._nccl.groupEnd()
 
     def close(self) -> None:
-        """Part from the others, in all ranks, once no graph is left that holds a call: NCCL would wait for ever."""
+        """Leave the group, in all ranks, once no graph holds a call any more: NCCL would wait for ever."""
         self._communicator.destroy()
 
     def _layout(self, vector: Array) -> tuple[slice, int, int]:

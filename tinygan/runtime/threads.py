@@ -1,8 +1,8 @@
 """Threads: a piece of work cut into tasks that run side by side on the CPU's cores.
 
-NumPy lets go of the interpreter while it computes, so threads are enough, as long as a task's single operations take
-longer than handing the interpreter over: some ten microseconds. So work is cut into few large pieces, about one for
-each thread. No two tasks write to the same place, and partial sums are added in their order: the same work on the same
+NumPy releases the interpreter's lock while it computes, so threads are enough, as long as each operation of a task
+takes longer than handing the lock over: some ten microseconds. So work is cut into few large pieces, about one per
+thread. No two tasks write to the same place, and partial sums are added in their order: the same work on the same
 number of threads gives the same bits.
 
 Each task's matrix products run on its own core: OpenBLAS is told to use one thread (:func:`use_all_cores`), since
@@ -45,7 +45,7 @@ def use_all_cores(threads: int | None = None) -> None:
 
 
 def start_anew() -> None:
-    """In a forked process: threads are not copied by a fork, so start as many as there were."""
+    """In a forked process, which has no copies of the threads: start as many as there were."""
     global _busy
     others, _busy = len(_workers), threading.Lock()
     _workers.clear()
@@ -53,7 +53,7 @@ def start_anew() -> None:
 
 
 def thread_count() -> int:
-    """On how many threads :func:`run` works."""
+    """How many threads :func:`run` works on."""
     return len(_workers) + 1
 
 
@@ -61,8 +61,7 @@ def thread_count() -> int:
 def batched_tasks() -> Iterator[None]:
     """Within it :func:`run` queues its tasks; at the end all are run together, as one piece of work.
 
-    Waking the threads and waiting for the last one costs as much as a short piece of work itself. For pieces that do
-    not need each other's results.
+    For short pieces that do not need each other's results: waking the threads and waiting costs as much as one.
     """
     _here.queued, outer = [], _here.queued
     try:
@@ -77,8 +76,8 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
     """Run all tasks, the calling thread among the workers, and return when the last is done.
 
     A task's exception is raised here, after all have ended. Not to be called within a task. The workers take one piece
-    of work at a time: a thread that finds them busy with another's does its own alone. So does ``alone``, for work so
-    short that waking them takes longer.
+    of work at a time: a thread that finds them busy with another's does its own alone. So it does with ``alone``, for
+    work so short that waking them takes longer.
     """
     tasks = list(tasks)
     if _here.queued is not None:
@@ -154,7 +153,7 @@ class _Worker:
 
 
 def _work(queue: Iterable[Task]) -> None:
-    # Errors of floating point are NumPy's per thread: overflow is looked for by the training loop, not warned of.
+    # NumPy's floating-point warnings are set per thread: the training loop looks for overflow itself.
     with np.errstate(all="ignore"):
         for task in queue:
             begin_task()
