@@ -170,7 +170,8 @@ def update_statistics(
 
 def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
     sums = channel_sum(dy), channel_sum(dy * (x - mean)) * r
-    list(map(added, sums, totals))
+    for one, total in zip(sums, totals, strict=True):
+        added(one, total)
     return sums
 
 

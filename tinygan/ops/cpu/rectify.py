@@ -34,7 +34,7 @@ def _bend(x: np.ndarray, weights: np.ndarray, slopes: Array | float, shifts: Arr
             np.minimum(out, 0, out=out)
             np.multiply(out, weights, out=out)
             np.subtract(x, out, out=out)
-    except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
+    except FloatingPointError:  # ∞ − ∞, where the definition has a value
         out[...] = reference.rectify(x, slopes, shifts)
 
 
@@ -68,9 +68,9 @@ def rectify_backward(
 
 
 def _height_and_mask(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, np.ndarray]:
-    """x − b, and integers with all bits set where that is negative, none elsewhere: its sign bit, spread.
+    """x − b, and integers with all bits set where that is negative and none elsewhere, made by shifting its sign bit.
 
-    A negative zero counts as below the bend, to the same y.
+    A negative zero counts as below the bend, where y is the same.
     """
     height = x if np.ndim(shift) == 0 and shift == 0 else np.subtract(x, shift, out=scratch(x.shape, x.dtype))
     integer = np.dtype(f"i{x.dtype.itemsize}")

@@ -13,7 +13,7 @@ from tinygan.runtime.threads import run
 
 
 class TiledCorrelation(Correlation):
-    """a (P, T, s²·C), d (P, T, K), u (P, s²·C, K); tiles of m×m pixels of the feature map, T of them, stride s."""
+    """a (P, T, s²·C), d (P, T, K), u (P, s²·C, K): T tiles of m×m pixels of the feature map, stride s."""
 
     def __init__(self, window: Window, input_shape: tuple[int, int, int, int], K: int, m: int):
         super().__init__(window, input_shape, K)

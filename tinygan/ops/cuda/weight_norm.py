@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import BLOCK, launch
+from tinygan.ops.reference import ceil_div
 
-SIDE = 8  # units of a block, if a unit's values are not neighbours: 8 floats are what memory gives at once
+SIDE = 8  # units of a block, where a unit's values are not neighbours: memory is read 8 floats at a time
 
 
 def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
@@ -35,4 +36,4 @@ def constants(shape: tuple[int, ...], axis: int) -> dict[str, int]:
 
 
 def _threads(shape: dict[str, int]) -> int:
-    return -(-shape["UNITS"] // shape["SIDE"]) * BLOCK
+    return ceil_div(shape["UNITS"], shape["SIDE"]) * BLOCK
