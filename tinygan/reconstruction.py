@@ -45,7 +45,7 @@ def search_codes(
     backend: Backend,
     after_step: Callable[[], object] = lambda: None,
 ) -> Reconstruction:
-    """Descend from the codes ``start`` (N, Z), of the host, towards ``targets`` (N, H, W, 3), all at once.
+    """Descend from the codes ``start`` (N, Z), on the host, towards ``targets`` (N, H, W, 3), all at once.
 
     Each image has its own loss, L = mean over its H·W·3 values of (G(z) − x)², and only its own gradient dL/dz: no mean
     over the batch is taken, which would shrink the gradient against the optimiser's ε. With G in evaluation mode an

@@ -38,7 +38,7 @@ class BilinearLayer(Layer):
     def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx or None,
         dw or None)``, which adds dw to ``total`` in place if that is given. ``frozen`` is a dict for one ``w`` that
-        never changes; what is made of it alone is kept there, and there is no dw.
+        never changes: what is computed from w alone is kept there, and there is no dw.
         """
         raise TypeError(f"{type(self).__name__} must define apply_weight")
 

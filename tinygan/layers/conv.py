@@ -17,7 +17,7 @@ Size = int | tuple[int, int]
 
 
 class _Windowed(BilinearLayer):
-    """What both have: a window, and a kernel (kh, kw, *channels), of which ``output_axis`` counts output channels."""
+    """A window, and a kernel (kh, kw, *channels) whose ``output_axis`` counts output channels."""
 
     def __init__(self, channels: tuple[int, int], output_axis: int, kernel: Size, stride: Size, pad: Size, bias: bool):
         self.window = Window(*((size, size) if isinstance(size, int) else size for size in (kernel, stride, pad)))
@@ -63,8 +63,8 @@ class ConvTranspose2d(_Windowed):
 
     y[n, i·stride + u − pad, j·stride + v − pad, o] = Σ x[n,i,j,c]·w[u,v,o,c] + b[o] over all i, u, j, v, c that meet
     there, with x (N, H, W, C_in), w (kh, kw, C_out, C_in), b (C_out), y (N, H', W', C_out) and
-    H' = (H − 1)·stride + kh − 2·pad. ``w`` is the kernel of the convolution from C_out to C_in channels that this is
-    the adjoint of, hence its axis order. Keeps x, or its tiles.
+    H' = (H − 1)·stride + kh − 2·pad. ``w`` is the kernel of the convolution from C_out to C_in channels whose adjoint
+    this is, hence its axis order. Keeps x, or its tiles.
 
     >>> layer = ConvTranspose2d(8, 3, kernel=4, stride=2, pad=1)
     >>> _ = initialise(layer, np.random.default_rng(0))

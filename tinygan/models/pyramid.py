@@ -1,4 +1,4 @@
-"""Which sizes an image goes through on its way in, for any even width and height (notes A2)."""
+"""The sizes that an image goes through in D, for any even width and height (notes A2)."""
 
 from tinygan.errors import UsageError
 
