@@ -1,8 +1,8 @@
 """Losses: each returns its value, a scalar that stays on the device, and its gradient in the same call.
 
-The adversarial losses take D's logits and a target, 1 for "real" and 0 for "generated"; the non-saturating loss of G
-is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661). Probabilities are never formed
-where they could round to 0 or 1.
+The adversarial losses take D's logits and a target, 1 for "real" and 0 for "generated"; G's non-saturating loss is that
+of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661). Probabilities are never formed where they could
+round to 0 or 1.
 """
 
 import numpy as np

@@ -16,8 +16,7 @@ from tinygan.device import Backend
 class Parameters(dict[str, Array]):
     """A dict from name to array in which every array is a view of ``flat`` (P,): ``grads[name] += dw`` adds to that.
 
-    An optimiser keeps those named in ``bounded`` in [0, 1]; they are the first ``bounded_size`` values of ``flat``, so
-    that one comparison finds them.
+    An optimiser keeps those named in ``bounded``, the first ``bounded_size`` values of ``flat``, in [0, 1].
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend, bounded: Collection[str] = ()):

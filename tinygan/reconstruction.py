@@ -73,8 +73,7 @@ def summary(result: Reconstruction) -> dict[str, float]:
     """The figures that are reported, over N images.
 
     ``loss``: mean squared error per value on [0, 1]; ``std``: its standard deviation over images; ``psnr``: of the
-    mean loss, −10·log₁₀ loss, in dB; ``z2``: mean of ‖z‖²/Z, 1 for codes of the prior: far above it, the search has
-    left what the generator was trained on.
+    mean loss, −10·log₁₀ loss, in dB; ``z2``: mean of ‖z‖²/Z, 1 for the prior's codes, far above it beyond the prior.
     """
     loss = float(result.losses.mean())
     return {

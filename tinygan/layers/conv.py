@@ -13,7 +13,7 @@ from tinygan.errors import UsageError
 from tinygan.layers.bilinear import BilinearLayer
 from tinygan.ops.window import Bilinear, Kernels, Window
 
-Size = int | tuple[int, int]
+Size = int | tuple[int, int]  # one number, or (vertical, horizontal)
 
 
 class _Windowed(BilinearLayer):
@@ -36,8 +36,7 @@ class Conv2d(_Windowed):
 
     y[n,i,j,o] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,o] + b[o] over u, v, c, with
     x (N, H, W, C_in), w (kh, kw, C_in, C_out), b (C_out), y (N, H', W', C_out), x = 0 outside the image and
-    H' = floor((H + 2·pad − kh)/stride) + 1. Keeps the patches of x, (N·H'·W', kh·kw·C_in), or its tiles at the
-    evaluation points of a faster algorithm.
+    H' = floor((H + 2·pad − kh)/stride) + 1. Keeps the patches of x, (N·H'·W', kh·kw·C_in), or its tiles.
 
     ``kernel``, ``stride`` and ``pad`` are pixels, one number or (vertical, horizontal).
 

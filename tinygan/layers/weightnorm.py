@@ -17,11 +17,10 @@ class WeightNorm(Layer):
     In full y = f(x, w/n), n² = k·Σw² + ε over each output channel's weights; k = 1 for linear and convolution,
     1/(stride_h·stride_w) for transposed convolution. Of the inner layer f and the shape of w are used, not its bias:
     the affine form has β, the strict form none. γ starts at 1, β at 0, both (C_out,). Keeps what the inner layer keeps,
-    the lengths (C_out,), and, if affine, w/‖w‖. (Salimans & Kingma write v for the raw weight; here w is raw and
-    v = w/‖w‖.)
+    the lengths (C_out,), and, if affine, v = w/‖w‖. (Salimans & Kingma write v for the raw weight.)
 
-    A translated activation (TReLU, TPReLU) behind a strict layer gives it back the freedom that it lost; the last layer
-    of each network is affine.
+    A translated activation (TReLU, TPReLU) behind a strict layer makes up for the freedom that it lost; each network's
+    last layer is affine.
 
     Source: paper, definition of the strict and affine layers; notes A1, A3.
 

@@ -72,8 +72,8 @@ class UpBlock(Sequential):
                                y
 
     The ``stride`` s is 2, which doubles the size, or 1; ``extra`` is that of the same level of D. The layers that write
-    the image have no batch norm, and the activation is replaced by a scale and shift per channel under strict weight
-    norm, and left out elsewhere, where the layers have their own.
+    the image have no batch norm, and no activation: under strict weight norm there is a scale and shift per channel in
+    its place; the other norms' layers have their own.
     """
 
     def __init__(

@@ -81,9 +81,9 @@ def moments(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
     means, variances, counts = given[:, :C], given[:, C:-1], given[:, -1:]
     # The host needs M as a number, and does not see what a device is about to gather.
     M = int((counts if xp is np else all_gather(np.array([float(M)]))).sum())
-    whole = (counts * means).sum(axis=0) / M
-    spread = (counts * (variances + (means - whole) ** 2)).sum(axis=0) / M
-    return whole.astype(mean.dtype), spread.astype(var.dtype), M
+    centre = (counts * means).sum(axis=0) / M
+    spread = (counts * (variances + (means - centre) ** 2)).sum(axis=0) / M
+    return centre.astype(mean.dtype), spread.astype(var.dtype), M
 
 
 def own_parts(vectors: list[Array]) -> list[Array]:

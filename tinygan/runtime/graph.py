@@ -64,10 +64,7 @@ class Replay:
         self._calls_before_capture -= 1
 
     def close(self) -> None:
-        """Give the memory back to the device; later calls are eager.
-
-        Dropping the pool would not do that: it and its blocks hold each other.
-        """
+        """Give the memory back; later calls are eager. A dropped pool would keep it: it and its blocks form a cycle."""
         self.stream.synchronize()
         self.graph, self._calls_before_capture = None, -1
         self.pool.free_all_blocks()

@@ -52,9 +52,8 @@ def refuse_shared_gpus(places: list[str]) -> None:
 class Collective:
     """What :mod:`tinygan.runtime.collectives` asks of an engine: device arrays by NCCL, host arrays by ``host``.
 
-    All ranks make theirs at the same time, each with its GPU as the current device. ``host`` also says which rank of
-    how many this is; ``unique_id`` is what ``load_library().get_unique_id()`` gave one of them. Raises TinyganError if
-    NCCL does not connect the ranks.
+    All ranks make theirs at once, each with its GPU as the current device. ``host`` also has rank and size;
+    ``unique_id`` is one rank's ``load_library().get_unique_id()``. Raises TinyganError if NCCL does not connect them.
     """
 
     def __init__(self, xp: ModuleType, host: Any, unique_id: Any):

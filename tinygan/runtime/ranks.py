@@ -57,8 +57,7 @@ class RankGroup:
     def ask(self, function: Callable, arguments: Sequence[tuple]) -> list:
         """``function(group, *arguments[k])`` in rank k, without collectives; the results in order.
 
-        There may be fewer tuples of arguments than ranks. Raises what ``function`` raised here, TinyganError, naming
-        the rank, if it failed in another one.
+        There may be fewer tuples than ranks. Raises what ``function`` raised here, TinyganError for another rank's.
         """
         with _others_wait():
             _broadcast((_answer, function, arguments))

@@ -2,11 +2,8 @@
 
 NumPy releases the interpreter's lock while it computes, so threads are enough, as long as each operation of a task
 takes longer than handing the lock over: some ten microseconds. So work is cut into few large pieces, about one per
-thread. No two tasks write to the same place, and partial sums are added in their order: the same work on the same
-number of threads gives the same bits.
-
-Each task's matrix products run on its own core: OpenBLAS is told to use one thread (:func:`use_all_cores`), since
-threads within threads get in each other's way.
+thread. No two tasks write to the same place, and partial sums are added in a fixed order: the same number of threads
+gives the same bits. OpenBLAS is told to use one thread (:func:`use_all_cores`): a task's products run on its own core.
 """
 
 import threading

@@ -210,8 +210,7 @@ class _Helper:
 def _close_files_but(kept: int) -> None:
     """Close everything above standard error that this process has inherited.
 
-    Only what is open is closed: going through all numbers up to the limit takes minutes where that is 2³⁰ and the
-    system call for ranges is refused.
+    Going through all numbers up to the limit takes minutes where that is 2³⁰ and the call for ranges is refused.
     """
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) != kept:

@@ -1,4 +1,4 @@
-"""What a run that is gone on with has behind it: read and understood as a whole before anything is written."""
+"""The past of a run that is resumed, read and understood as a whole before anything is written."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from tinygan.training.runfolder import LAST, RunFolder
 def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[str]) -> RunFolder:
     """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint.
 
-    A new one is made in ``out``, and called ``title`` behind its number. ``notes`` gets a line for everything that was
-    left out. Raises TinyganError where the log or ``config.json`` is damaged, or another process trains in the folder.
+    A new one is made in ``out``, its name a number and ``title``. ``notes`` gets a line for everything that was left
+    out. Raises TinyganError where the log or ``config.json`` is damaged, or another process trains in the folder.
     """
     # A run's checkpoints may lie on another disk, with a link in their place.
     own = RunFolder(stored.path.absolute().parent.parent)
@@ -52,7 +52,7 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
 
 
 def _best_is_there(progress: Progress, own: RunFolder, notes: list[str]) -> bool:
-    """Whether the best checkpoint of the past is still there: a later one may have taken its place, or damage."""
+    """Whether the best checkpoint so far is still there: a later one may have replaced it, or it is damaged."""
     if progress.best is None or not own.best.exists():
         return False
     try:

@@ -51,8 +51,7 @@ class Game(NamedTuple):
 def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
     """D learns first; then G learns against the new D, on fresh noise (the DCGAN code).
 
-    ``real`` are images (N, H, W, 3) in [0, 1]; of the latent codes (2, N, Z) D's generated images come from the first,
-    G's from the second.
+    ``real`` are images (N, H, W, 3) in [0, 1], ``codes`` latent codes (2, N, Z): first for D's turn, then for G's.
     """
     G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
@@ -87,7 +86,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
         d_fake, d_dlogits = loss(logits, 0)
         dfake = d_backward(g_dlogits)  # D only passes G's gradient on
         d_backward(d_dlogits, D.gradients, need_dx=False)
-        del d_backward  # and with it what D kept of the generated images, before the real ones need the memory
+        del d_backward  # with what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
     else:
         d_real, d_fake, g, dfake = one_chain.learn_and_pass_on(D, real, fake, game)
@@ -100,7 +99,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
 
 
 def _draw(G: Player, codes: Array, batch: int, of: int) -> tuple[Array, Backward]:
-    """G's images of one of the batches of codes, and the way back; InputError says what fits."""
+    """G's images of one of the batches of codes, and the way back; InputError where the codes do not fit."""
     if not hasattr(codes, "dtype") or codes.ndim != 3 or len(codes) < of:
         raise InputError(f"expected codes ({of}, N, Z); found {described(codes)}")
     try:

@@ -83,8 +83,7 @@ def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:
     """``reference.fold`` for few channels, from patches as columns: (kh·kw·C, N·H'·W') -> (N, H, W, C).
 
     With the channels last, each addition would run over a few numbers at a time; here it runs over rows of the feature
-    map. The image is built in planes, one for each channel and each place (p, q) within a stride×stride block, which
-    are interleaved at the end.
+    map. The image is built in planes, interleaved at the end: one for each channel and place in a stride×stride block.
     """
     (kh, kw), (sh, sw), (ph, pw) = window
     N, H, W, C = out.shape

@@ -21,11 +21,7 @@ class TiledCorrelation(Correlation):
         self.points = self.tiles.points
         self.inner = math.prod(window.stride) * input_shape[3]  # s²·C, the inner axis of the products
         self.rows_per_image = math.prod(self.tiles.grid)
-
-    @property
-    def tile_count(self) -> int:
-        """T, of the whole batch."""
-        return self.input_shape[0] * self.rows_per_image
+        self.tile_count = self.input_shape[0] * self.rows_per_image  # T, of the whole batch
 
     def transform_input(self, x: np.ndarray) -> np.ndarray:
         a = aligned((self.points, self.tile_count, self.inner), x.dtype)

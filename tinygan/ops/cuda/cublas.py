@@ -54,8 +54,7 @@ class Handle:
     def gemm(self, dtype: np.dtype, size: Three, a: Three, b: Three, c: tuple[int, int], accumulate: bool) -> None:
         """C = op(A)·op(B), or += with ``accumulate``; all matrices column-major, float32 or float64.
 
-        ``size`` is (m, n, k): C is m×n, op(A) m×k, op(B) k×n. ``a`` and ``b`` are (pointer, leading dimension, N or T),
-        ``c`` (pointer, leading dimension).
+        ``size`` is (m, n, k): C is m×n, op(A) m×k, op(B) k×n. ``a`` and ``b`` are (pointer, leading dimension, N or T).
         """
         kind = DATA_TYPES[dtype.name]
         compute = COMPUTE_64F if dtype.itemsize == 8 else COMPUTE_32F_FAST_TF32 if tf32 else COMPUTE_32F
