@@ -172,14 +172,16 @@ def _describe(session: Session, command: list[str] | None, resumed_from: str | N
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout.
+    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout of it.
 
     Read without git's lock on its index: a killed run would leave it there, and every later ``git add`` would fail.
     ``git describe --dirty`` takes the lock whatever it is told.
     """
     git = ["git", "--no-optional-locks", "-C", str(Path(tinygan.__file__).parent)]
     status = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    known = ["ls-files", "--error-unmatch", "__init__.py"]  # not where it is installed within another checkout
     try:
+        subprocess.run([*git, *known], capture_output=True, check=True)
         lines = subprocess.run([*git, *status], capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
