@@ -33,6 +33,13 @@ def test_a_place_is_taken_while_a_view_lives(arena):
     assert place(arena, taken(arena, 100)) == 0
 
 
+def test_a_system_without_such_blocks_is_told_by_an_error_of_it(monkeypatch):
+    """On Windows the step then runs as it stands."""
+    monkeypatch.delattr("os.sysconf")
+    with pytest.raises(OSError, match="sysconf"):
+        Arena()
+
+
 def test_a_gap_that_is_too_small_is_left(arena):
     arrays = [taken(arena, 16) for _ in range(3)]
     del arrays[1]

@@ -23,6 +23,8 @@ class Arena:
     """
 
     def __init__(self) -> None:
+        if not hasattr(os, "sysconf"):
+            raise OSError("Windows has no sysconf, and no blocks that take only the memory that is touched")
         size = os.sysconf("SC_PHYS_PAGES") * mmap.PAGESIZE
         self.block = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE)
         self.start = np.frombuffer(self.block, np.uint8).ctypes.data
