@@ -121,7 +121,7 @@ class Trainer:
         iteration = self.progress.iteration + 1
         self.iteration(iteration, learning_rate(self.options, iteration))
         self.progress.iteration = iteration
-        self.status.advance()
+        self.status.bar.update()
 
     def do_what_is_due(self) -> None:
         """Log, samples and checkpoints, each at its interval and after the last iteration."""

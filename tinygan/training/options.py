@@ -162,8 +162,7 @@ CHANGEABLE_ON_RESUME += ("log_every", "sample_every", "test_every", "save_every"
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
 _PRESETS = {
-    # The paper's settings for CIFAR-10 and LSUN were not published: the code's defaults, and the CelebA example's
-    # network, stand in for them (notes A1).
+    # The paper's settings for CIFAR-10 and LSUN are unpublished: the code's defaults, CelebA's network (notes A1).
     "cifar10": {"dataset": "cifar10"},
     # The worked example of the paper's DCGAN code.
     "celeba": {"dataset": "celeba", "crop_size": (160, 160), **_CELEBA},
