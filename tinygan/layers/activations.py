@@ -88,7 +88,7 @@ class TReLU(TranslatedRectifier):
 
 
 class TPReLU(TranslatedRectifier):
-    """y = PReLU(x − b) + b; a starts at 0.25, b at 0 (paper, the activation behind strict weight norm)."""
+    """y = PReLU(x − b) + b; a starts at 0.25, b at 0 (paper, the activation after strict weight norm)."""
 
     def __init__(self, channels: int):
         super().__init__(None, None, channels)

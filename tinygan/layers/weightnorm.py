@@ -19,7 +19,7 @@ class WeightNorm(Layer):
     the affine form has β, the strict form none. γ starts at 1, β at 0, both (C_out,). Keeps what the inner layer keeps,
     the lengths (C_out,), and, if affine, v = w/‖w‖. (Salimans & Kingma write v for the raw weight.)
 
-    A translated activation (TReLU, TPReLU) behind a strict layer makes up for the freedom that it lost; each network's
+    A translated activation (TReLU, TPReLU) after a strict layer makes up for the freedom that it lost; each network's
     last layer is affine.
 
     Source: paper, definition of the strict and affine layers; notes A1, A3.

@@ -104,7 +104,7 @@ class UpBlock(Sequential):
 
 
 def _layer(name: str, layer: BilinearLayer, norm: str, has_batch_norm: bool = True) -> dict[str, Layer]:
-    """``layer`` under ``norm``, and batch norm behind it in ``bn``, by their names."""
+    """``layer`` under ``norm``, and batch norm after it in ``bn``, by their names."""
     return {name: weighted(layer, norm)} | (batch_norm(name, layer.out_channels, norm) if has_batch_norm else {})
 
 

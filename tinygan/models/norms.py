@@ -41,7 +41,7 @@ def batch_norm(name: str, channels: int, norm: str) -> dict[str, Layer]:
 
 
 def activation(channels: int, norm: str) -> Layer:
-    """The activation behind a layer: translated where strict weight norm leaves no bias."""
+    """The activation after a layer: translated where strict weight norm leaves no bias."""
     return TPReLU(channels) if norm == "wn" else PReLU(channels)
 
 

@@ -29,7 +29,7 @@ def load_library() -> ModuleType:
 def take_gpu(number: int) -> str:
     """Make this GPU of the machine the current one; returns the machine's name and the GPU's place in it.
 
-    A launcher may let each rank see one GPU only, which is its 0: so the numbers start again behind the last one.
+    A launcher may let each rank see one GPU only, which is its 0: so numbers wrap around.
     """
     import cupy
 

@@ -94,7 +94,7 @@ class _Semaphore:
         self._library.sem_post(self._address)
 
     def acquire(self, seconds: float | None = None) -> bool:
-        """Take 1; False if there is none, at once or after so many seconds (or after a signal)."""
+        """Take 1; False if there is none, at once or after that many seconds (or after a signal)."""
         if seconds is None:
             return self._library.sem_trywait(self._address) == 0
         until = time.time() + seconds

@@ -42,7 +42,7 @@ class WorkerGroup:
 
     The cores are divided among them. If a copy crashes or runs out of memory, :meth:`run` raises. A group of one is
     this process alone, and costs nothing. ``context`` is the first argument of the functions that :meth:`run` gets.
-    Raises TinyganError where the system has no room for as many processes or threads.
+    Raises TinyganError where the system has no room for that many processes or threads.
     """
 
     def __init__(self, context: Any, size: int):

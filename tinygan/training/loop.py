@@ -130,7 +130,7 @@ class Trainer:
         self.grids.check()
         if iteration % options.log_every == 0 or last:
             self.log()
-            if iteration % options.log_every == 0:  # an interval that the end cuts short goes on after a resume
+            if iteration % options.log_every == 0:  # an interval cut short by the end continues after a resume
                 self.losses.clear()
         if iteration % options.sample_every == 0 or last:
             self.save_samples()

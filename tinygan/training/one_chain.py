@@ -105,7 +105,7 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
 
 
 def _judge(D: Player, one: Array, other: Array) -> tuple[Array, Backward]:
-    """Logits (2·N,) of real and generated images as one batch, and the way back; InputError unless they are alike."""
+    """Logits (2·N,) of real and generated images as one batch, and its backward; InputError unless they are alike."""
     arrays = hasattr(one, "dtype") and hasattr(other, "dtype")
     if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
         found = f"{described(one)} and {described(other)}"

@@ -25,7 +25,7 @@ _recording = threading.Lock()  # one thread at a time; never waited for: a fork 
 class RecordedGame(Game):
     """A game, with what this process has recorded of its step."""
 
-    eagerly = False  # always run the step as it stands: for a profiler, which wants to see its operations
+    eagerly = False  # always run the step as it stands: for a profiler, which looks at its operations
     recorded: tuple[Any, Recording, list, list] | None = None  # for which shapes; the calls, inputs and results
 
     def step(self, schedule: str, share: float, real: Array, codes: Array, learning_rate: Array | float) -> Losses:

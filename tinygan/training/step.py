@@ -99,7 +99,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
 
 
 def _draw(G: Player, codes: Array, batch: int, of: int) -> tuple[Array, Backward]:
-    """G's images of one of the batches of codes, and the way back; InputError where the codes do not fit."""
+    """G's images from one of the batches of codes, and their backward; InputError where the codes do not fit."""
     if not hasattr(codes, "dtype") or codes.ndim != 3 or len(codes) < of:
         raise InputError(f"expected codes ({of}, N, Z); found {described(codes)}")
     try:

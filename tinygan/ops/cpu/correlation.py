@@ -52,7 +52,7 @@ class Correlation:
         N, rows = self.input_shape[0], self.rows_per_image
         images = max(MOST_ELEMENTS // math.prod(self.input_shape[1:]), ceil_div(ENOUGH_ROWS, rows))
         images = max(1, min(ceil_div(N, thread_count()), images), ceil_div(FEWEST_ROWS, rows))
-        images = ceil_div(N, ceil_div(N, images))  # as many shards, but no small one at the end
+        images = ceil_div(N, ceil_div(N, images))  # the same number of shards, but no small one at the end
         shards = [(first, min(N, first + images)) for first in range(0, N, images)]
         run(partial(work, slice(*shard), slice(shard[0] * rows, shard[1] * rows)) for shard in shards)
 

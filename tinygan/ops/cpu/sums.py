@@ -1,7 +1,5 @@
 """Sums on the CPU's cores, block by block, the partial sums added in their order."""
 
-import math
-
 import numpy as np
 
 from tinygan.array import Array
@@ -18,11 +16,6 @@ def channel_sum(x: Array, total: Array | None = None) -> Array:
 
     for_each_block(*rows.shape, work)
     return added(parts.sum(axis=0), total)
-
-
-def around(w: np.ndarray, axis: int) -> tuple[int, int, int]:
-    """Number of values before, along and behind ``axis``."""
-    return math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])
 
 
 def add_up(total: Array, others: list[Array]) -> None:

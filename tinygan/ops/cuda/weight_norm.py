@@ -29,7 +29,7 @@ def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Ar
 
 
 def constants(shape: tuple[int, ...], axis: int) -> dict[str, int]:
-    """What the compiler is told: the number of values before, along and behind ``axis``, and the units of a block."""
+    """What the compiler is told: the number of values before, along and after ``axis``, and the units of a block."""
     inner = math.prod(shape[axis + 1 :])
     side = SIDE if inner == 1 and shape[axis] > 1 else 1
     return {"OUTER": math.prod(shape[:axis]), "UNITS": shape[axis], "INNER": inner, "SIDE": side}
