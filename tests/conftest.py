@@ -3,15 +3,34 @@
 ``TEST_ORDER=<seed> pytest`` runs all tests in a random order, which no test may depend on.
 """
 
+import dataclasses
+import functools
 import os
 import random
 
 import pytest
 
 from tests import fakecupy
+from tinygan.data import shapes
 from tinygan.device import why_no_gpu
 
 _skipped = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shapes_are_drawn_once():
+    """Drawing all 50,000 takes a second or two: what trains in this process shares them, and cannot change them."""
+    load = shapes.load
+
+    @functools.cache
+    def drawn(count):
+        images = load()
+        images.images.flags.writeable = False
+        return dataclasses.replace(images, known_fingerprint=images.fingerprint())
+
+    shapes.load = lambda: drawn(shapes.IMAGES)
+    yield
+    shapes.load = load
 
 
 @pytest.fixture

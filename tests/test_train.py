@@ -1,24 +1,16 @@
 """train.py as a person meets it: every mistake ends in one line and the right exit code."""
 
-import functools
 import json
-import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tinygan import errors
 from tinygan.cli import train
-from tinygan.data import shapes
 from tinygan.ops import dispatch
 from tinygan.ranges import RANGES, Range
 from tinygan.training import options as training_options
 from tinygan.training.step import SCHEDULES
 
-ROOT = Path(__file__).parent.parent
-cached_shapes = functools.cache(shapes.load)  # drawn once, not in each of these tests
 TINY = ["--features", "2", "--code-size", "4", "--batch-size", "4", "--device", "cpu", "--log-every", "2"]
 
 
@@ -26,7 +18,6 @@ TINY = ["--features", "2", "--code-size", "4", "--batch-size", "4", "--device", 
 def run(capsys, tmp_path, monkeypatch):
     """Run train.py in this process, in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shapes, "load", cached_shapes)
 
     def call(*arguments):
         code = errors.run_script(train.main, [str(argument) for argument in arguments])
@@ -210,21 +201,3 @@ def test_help_names_every_option_with_its_default(capsys):
         assert training_options.flag(name) in text
         if default not in (None, ""):
             assert f"(default: {training_options.show(default)})" in text
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_process_with_everything_saved(tmp_path, number, code):
-    command = [sys.executable, str(ROOT / "train.py"), *TINY, "--iterations", "1000000", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not process.stdout.readline().startswith("iteration"):
-            assert process.poll() is None
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert err.startswith(f"stopped by {number.name} after iteration")
-    assert f"--resume {tmp_path / '00000-shapes-wn'}" in err
-    reached = int(err.split("after iteration ")[1].split(",")[0])
-    resumed = [*command[:2], "--resume", str(tmp_path / "00000-shapes-wn"), "--iterations", str(reached + 2)]
-    result = subprocess.run(resumed, capture_output=True, text=True)
-    assert result.returncode == 0
-    assert f"at iteration {reached}; changed: iterations" in result.stdout

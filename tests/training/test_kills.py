@@ -7,11 +7,13 @@ import time
 import pytest
 
 from tests.kills import begin, storm
+from tests.liverun import FEW
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder, find_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
-CODE = """
+CODE = f"""
+{FEW}
 from tinygan.runtime import threads
 threads.core_count = lambda: 2
 from tinygan.cli import train
