@@ -74,6 +74,7 @@ SKIPPED = {
     "web page": (b"<!doctype html>quota exceeded", "no readable JPEG"),
     "animated GIF": (animated("GIF"), "no readable JPEG"),
     "bomb": (png(40_000, 40_000, 8, 2, b""), "pixels"),
+    "bomb that Pillow warns of": (png(10_000, 10_000, 8, 2, bytes(1000)), "10000x10000 pixels"),
     "bomb that Pillow allows": (png(8_000, 8_000, 8, 2, b""), "8000x8000 pixels are more than"),
     "lying PNG": (png(8, 8, 8, 2, b"too few"), "."),
 }
@@ -349,23 +350,16 @@ def test_names_with_the_flag_are_utf8(tmp_path, archive):
     assert names_in(tmp_path) == ["Füße/1.png", "日本/2.png"]
 
 
-@pytest.mark.parametrize(
-    "written", [b"..\\1.png", b"a\\..\\..\\1.png", b"\\etc\\1.png", b"C:\\1.png", b"\xff/..\\..\\1.png"]
-)
+ELSEWHERE = [b"../1.png", b"a/../../1.png", b"/etc/1.png", b"C:/1.png", b"..\\1.png", b"\\\\host\\1.png"]
+ELSEWHERE += [b"a\\..\\..\\1.png", b"\\etc\\1.png", b"C:\\1.png", b"\xff/..\\..\\1.png"]
+
+
+@pytest.mark.parametrize("written", ELSEWHERE)
 def test_members_that_lead_elsewhere_are_refused_however_written(tmp_path, archive, written):
     place = b"_" * len(written)
     path = archive([*pictures("0.png"), (place.decode(), encoded(picture(1), "PNG"))])
-    with pytest.raises(TinyganError, match="whose path is absolute or leads upwards"):
-        pack(open_zip(raw_names(path, {place: written})), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name", ["../1.png", "a/../../1.png", "/etc/1.png", "C:/1.png", "..\\1.png", "\\\\host\\1.png"]
-)
-def test_members_that_lead_elsewhere_are_refused(tmp_path, archive, name):
-    path = archive([*pictures("0.png"), (name, encoded(picture(1), "PNG"))])
     with pytest.raises(TinyganError, match=r"photos.zip has a member '.*' whose path is absolute or leads upwards"):
-        pack(open_zip(path), tmp_path)
+        pack(open_zip(raw_names(path, {place: written})), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["photos.zip"]
 
 

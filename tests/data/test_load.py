@@ -118,12 +118,6 @@ def test_shapes_take_no_data_dir_and_say_what_may_be_meant(tmp_path, name, remed
         data.load("shapes", tmp_path, (32, 32), None)
 
 
-@pytest.mark.parametrize("dataset", data.DATASETS)
-def test_a_data_dir_that_does_not_exist(tmp_path, dataset):
-    with pytest.raises(TinyganError, match=f"--data-dir {tmp_path}/nowhere does not exist: give --data-dir "):
-        data.load(dataset, tmp_path / "nowhere", (32, 32), None)
-
-
 @pytest.mark.parametrize(("size", "crop"), [((0, 32), None), ((32, -1), None), ((32, 32), (0, 5))])
 def test_sizes_must_be_positive(size, crop):
     with pytest.raises(UsageError, match="must be positive"):
