@@ -10,10 +10,9 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from benchmarks import layertimes, sampling
+from benchmarks import layertimes, machine, pairing, sampling
 from benchmarks.workload import LEARNING_RATE, PARITY_STEPS, Workload
 
 ROOT = Path(__file__).parent.parent
@@ -105,6 +104,10 @@ class Worker:
         self.contender = peers.build(self.name, self.workload, inputs)
         return found
 
+    def answer_rates(self, _) -> dict:
+        """See ``machine.rates``; measured here, so that the caller keeps neither its memory nor its threads."""
+        return machine.rates(self.workload.device, self.workload.precision)
+
     def answer_observe(self, _) -> list[dict]:
         """Losses and gradients of a first step of length 0, then the losses of the next ones.
 
@@ -121,13 +124,8 @@ class Worker:
         return [seen[0], *({"losses": one["losses"]} for one in seen[1:])]
 
     def answer_run(self, steps: int) -> float:
-        """Seconds per step of ``steps`` steps, the device synchronised before and after."""
-        self.contender.synchronise()
-        started = time.perf_counter()
-        for _ in range(steps):
-            self.contender.step()
-        self.contender.synchronise()
-        return (time.perf_counter() - started) / steps
+        """See ``pairing.timed``."""
+        return pairing.timed(self.contender, steps)
 
     def answer_layers(self, steps: int) -> list[dict]:
         """tinygan only: see ``layertimes.measure``."""

@@ -12,6 +12,16 @@ SETTLE_SECONDS = 0.1
 Run = Callable[[int], float]  # a number of steps -> seconds per step
 
 
+def timed(contender, steps: int) -> float:
+    """Seconds per step of ``steps`` steps, the device synchronised before and after."""
+    contender.synchronise()
+    started = time.perf_counter()
+    for _ in range(steps):
+        contender.step()
+    contender.synchronise()
+    return (time.perf_counter() - started) / steps
+
+
 def warm_up(run: Run) -> float:
     """Run until the clock is steady; seconds per step at the end."""
     until = time.monotonic() + WARM_UP_SECONDS

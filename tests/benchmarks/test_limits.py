@@ -42,6 +42,6 @@ def test_batch_norm_needs_a_second_chain_through_the_generated_images(tiny):
 def test_rates_of_this_machine(monkeypatch):
     monkeypatch.setattr(machine, "PRODUCT_SIZES", {"cpu": 64})
     monkeypatch.setattr(machine, "COPY_BYTES", {"cpu": 2**16})
-    measured = machine.measure("cpu", "float32")
+    measured = machine.rates("cpu", "float32")
     assert measured["flops"] > 1e6
     assert measured["bytes"] > 1e6
