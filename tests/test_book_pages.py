@@ -69,7 +69,7 @@ def browser(tmp_path_factory):
         yield one
 
 
-@pytest.mark.parametrize(("screen", "scheme"), zip(SCREENS, ("light", "dark"), strict=True))
+@pytest.mark.parametrize(("screen", "scheme"), list(zip(SCREENS, ("light", "dark"), strict=True)))
 def test_every_page_is_whole_and_fetches_nothing(browser, screen, scheme):
     width, height = SCREENS[screen]
     browser.resize(width, height, mobile=screen == "phone")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinygan.cli import train
+from tinygan.cli import evaluate, train
 from tinygan.data import shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.errors import run_script
@@ -35,3 +35,15 @@ def trained(trained_once, monkeypatch):
     """The folder of that run, and its data set for this test only."""
     monkeypatch.setattr(shapes, "load", load_few)
     return trained_once
+
+
+@pytest.fixture
+def call(capsys):
+    """Run evaluate.py in this process: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        code = run_script(evaluate.main, [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from tinygan.cli import evaluate, train
+from tinygan.cli import train
 from tinygan.data import shapes
 from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation import finaltest, pictures
@@ -22,18 +22,6 @@ from tinygan.reconstruction import Search
 from tinygan.training.options import Options
 
 SEARCH = Search(steps=5)
-
-
-@pytest.fixture
-def call(capsys):
-    """Run evaluate.py in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        code = run_script(evaluate.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def size_and_frames(path):

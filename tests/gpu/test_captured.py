@@ -72,8 +72,7 @@ def test_captured_and_eager_give_the_same_bytes(gpu_options, norm, schedule, los
     assert_same(state(captured), state(train(options)))
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("norm", "schedule"), list(zip(NORMS, [*SCHEDULES, *SCHEDULES], strict=True)))
 def test_a_residual_network_too(gpu_options, norm, schedule, monkeypatch, capsys):
     monkeypatch.setattr(feed, "PREVIEW_COUNT", 2)
     few = {"iterations": graph.WARM_UPS + 2, "test_every": 0, "sample_every": 100, "batch_size": 2}
