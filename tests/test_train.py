@@ -1,10 +1,10 @@
 """train.py as a person meets it: every mistake ends in one line and the right exit code."""
 
 import json
+from functools import partial
 
 import pytest
 
-from tinygan import errors
 from tinygan.cli import train
 from tinygan.ops import dispatch
 from tinygan.ranges import RANGES, Range
@@ -15,16 +15,10 @@ TINY = ["--features", "2", "--code-size", "4", "--batch-size", "4", "--device", 
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(call_main, tmp_path, monkeypatch):
     """Run train.py in this process, in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        code = errors.run_script(train.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return partial(call_main, train.main)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.data.conftest import encoded, picture, write_pictures
+from tests.data.test_png import chunk
 from tests.permissions import as_somebody
 from tinygan.data import decode
 from tinygan.data.packed import open_packed
@@ -27,10 +28,6 @@ from tinygan.errors import TinyganError
 
 SIZE = (8, 8)
 ODD = "002.png"  # the one in question, beside 000.png, 001.png and 003.png
-
-
-def chunk(kind, content):
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png(width, height, depth, colour, rows):

@@ -9,23 +9,16 @@ import pytest
 from tests.data.conftest import encoded, lsun_database, picture, write_pictures
 from tinygan.cli import data as data_prep
 from tinygan.cli import evaluate, train
-from tinygan.errors import run_script
 from tinygan.training import checkpoint
 
 TINY = ["--features", "2", "--code-size", "4", "--batch-size", "5", "--device", "cpu", "--log-every", "2"]
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(call_main, tmp_path, monkeypatch):
     """Run a script in this process, in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(script, *arguments):
-        code = run_script(script.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return lambda script, *arguments: call_main(script.main, *arguments)
 
 
 @pytest.fixture

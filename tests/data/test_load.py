@@ -7,7 +7,7 @@ from tinygan import data
 from tinygan.cli import data as data_prep
 from tinygan.cli import evaluate, train
 from tinygan.data import cifar10, shapes
-from tinygan.errors import TinyganError, UsageError, run_script
+from tinygan.errors import TinyganError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -68,10 +68,9 @@ def test_a_data_dir_that_is_not_there_is_named_with_its_option(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_run_on_a_relative_data_dir_goes_on_elsewhere_once_it_is_given(tmp_path, monkeypatch, capsys, packed):
+def test_a_run_on_a_relative_data_dir_goes_on_elsewhere_once_it_is_given(tmp_path, monkeypatch, call_main, packed):
     def call(main, *arguments):
-        code = run_script(main, list(map(str, arguments)))
-        return code, capsys.readouterr().err
+        return call_main(main, *arguments)[::2]
 
     write_pictures(tmp_path / "photos", 24)
     monkeypatch.chdir(tmp_path)

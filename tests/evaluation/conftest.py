@@ -1,5 +1,7 @@
 """A small trained run to look at."""
 
+from functools import partial
+
 import pytest
 
 from tinygan.cli import evaluate, train
@@ -38,12 +40,6 @@ def trained(trained_once, monkeypatch):
 
 
 @pytest.fixture
-def call(capsys):
+def call(call_main):
     """Run evaluate.py in this process: (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        code = run_script(evaluate.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+    return partial(call_main, evaluate.main)

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from tests.training.conftest import TINY_RESNET, tiny_data, tiny_options  # noqa: F401 (fixtures)
+from tests.training.conftest import TINY_RESNET, log_of, tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError, run_script
 from tinygan.losses import binary_cross_entropy
@@ -43,11 +43,8 @@ def train(options):
 
 def state(trainer) -> dict:
     """Everything that a checkpoint holds, and the log without its times."""
-    log = [
-        {key: value for key, value in line.items() if key not in ("seconds", "images_per_second")}
-        for line in trainer.session.folder.read_log()
-    ]
-    return checkpoint.load(trainer.session.folder.last).tensors | {"log": np.array(repr(log))}
+    folder = trainer.session.folder
+    return checkpoint.load(folder.last).tensors | {"log": np.array(repr(log_of(folder)))}
 
 
 def assert_same(one: dict, other: dict) -> None:

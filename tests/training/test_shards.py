@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.liverun import resume, start_training
+from tests.training.conftest import log_of
 from tinygan.device import open_backend
 from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
@@ -81,10 +82,7 @@ def test_all_processes_decide_alike_whether_d_judges_both_batches_at_once(tiny_o
 def state(trainer):
     run = trainer.session
     stores = [store.flat.tobytes() for player in run.game[:2] for store in player.stores().values()]
-    log = [
-        {k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in run.folder.read_log()
-    ]
-    return stores, log
+    return stores, log_of(run.folder)
 
 
 @pytest.mark.parametrize("norm", ["bn", "wn"])
