@@ -30,7 +30,7 @@ def description() -> dict:
     }
 
 
-commit = git_commit  # of this checkout, whose tinygan runs
+commit = git_commit  # of the checkout that tinygan is imported from
 
 
 def rates(device: str, precision: str) -> dict:
@@ -40,10 +40,10 @@ def rates(device: str, precision: str) -> dict:
     """
     backend = open_backend(device, precision)
     xp, side = backend.xp, PRODUCT_SIZES[device]
-    # Random numbers: with few different bits a GPU takes less power, and is faster than it is at work.
+    # Random numbers: on constant ones a GPU draws less power, and is faster than in real work.
     a, b = (backend.to_device(rng_for(0, name).random((side, side), np.float32)) for name in "ab")
     multiply = np.matmul if device == "cpu" else matmul  # CuPy's own does not know about our precision
-    with threadpool_limits(allowed_cores(), "blas"):  # tinygan leaves it one thread, for products side by side
+    with threadpool_limits(allowed_cores(), "blas"):  # tinygan allows BLAS one thread: its products run side by side
         product = _best(backend, lambda: multiply(a, b))
     source = xp.ones(COPY_BYTES[device], xp.uint8)
     target = xp.empty_like(source)
