@@ -37,7 +37,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import machine, watched
+from benchmarks import command, machine, watched
 from benchmarks.gpu_plan import STEPS, TRAINED, Part, Setting
 from benchmarks.gpu_summary import summary
 from tinygan.cli import OneLineParser, did_you_mean, filled, number, path
@@ -55,13 +55,9 @@ PATIENCE = 60  # seconds for the device's first answer
 NOT_PACKED = (".safetensors", ".part")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """Which steps, on which data, and where the results go."""
-    parser = OneLineParser(
-        prog="benchmarks.gpu_session",
-        description=__doc__.splitlines()[0].rstrip(":"),
-        examples=("python -m benchmarks.gpu_session --out build/gpu --data-dir data/cifar10 --steps device,kernels",),
-    )
+    parser = command.parser("gpu_session", __doc__, "--out build/gpu --data-dir data/cifar10 --steps device,kernels")
     text = "where everything is written and kept from call to call"
     parser.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help=text)
     text = "CIFAR-10 (default: train on shapes)"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import data_prep
 import evaluate
 import train
-from benchmarks import gpu_measure, gpu_session, machine, profile, source, step
+from benchmarks import gpu_measure, gpu_session, profile, source, step
 from benchmarks.candidates import compiled, implicit
 from experiments import agreement, collect, learning_rates, options, three_models
 from tinygan.cli import OneLineParser
@@ -24,8 +24,8 @@ class Experiment:
 
 
 EXPERIMENTS = tuple(Experiment(module) for module in (three_models, learning_rates))
-WITHOUT_NUMBERS = (machine, agreement, collect, compiled, gpu_measure)
-SCRIPTS = (train, evaluate, data_prep, EXPERIMENTS[0], step, profile, source, gpu_session, EXPERIMENTS[1], implicit)
+WITHOUT_NUMBERS = (agreement, collect, compiled, gpu_measure, source)
+SCRIPTS = (train, evaluate, data_prep, EXPERIMENTS[0], step, profile, gpu_session, EXPERIMENTS[1], implicit)
 SCRIPTS += WITHOUT_NUMBERS
 
 
