@@ -1,4 +1,4 @@
-"""A contender in a process of its own, told over a pipe what to do: while one works, the others sleep.
+"""A contender in a process of its own that is told over a pipe what to do; while one works, the others sleep.
 
 Run as ``python -m benchmarks.contender NAME WORKLOAD`` it answers pickled requests on its standard input with pickled
 answers on its standard output; what libraries print goes to standard error. :class:`Contender` is the other end.
@@ -10,14 +10,13 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from benchmarks import layertimes, sampling
+from benchmarks import layertimes, machine, pairing, sampling
 from benchmarks.workload import LEARNING_RATE, PARITY_STEPS, Workload
 
 ROOT = Path(__file__).parent.parent
-# So that JAX's peak is what it uses.
+# JAX would otherwise reserve most of the memory at once, and its peak would say nothing about what it uses.
 ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 # glibc returns large arrays to the system when they are freed, and faulting their pages in again costs a step much of
 # its time. tinygan tells it not to (device.py). PyTorch as it is installed does not, but its tuning guide
@@ -27,7 +26,7 @@ MEMORY_STEPS = 5
 
 
 class ContenderError(Exception):
-    """The contender's process failed; ``unavailable`` if it never could have run here."""
+    """The contender's process failed; ``unavailable`` says that it cannot run on this machine at all."""
 
     def __init__(self, message: str, unavailable: bool = False):
         super().__init__(message)
@@ -87,7 +86,7 @@ class Contender:
 
 
 class Worker:
-    """What runs in the process."""
+    """The side that runs in the contender's process."""
 
     def __init__(self, name: str, workload: Workload):
         self.name, self.workload, self.contender = name, workload, None
@@ -96,7 +95,7 @@ class Worker:
         return getattr(self, f"answer_{request}")(argument)
 
     def answer_start(self, _) -> dict[str, str]:
-        """Build the contender; its libraries' versions."""
+        """Build the contender and return the versions of its libraries."""
         from benchmarks import peers
 
         found = peers.library_versions(self.name)
@@ -104,6 +103,10 @@ class Worker:
         self.baseline = _reset_peak()
         self.contender = peers.build(self.name, self.workload, inputs)
         return found
+
+    def answer_rates(self, _) -> dict:
+        """See ``machine.rates``; measured here, so that the caller keeps neither its memory nor its threads."""
+        return machine.rates(self.workload.device, self.workload.precision)
 
     def answer_observe(self, _) -> list[dict]:
         """Losses and gradients of a first step of length 0, then the losses of the next ones.
@@ -121,13 +124,8 @@ class Worker:
         return [seen[0], *({"losses": one["losses"]} for one in seen[1:])]
 
     def answer_run(self, steps: int) -> float:
-        """Seconds per step of ``steps`` steps, the device synchronised before and after."""
-        self.contender.synchronise()
-        started = time.perf_counter()
-        for _ in range(steps):
-            self.contender.step()
-        self.contender.synchronise()
-        return (time.perf_counter() - started) / steps
+        """See ``pairing.timed``."""
+        return pairing.timed(self.contender, steps)
 
     def answer_layers(self, steps: int) -> list[dict]:
         """tinygan only: see ``layertimes.measure``."""

@@ -4,9 +4,8 @@
 
 The step is captured on the stand-in for CuPy (tests/fakecupy.py), which records every operation of the device with its
 arrays. The table has how often each occurs, its time by a model (benchmarks/gpu_model.py, whose assumptions are
-options), bytes read and written, and the products' operations. ``--nodes`` lists all in their order; ``--profile FILE``
-sets beside the model what benchmarks.profile measured on a device; ``--candidate implicit`` puts the convolution of
-benchmarks/candidates in the package's place.
+options), bytes read and written, and the products' operations. ``--nodes`` lists all in their order; ``--candidate
+implicit`` puts the convolution of benchmarks/candidates in the package's place.
 """
 
 if __name__ == "__main__":  # first of all, since the imports take a second
@@ -15,16 +14,14 @@ if __name__ == "__main__":  # first of all, since the imports take a second
     begin_script()
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from benchmarks import gpu_model, workload
+from benchmarks import command, gpu_model, workload
 from benchmarks.candidates import bill as candidate
 from benchmarks.candidates.convolution import in_place
 from benchmarks.gpu_model import ASSUMPTIONS, Assumptions, Cost
@@ -32,7 +29,6 @@ from benchmarks.workload import Workload
 from tests import fakecupy
 from tests.fakecuda import Node
 from tinygan import ops
-from tinygan.cli.parser import OneLineParser
 from tinygan.device import Backend, open_backend
 from tinygan.errors import run_script
 from tinygan.ops.cuda import cublas
@@ -54,11 +50,10 @@ class Row(NamedTuple):
 
 def main(arguments: list[str]) -> None:
     """Record the step and print its bill."""
-    parser = OneLineParser(prog="benchmarks.gpu_bill", description=__doc__.splitlines()[0].rstrip(":"))
+    parser = command.parser("gpu_bill", __doc__, "--size 32 --norm wn --schedule shared")
     workload.add_arguments(parser)
     parser.set_defaults(device="gpu")
     parser.add_argument("--nodes", action="store_true", help="list every operation in its order")
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="what benchmarks.profile wrote on a device")
     text = "of benchmarks/candidates, in the place of the package's convolution"
     parser.add_argument("--candidate", choices=("implicit",), help=text)
     for field in ASSUMPTIONS:
@@ -73,9 +68,6 @@ def main(arguments: list[str]) -> None:
     if options.nodes:
         say(*(_line(node, cost(node, device)) for node in nodes), "")
     say(*table(work, bill(nodes, device, cost)).split("\n"))
-    if options.profile:
-        measured = json.loads(options.profile.read_text())["ms"]
-        say(f"measured ({options.profile}): {1e3 * measured:.0f} µs")
 
 
 def operations(work: Workload) -> list[Node]:

@@ -14,7 +14,6 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
-import argparse
 import json
 import sys
 import time
@@ -24,15 +23,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks import command, machine
 from benchmarks.gpu_model import ADDITION, AHEAD, Assumptions
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
-from tinygan.cli.parser import OneLineParser, add_path
+from tinygan.cli.parser import OneLineParser
 from tinygan.device import Backend, open_backend, why_no_gpu
 from tinygan.errors import TinyganError, run_script
 from tinygan.ops.cuda.launch import launch
-from tinygan.output import write_output
 from tinygan.runtime.graph import WARM_UPS, Replay, node_count
 from tinygan.text import say
 
@@ -137,23 +135,19 @@ def _replayed(backend: Backend, replay: Replay) -> float:
     return (time.perf_counter() - started) / ROUNDS
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """What to measure, and where the figures go."""
-    example = "python -m benchmarks.gpu_measure nodes --out nodes.json"
-    parser = OneLineParser(
-        prog="benchmarks.gpu_measure", description=__doc__.splitlines()[0].rstrip(":"), examples=(example,)
-    )
+    parser = command.parser("gpu_measure", __doc__, "nodes --out nodes.json")
     parser.add_argument("what", choices=("device", "constants", "nodes", "bill"), help="see benchmarks/gpu_measure.py")
-    add_path(parser, "--out", "FILE", "where the figures go", required=True)
+    command.add_out(parser, required=True)
     return parser
 
 
 def main(arguments: list[str]) -> None:
     """Measure, write the figures, and print them."""
     options = build_parser().parse_args(arguments)
-    obstacle = why_no_gpu() if options.what in ("constants", "nodes") else None
-    if obstacle:
-        raise TinyganError(f"{options.what} cannot be measured here: {obstacle}")
+    if options.what in ("constants", "nodes"):
+        command.need_gpu(f"{options.what} cannot be measured here")
     beside = Path(options.out).with_name("constants.json")
     measured = json.loads(beside.read_text()) if options.what == "bill" and beside.exists() else {}
     measure = {
@@ -162,9 +156,9 @@ def main(arguments: list[str]) -> None:
         "nodes": lambda: nodes(workloads()),
         "bill": lambda: bill(workloads(), measured),
     }
-    text = json.dumps(measure[options.what](), indent=1)
-    write_output(options.out, f"{text}\n".encode())
-    say(*text.split("\n"))
+    found = measure[options.what]()
+    command.write_json(options.out, found)
+    say(*json.dumps(found, indent=1).split("\n"))
 
 
 if __name__ == "__main__":

@@ -37,10 +37,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import machine, watched
+from benchmarks import command, machine, watched
 from benchmarks.gpu_plan import STEPS, TRAINED, Part, Setting
 from benchmarks.gpu_summary import summary
-from tinygan.cli.parser import OneLineParser, add_path, filled, number
+from tinygan.cli.parser import OneLineParser, filled, number, path
 from tinygan.errors import Stopped, TinyganError, UsageError, run_script
 from tinygan.files import write_atomically
 from tinygan.jsonfile import read_json
@@ -55,15 +55,11 @@ PATIENCE = 60  # seconds for the device's first answer
 NOT_PACKED = (".safetensors", ".part")
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """Which steps, on which data, and where the results go."""
-    parser = OneLineParser(
-        prog="benchmarks.gpu_session",
-        description=__doc__.splitlines()[0].rstrip(":"),
-        examples=("python -m benchmarks.gpu_session --out build/gpu --data-dir data/cifar10 --steps device,kernels",),
-    )
+    parser = command.parser("gpu_session", __doc__, "--out build/gpu --data-dir data/cifar10 --steps device,kernels")
     text = "where everything is written and kept from call to call"
-    add_path(parser, "--out", "DIR", text, required=True)
+    parser.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help=text)
     text = "CIFAR-10 (default: train on shapes)"
     parser.add_argument("--data-dir", type=filled("--data-dir"), metavar="DIR", help=text)
     text = "which of them (default: %(default)s)"

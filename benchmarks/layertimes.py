@@ -13,7 +13,7 @@ UPDATE = ("all", "update")
 
 
 class Clock:
-    """Seconds and calls by key; ``synchronise`` makes the device's work end inside the block that caused it."""
+    """Seconds and calls by key; ``synchronise`` waits until the device has finished what a block started."""
 
     def __init__(self, synchronise: Callable[[], None]):
         self.synchronise = synchronise
@@ -56,9 +56,9 @@ def measure(contender, steps: int) -> list[dict]:
 
 @contextmanager
 def _watched(game, clock: Clock) -> Iterator[None]:
-    """Both networks' layers, and both updates, report to ``clock`` meanwhile.
+    """While this context is open, ``clock`` times the layers of both networks and both updates.
 
-    A watched layer changes its class for one that is derived from it, and so stays what it is for everybody else.
+    A watched layer gets a class derived from its own, so for everybody else it stays what it is.
     """
     layers = []
     try:

@@ -1,4 +1,4 @@
-"""The least work of one training step, whoever does it: what the share of the physical limit is counted from."""
+"""The least work that one training step takes, whoever does it; shares of the machine's limit are counted from it."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ OPTIMISER_SWEEPS = 6  # of a network's parameters: weight and average read and w
 
 
 class Product(NamedTuple):
-    """The matrix product of one layer for the whole batch: values that go in, come out, and are multiplied by."""
+    """The matrix product of one layer for the whole batch, with the number of values in its three arrays."""
 
     operations: int
     inputs: int
@@ -25,14 +25,14 @@ class Product(NamedTuple):
 
 
 class Work(NamedTuple):
-    """Of a step, an update, a pass: floating-point operations (a multiplication and an addition are two), bytes."""
+    """Floating-point operations (a multiplication and an addition count as two) and bytes moved."""
 
     operations: int
     bytes: int
 
 
 def layers(workload: Workload) -> tuple[list[Product], list[Product]]:
-    """The products of G and of D, forward, in the order of the layers: as one image makes them, times the batch."""
+    """The products of G and D in a forward pass, layer by layer, from one image and multiplied by the batch."""
     G, D = workload.networks()
     for network in (G, D):
         initialise(network, np.random.default_rng(0))
@@ -67,7 +67,7 @@ def _products(network: Layer, x: np.ndarray, batch: int) -> list[Product]:
 
 
 def step_work(workload: Workload, itemsize: int) -> Work:
-    """The least that the schedule's definition asks for.
+    """The least work that fits the schedule's definition.
 
     Every layer has three products of the same size: forward, input gradient, weight gradient. A network's first layer
     needs no input gradient unless somebody wants the images' own. In ``shared``, without batch norm, one chain of input

@@ -1,52 +1,26 @@
-"""The machine that was measured on: its description, and how fast it multiplies and copies.
+"""The machine that was measured on: its description, and how fast it multiplies and copies."""
 
-``python -m benchmarks.machine --device cpu|gpu [--precision P]`` prints the rates as JSON; :func:`rates` runs that in a
-process of its own, so that the caller keeps neither its memory nor its threads.
-"""
-
-if __name__ == "__main__":  # first of all, since the imports take a second
-    from tinygan.signals import begin_script
-
-    begin_script()
-
-import argparse
-import json
 import os
 import platform
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinygan.cli.parser import OneLineParser
-from tinygan.device import PRECISIONS, open_backend
-from tinygan.errors import TinyganError, run_script
+from tinygan.device import open_backend
 from tinygan.ops.cuda.matmul import matmul
 from tinygan.rng import rng_for
 from tinygan.runtime.cores import allowed_cores
-from tinygan.text import say
 from tinygan.training.session import git_commit
 
-ROOT = Path(__file__).parent.parent
 PRODUCT_SIZES = {"cpu": 2048, "gpu": 8192}
 COPY_BYTES = {"cpu": 2**28, "gpu": 2**30}
 REPEATS = 7
 
 
-def rates(device: str, precision: str) -> dict[str, float]:
-    """``flops`` per second of a large matrix product, ``bytes`` per second (read and written) of a large copy."""
-    command = [sys.executable, "-m", "benchmarks.machine", "--device", device, "--precision", precision]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        raise TinyganError(f"cannot measure the machine: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout)
-
-
 def description() -> dict:
-    """Processor, cores, memory, system; the GPU's name is in ``rates``."""
+    """Processor, cores, memory, system; the GPU's name comes with the rates."""
     return {
         "processor": _processor(),
         "cores": allowed_cores(),
@@ -56,17 +30,20 @@ def description() -> dict:
     }
 
 
-commit = git_commit  # of this checkout, whose tinygan runs
+commit = git_commit  # of the checkout that tinygan is imported from
 
 
-def measure(device: str, precision: str) -> dict:
-    """Best of several repeats: the limit is what the machine can do when nothing disturbs it."""
+def rates(device: str, precision: str) -> dict:
+    """``flops`` per second of a large matrix product, ``bytes`` per second (read and written) of a large copy.
+
+    Best of several repeats: the limit is what the machine can do when nothing disturbs it.
+    """
     backend = open_backend(device, precision)
     xp, side = backend.xp, PRODUCT_SIZES[device]
-    # Random numbers: with few different bits a GPU takes less power, and is faster than it is at work.
+    # Random numbers: on constant ones a GPU draws less power, and is faster than in real work.
     a, b = (backend.to_device(rng_for(0, name).random((side, side), np.float32)) for name in "ab")
     multiply = np.matmul if device == "cpu" else matmul  # CuPy's own does not know about our precision
-    with threadpool_limits(allowed_cores(), "blas"):  # tinygan leaves it one thread, for products side by side
+    with threadpool_limits(allowed_cores(), "blas"):  # tinygan allows BLAS one thread: its products run side by side
         product = _best(backend, lambda: multiply(a, b))
     source = xp.ones(COPY_BYTES[device], xp.uint8)
     target = xp.empty_like(source)
@@ -91,24 +68,3 @@ def _processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """What to measure."""
-    example = "python -m benchmarks.machine --device gpu --precision tf32"
-    parser = OneLineParser(prog="benchmarks.machine", description=__doc__.splitlines()[0], examples=(example,))
-    text = "what is measured (default: %(default)s)"
-    parser.add_argument("--device", choices=tuple(PRODUCT_SIZES), default="cpu", help=text)
-    text = "of the product (default: %(default)s)"
-    parser.add_argument("--precision", choices=tuple(PRECISIONS), default="float32", help=text)
-    return parser
-
-
-def main(arguments: list[str]) -> None:
-    """Measure, and print the figures as JSON."""
-    chosen = build_parser().parse_args(arguments)
-    say(json.dumps(measure(chosen.device, chosen.precision)))
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main, sys.argv[1:]))

@@ -10,21 +10,16 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
-import argparse
-import json
 import sys
-import time
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-from benchmarks import machine, pairing
+from benchmarks import command, machine, pairing
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
-from tinygan.cli.parser import OneLineParser, add_path
-from tinygan.device import why_no_gpu
-from tinygan.errors import TinyganError, run_script
-from tinygan.output import write_output
+from tinygan.cli.parser import OneLineParser
+from tinygan.errors import run_script
 from tinygan.runtime import nccl
 from tinygan.runtime.collectives import joined
 from tinygan.runtime.graph import node_count
@@ -33,23 +28,21 @@ from tinygan.text import say
 PAIRS = 7
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """The size of the images, and where the figures go."""
-    parser = OneLineParser(prog="benchmarks.ncclstep", description=__doc__.splitlines()[0].rstrip(":"))
+    parser = command.parser("ncclstep", __doc__, "--size 160 --out nccl.json")
     parser.add_argument("--size", type=int, choices=tuple(CODE_SIZES), default=32, help="side of the images")
-    add_path(parser, "--out", "FILE", "where the JSON goes", required=True)
+    command.add_out(parser, required=True)
     return parser
 
 
 def main(arguments: list[str]) -> None:
     """Measure and write; TinyganError without a GPU or NCCL."""
     options = build_parser().parse_args(arguments)
-    obstacle = why_no_gpu()
-    if obstacle:
-        raise TinyganError(f"NCCL is for GPUs: {obstacle}")
+    command.need_gpu("NCCL is for GPUs")
     size = options.size
     found = one_rank(Workload("gpu", size, "wn", 32, "shared", CODE_SIZES[size], 64, "tf32"))
-    write_output(options.out, (json.dumps({"commit": machine.commit(), **found}, indent=1) + "\n").encode())
+    command.write_json(options.out, {"commit": machine.commit(), **found})
     say(f"{size}×{size}: nodes {found['nodes']}, time with NCCL over without {found['summary']['ratio']}")
 
 
@@ -63,12 +56,7 @@ def one_rank(work: Workload, pairs: int = PAIRS) -> dict:
     def runner(step: Tinygan, rank_of: Any) -> pairing.Run:
         def run(steps: int) -> float:
             with joined(rank_of) if rank_of else nullcontext():
-                step.synchronise()
-                began = time.perf_counter()
-                for _ in range(steps):
-                    step.step()
-                step.synchronise()
-            return (time.perf_counter() - began) / steps
+                return pairing.timed(step, steps)
 
         return run
 

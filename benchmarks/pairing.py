@@ -6,14 +6,24 @@ from collections.abc import Callable
 
 WARM_UP_SECONDS, WARM_UP_STEPS = 1.0, 5
 TURN_SECONDS = 0.3  # a turn takes about this long, so that the clock and the pipe do not matter
-# Threads that have no work any more still spin for a moment (OpenBLAS, OpenMP): each turn starts when that is over.
+# Threads without work keep spinning for a moment (OpenBLAS, OpenMP); each turn starts when they have stopped.
 SETTLE_SECONDS = 0.1
 
 Run = Callable[[int], float]  # a number of steps -> seconds per step
 
 
+def timed(contender, steps: int) -> float:
+    """Seconds per step of ``steps`` steps, the device synchronised before and after."""
+    contender.synchronise()
+    started = time.perf_counter()
+    for _ in range(steps):
+        contender.step()
+    contender.synchronise()
+    return (time.perf_counter() - started) / steps
+
+
 def warm_up(run: Run) -> float:
-    """Run until the clock is steady; seconds per step at the end."""
+    """Run until the processor's clock rate is steady; seconds per step at the end."""
     until = time.monotonic() + WARM_UP_SECONDS
     seconds = run(WARM_UP_STEPS)
     while time.monotonic() < until:

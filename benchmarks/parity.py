@@ -15,8 +15,8 @@ def disagreement(ours: list[dict], theirs: list[dict]) -> dict[str, float]:
     Args:
         ours, theirs: what the first steps showed, as ``Contender.ask("observe")`` returns it.
 
-    A bias in front of batch norm has gradient 0, so both sides hold rounding only; the yardstick is then the gradient
-    of that layer's weight. (G's linear layer has a bias per pixel, which batch norm keeps.)
+    A bias in front of batch norm has gradient 0, so both sides hold nothing but rounding; its error is then measured
+    against the gradient of that layer's weight. (G's linear layer has a bias per pixel, which batch norm keeps.)
     """
     if set(ours[0]) != set(theirs[0]):
         return {name: float("inf") for name in set(ours[0]) ^ set(theirs[0])}
@@ -36,7 +36,7 @@ def tolerance(name: str, precision: str) -> float:
 
 
 def worst(errors: dict[str, float], precision: str) -> tuple[str, float] | None:
-    """Name and error of what is furthest above its tolerance; None if all is well."""
+    """Name and error of the largest that is above its tolerance; None if all agree."""
     wrong = {name: error for name, error in errors.items() if not error <= tolerance(name, precision)}
     return max(wrong.items(), key=lambda item: item[1]) if wrong else None
 

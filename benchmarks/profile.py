@@ -12,40 +12,32 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
-import argparse
-import json
 import shlex
 import sys
 from datetime import UTC, datetime
 
-from benchmarks import machine, workload
+from benchmarks import command, machine, workload
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.pairing import steps_per_turn, warm_up
 from benchmarks.peers import TINYGAN
 from benchmarks.workload import Workload
-from tinygan.cli.parser import OneLineParser, add_path, number
-from tinygan.device import why_no_gpu
+from tinygan.cli.parser import OneLineParser, number
 from tinygan.errors import TinyganError, run_script
-from tinygan.output import write_output
 from tinygan.text import say
 
 TURNS = 10  # of about a third of a second each, for every one of the three measurements
 LINES = 25
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """The workload, and how much of the result."""
-    parser = OneLineParser(
-        prog="benchmarks.profile",
-        description=__doc__.splitlines()[0].rstrip(":"),
-        examples=("python -m benchmarks.profile --norm bn --schedule alternating --lines 40",),
-    )
+    parser = command.parser("profile", __doc__, "--norm bn --schedule alternating --lines 40")
     workload.add_arguments(parser)
     text = "of each measurement (default: about three seconds)"
     parser.add_argument("--steps", type=number("steps"), metavar="N", help=text)
     text = "of a table (default: %(default)s)"
     parser.add_argument("--lines", type=number("lines"), default=LINES, metavar="N", help=text)
-    add_path(parser, "--out", "FILE", "write everything there as JSON")
+    command.add_out(parser, "write everything there as JSON")
     return parser
 
 
@@ -53,10 +45,8 @@ def main(arguments: list[str]) -> None:
     """Measure, print both tables, write the JSON if asked to."""
     options = build_parser().parse_args(arguments)
     work = workload.from_arguments(options)
-    obstacle = why_no_gpu() if work.device == "gpu" else None
-    if obstacle:
-        raise TinyganError(f"--device gpu: {obstacle}")
-
+    if work.device == "gpu":
+        command.need_gpu("--device gpu")
     result = measured(work, options.steps)
     result |= {
         "command": f"python -m benchmarks.profile {shlex.join(arguments)}",
@@ -64,8 +54,7 @@ def main(arguments: list[str]) -> None:
     }
     say(*tables(result, work, options.lines).split("\n"))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        write_output(options.out, (json.dumps(result, indent=1) + "\n").encode())
+        command.write_json(options.out, result)
 
 
 def measured(work: Workload, steps: int | None) -> dict:

@@ -1,7 +1,7 @@
-"""Where the time goes, by line of source: a second thread looks every millisecond at what the others are doing.
+"""Where the time goes, by line of source: every millisecond a second thread notes which line the others are on.
 
-Nearly every line of a layer is one array operation, so this is a profile of the operations; it needs nothing from the
-code that it looks at. NumPy lets other threads run while it computes, so the look falls inside the operations too.
+Nearly every line of a layer is one array operation, so this is a profile of the operations, and the code that is
+profiled needs no change. NumPy lets other threads run while it computes, so samples fall inside its operations too.
 """
 
 import linecache
@@ -13,13 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 INTERVAL = 1e-3
-SWITCH_INTERVAL = 1e-4  # how long Python code may keep the watching thread waiting; 5 ms by default
+SWITCH_INTERVAL = 1e-4  # how long Python code may keep the sampling thread waiting; Python's default is 5 ms
 
 
 def measure(run: Callable[[], object], folder: Path) -> list[dict]:
-    """Call ``run`` and count, for every thread, the innermost line of a file in ``folder`` that it was on.
+    """Call ``run`` and count how often each thread was on which line; the innermost line within ``folder`` counts.
 
-    Returns one row per line, the most frequent first: file, line, source, and its share of all that was counted.
+    Returns one row per line, the most frequent first: file, line, source, and its share of all samples.
     """
     counts: Counter[tuple[str, int]] = Counter()
     finished = threading.Event()

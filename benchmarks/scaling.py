@@ -13,7 +13,6 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
-import argparse
 import json
 import os
 import signal
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import machine
+from benchmarks import command, machine
 from benchmarks.scalingmodel import LINKS, RANKS, Counted, iteration_seconds, plot, sent, table
 from tinygan.cli.parser import OneLineParser
 from tinygan.device import open_backend
@@ -50,9 +49,9 @@ SHARDS = (32, 16, 8, 4, 2)  # images of a rank; a batch of one image says little
 TURNS = 5
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """The size and the kind of the networks."""
-    parser = OneLineParser(prog="benchmarks.scaling", description=__doc__.splitlines()[0])
+    parser = command.parser("scaling", __doc__, "--size 32 --norm wn")
     parser.add_argument("--size", type=int, choices=tuple(ITERATIONS), default=32, help="side of the images")
     parser.add_argument("--norm", choices=NORMS, default="wn", help="normalisation, as for train.py")
     return parser
@@ -80,9 +79,8 @@ def main(arguments: list[str]) -> None:
         },
     }
     say(*table(result, BATCH).split("\n"))
-    RESULTS.mkdir(parents=True, exist_ok=True)
     file = RESULTS / f"scaling-{size}-{norm}.json"
-    write_output(file, (json.dumps(result, indent=1) + "\n").encode())
+    command.write_json(file, result)
     write_output(file.with_suffix(".svg"), plot(result, BATCH).encode())
     say(file, file.with_suffix(".svg"))
 

@@ -33,9 +33,6 @@ class Counted:
         self.size, self.rank, self.place = size, 0, 0
         self.calls: list[tuple[str, int]] = []
 
-    def barrier(self) -> None:
-        """Nobody to wait for."""
-
     def all_gather(self, values: np.ndarray) -> np.ndarray:
         """Everybody gives the same."""
         self.calls.append(("gather", 8 * values.size))

@@ -1,6 +1,6 @@
 """How fast images reach training, and how fast training eats them:
 
-    python -m benchmarks.source [--device cpu] [--data-dir PACKED ...] [--steps 3]
+    python -m benchmarks.source [--device cpu] [--data-dir PACKED ...]
 
 For each packed set: images per second of the batch source alone, plain and with flips and windows, until they lie on
 the device as [0, 1]; then of whole training iterations of the default network at the images' size; and the ratio of
@@ -13,7 +13,6 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
-import argparse
 import sys
 import tempfile
 import time
@@ -22,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import command
 from tinygan.array import Array
-from tinygan.cli.parser import OneLineParser, add_path, number
+from tinygan.cli.parser import OneLineParser, path
 from tinygan.data.devicebatches import open_source
 from tinygan.data.packed import open_packed
 from tinygan.data.split import split
@@ -39,23 +39,17 @@ from tinygan.training.step import SCHEDULES
 SIDES = {32: 20_000, 160: 2_000}  # images of the stand-ins
 SECONDS = 2.0  # that each source is timed for
 MARGIN = 8  # pixels that windows leave out each way
+BATCH = 32
+ITERATIONS = 3  # of training that are timed
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Which sets, and how long."""
-    parser = OneLineParser(
-        prog="benchmarks.source",
-        description=__doc__.splitlines()[0].rstrip(":"),
-        examples=("python -m benchmarks.source --data-dir data/celeba160",),
-    )
+def build_parser() -> OneLineParser:
+    """Which sets, on which device."""
+    parser = command.parser("source", __doc__, "--data-dir data/celeba160")
     text = "made by data_prep.py (default: random pixels)"
-    add_path(parser, "--data-dir", "DIR", text, nargs="+", default=[])
+    parser.add_argument("--data-dir", type=path("--data-dir"), nargs="+", default=[], metavar="DIR", help=text)
     text = "auto takes the GPU if there is a usable one (default: %(default)s)"
     parser.add_argument("--device", default="auto", choices=DEVICES, help=text)
-    text = "images per batch (default: %(default)s)"
-    parser.add_argument("--batch-size", type=number("batch_size"), default=32, metavar="N", help=text)
-    text = "iterations timed (default: %(default)s)"
-    parser.add_argument("--steps", type=number("steps"), default=3, metavar="N", help=text)
     return parser
 
 
@@ -63,11 +57,11 @@ def main(arguments: list[str]) -> None:
     """Measure and print."""
     options = build_parser().parse_args(arguments)
     backend = open_backend(options.device)
-    say(f"{backend.description}, batch {options.batch_size}; images per second")
+    say(f"{backend.description}, batch {BATCH}; images per second")
     with tempfile.TemporaryDirectory() as folder:
         sets = [(path.name, open_packed(path).images) for path in options.data_dir]
         for name, images in sets or stand_ins(Path(folder)):
-            report(name, images, backend, options.batch_size, options.steps)
+            report(name, images, backend)
 
 
 def stand_ins(folder: Path) -> list[tuple[str, np.ndarray]]:
@@ -80,26 +74,26 @@ def stand_ins(folder: Path) -> list[tuple[str, np.ndarray]]:
     return made
 
 
-def report(name: str, images: np.ndarray, backend: Backend, batch_size: int, steps: int) -> None:
+def report(name: str, images: np.ndarray, backend: Backend) -> None:
     """Print one line about one set."""
     size = images.shape[1:3]
     windows = (size[0] - MARGIN, size[1] - MARGIN)
     rates = []
     for augment, part in (((), size), (("flip", "crop"), windows)):
-        source = open_source(backend, images, split(len(images)).train, batch_size, 0, augment, part)
-        rates.append(rate(lambda k, source=source: to_unit_range(source.batch(k), backend), backend, batch_size))
-    eaten = rate(training_step(size, batch_size, backend), backend, batch_size, steps)
+        source = open_source(backend, images, split(len(images)).train, BATCH, 0, augment, part)
+        rates.append(rate(lambda k, source=source: to_unit_range(source.batch(k), backend), backend))
+    eaten = rate(training_step(size, backend), backend, ITERATIONS)
     say(
         f"{name}: source {rates[0]:,.0f}, with flips and windows {rates[1]:,.0f}; training {eaten:,.1f}; "
         f"{rates[0] / eaten:,.0f} and {rates[1] / eaten:,.0f} times as much"
     )
 
 
-def training_step(size: tuple[int, int], batch_size: int, backend: Backend) -> Callable[[int], Array]:
+def training_step(size: tuple[int, int], backend: Backend) -> Callable[[int], Array]:
     """Iteration k of the default network, on the same images each time; returns a loss."""
-    options = Options(image_size=size, batch_size=batch_size, device=backend.device)
+    options = Options(image_size=size, batch_size=BATCH, device=backend.device)
     game, schedule = build_game(options, backend), SCHEDULES[options.schedule]
-    real = backend.to_device(np.full((batch_size, *size, 3), 0.5))
+    real = backend.to_device(np.full((BATCH, *size, 3), 0.5))
 
     def step(k: int) -> Array:
         codes = backend.to_device(latent_codes(options, k, schedule.code_batches))
@@ -108,7 +102,7 @@ def training_step(size: tuple[int, int], batch_size: int, backend: Backend) -> C
     return step
 
 
-def rate(call: Callable[[int], Array], backend: Backend, batch_size: int, calls: int | None = None) -> float:
+def rate(call: Callable[[int], Array], backend: Backend, calls: int | None = None) -> float:
     """Images per second of ``call(1)``, ``call(2)`` …: so many calls after one that warms up, or for some seconds."""
     backend.to_host(call(1))
     started, k = time.perf_counter(), 1
@@ -116,7 +110,7 @@ def rate(call: Callable[[int], Array], backend: Backend, batch_size: int, calls:
         k += 1
         last = call(k)
     backend.to_host(last)  # waits for the device
-    return (k - 1) * batch_size / (time.perf_counter() - started)
+    return (k - 1) * BATCH / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

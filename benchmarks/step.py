@@ -13,8 +13,6 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
-import argparse
-import json
 import shlex
 import sys
 import time
@@ -23,35 +21,29 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import limits, machine, pairing, parity, workload
+from benchmarks import command, limits, machine, pairing, parity, workload
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.peers import PEERS, TINYGAN
 from benchmarks.report import table
 from benchmarks.workload import Workload
-from tinygan.cli.parser import OneLineParser, add_path, number
-from tinygan.device import PRECISIONS, why_no_gpu
+from tinygan.cli.parser import OneLineParser, number
+from tinygan.device import PRECISIONS
 from tinygan.errors import TinyganError, UsageError, run_script
-from tinygan.output import write_output
 from tinygan.text import did_you_mean, say
 
 DEFAULT_PEERS = "torch,torch-channels-last,torch-allocator,torch-compile,torch-graph,jax"
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> OneLineParser:
     """The workload, against whom, how often."""
-    parser = OneLineParser(
-        prog="benchmarks.step",
-        description=__doc__.splitlines()[0].rstrip(":"),
-        examples=("python -m benchmarks.step --norm wn --size 64 --peers torch,torch-channels-last",),
-    )
+    parser = command.parser("step", __doc__, "--norm wn --size 64 --peers torch,torch-channels-last")
     workload.add_arguments(parser)
     text = "whom to compare with, with commas (default: %(default)s)"
     parser.add_argument("--peers", default=DEFAULT_PEERS, metavar="A,B", help=text)
     text = "turns of each (default: %(default)s)"
     parser.add_argument("--pairs", type=number("pairs"), default=15, metavar="N", help=text)
-    text = "where the figures go, as JSON (default: a new file in results/benchmarks)"
-    add_path(parser, "--out", "FILE", text)
+    command.add_out(parser, "where the figures go, as JSON (default: a new file in results/benchmarks)")
     return parser
 
 
@@ -59,19 +51,14 @@ def main(arguments: list[str]) -> None:
     """Measure against each peer, print the table, write the JSON."""
     options = build_parser().parse_args(arguments)
     work, peers = workload.from_arguments(options), chosen_peers(options.peers)
-    obstacle = why_no_gpu() if work.device == "gpu" else None
-    if obstacle:
-        raise TinyganError(f"--device gpu: {obstacle}")
-
+    if work.device == "gpu":
+        command.need_gpu("--device gpu")
     now = datetime.now(UTC)
-    out = (
-        options.out
-        or RESULTS / f"step-{work.device}-{work.model}-{work.size}-{work.norm}-{work.schedule}-{now:%Y%m%d-%H%M%S}.json"
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    command = f"python -m benchmarks.step {shlex.join(arguments)}"
-    result = measured(work, peers, options.pairs) | {"command": command, "started": now.isoformat(timespec="seconds")}
-    write_output(out, (json.dumps(result, indent=1) + "\n").encode())
+    name = f"step-{work.device}-{work.model}-{work.size}-{work.norm}-{work.schedule}-{now:%Y%m%d-%H%M%S}.json"
+    out = options.out or RESULTS / name
+    typed = f"python -m benchmarks.step {shlex.join(arguments)}"
+    result = measured(work, peers, options.pairs) | {"command": typed, "started": now.isoformat(timespec="seconds")}
+    command.write_json(out, result)
     say(*table(result).split("\n"), f"written to {out}")
 
 
@@ -93,7 +80,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> dict:
         "least_work": limits.step_work(work, np.dtype(PRECISIONS[work.precision]).itemsize)._asdict(),
     }
     progress(work.title())
-    before = machine.rates(work.device, work.precision)
+    before = rates(work)
     with Contender(TINYGAN, work) as ours:
         try:
             result["tinygan"] = {"versions": ours.ask("start")}
@@ -103,7 +90,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> dict:
         result["tinygan"]["peak_memory"] = peak_memory(TINYGAN, work)
         result["peers"] = [against(ours, reference, name, work, pairs) for name in peers]
     # The limit is what the machine can do; whatever else ran on it may have slowed one of the two measurements.
-    after = machine.rates(work.device, work.precision)
+    after = rates(work)
     result["machine"] |= before | {name: max(before[name], after[name]) for name in ("flops", "bytes")}
     return result
 
@@ -155,6 +142,12 @@ class IdleWatch:
     def share(self) -> float | None:
         """Processor time of the waiting one over the time of the turns; None where it is not known."""
         return self.idle / self.elapsed if self.elapsed else None
+
+
+def rates(work: Workload) -> dict:
+    """Of the machine, by a process that does nothing else."""
+    with Contender(TINYGAN, work) as alone:
+        return alone.ask("rates")
 
 
 def peak_memory(name: str, work: Workload) -> int:

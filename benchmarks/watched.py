@@ -1,7 +1,7 @@
-"""A command in a process group of its own, with a limit of time and a limit on what is kept of its output.
+"""A command in a process group of its own, with a limit on its time and on how much of its output is kept.
 
-It may fail, crash, hang, print without end, or leave processes behind: the caller gets an :class:`Outcome` in bounded
-time, and nothing of it goes on running.
+Whether it fails, crashes, hangs, prints without end or leaves processes behind: the caller gets an :class:`Outcome` in
+bounded time, and none of its processes goes on running.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def run(command: Sequence[str], log: Path, limit: float, stop: Callable[[], bool
 
 
 def _follow(process: subprocess.Popen, output: "_Output", until: float, stop: Callable[[], bool]) -> str:
-    """Take what it prints until it has ended; why that was not waited for, or nothing."""
+    """Take its output until it has ended; why it was not waited for, or an empty string."""
     with selectors.DefaultSelector() as ready:
         ready.register(process.stdout, selectors.EVENT_READ)
         while not stop():
@@ -88,12 +88,12 @@ def _follow(process: subprocess.Popen, output: "_Output", until: float, stop: Ca
 
 
 def _ended(pid: int) -> bool:
-    """Whether the process is over. It stays a zombie, so that nobody else gets its number before :func:`_end`."""
+    """Whether the process is over. It stays a zombie, so that its number is not given away before :func:`_end`."""
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _end(group: int) -> None:
-    """End all processes of the group, by request if its first one lives, and at last by force."""
+    """End all processes of the group: by request if the first one still runs, then by force."""
     until = time.monotonic() + GRACE
     if not _ended(group):
         os.killpg(group, signal.SIGTERM)

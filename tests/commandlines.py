@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
-from benchmarks import gpu_measure, gpu_session, machine, profile, source, step
+from benchmarks import gpu_measure, gpu_session, profile, source, step
 from benchmarks.candidates import compiled, implicit
 from experiments import agreement, collect, learning_rates, options, three_models
 from tinygan.cli import data, evaluate, train
@@ -29,10 +29,10 @@ class Experiment:
 
 
 EXPERIMENTS = tuple(Experiment(module) for module in (three_models, learning_rates))
-WITHOUT_NUMBERS = (machine, agreement, collect, compiled, gpu_measure)
+WITHOUT_NUMBERS = (agreement, collect, compiled, gpu_measure, source)
 ROOT = {"train": train, "evaluate": evaluate, "data_prep": data}
 SCRIPTS = tuple(Script(*one) for one in ROOT.items())
-SCRIPTS += (EXPERIMENTS[0], step, profile, source, gpu_session, EXPERIMENTS[1], implicit)
+SCRIPTS += (EXPERIMENTS[0], step, profile, gpu_session, EXPERIMENTS[1], implicit)
 SCRIPTS += WITHOUT_NUMBERS
 
 

@@ -3,21 +3,61 @@
 ``TEST_ORDER=<seed> pytest`` runs all tests in a random order, which no test may depend on.
 """
 
+import dataclasses
+import functools
 import os
 import random
 
 import pytest
 
 from tests import fakecupy
+from tests.browser import Browser
+from tinygan.data import shapes
 from tinygan.device import why_no_gpu
+from tinygan.errors import run_script
 
 _skipped = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shapes_are_drawn_once():
+    """Drawing all 50,000 takes a second or two: what trains in this process shares them, and cannot change them."""
+    load = shapes.load
+
+    @functools.cache
+    def drawn(count):
+        images = load()
+        images.images.flags.writeable = False
+        return dataclasses.replace(images, known_fingerprint=images.fingerprint())
+
+    shapes.load = lambda: drawn(shapes.IMAGES)
+    yield
+    shapes.load = load
 
 
 @pytest.fixture
 def fake_cupy(monkeypatch):
     """A stand-in for CuPy, as strict about host and device."""
     return fakecupy.install(monkeypatch)
+
+
+@pytest.fixture
+def call_main(capsys):
+    """Run a script's ``main`` in this process: (exit code, stdout, stderr)."""
+
+    def call(main, *arguments):
+        code = run_script(main, [str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One headless Chromium for all tests of a file."""
+    with Browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 def pytest_collection_modifyitems(items):

@@ -1,4 +1,4 @@
-"""The scripts in processes of their own: a training to be looked at, stopped or killed while it goes on."""
+"""Training in a process of its own, to be looked at, stopped or killed while it goes on."""
 
 import os
 import signal
@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+# Few shapes: a process would take longer to draw all of them than to train.
+IMAGES = 2000
+FEW = f"from tinygan.data import shapes\nshapes.IMAGES = {IMAGES}\n"
 CODE = """
 import sys
 from tinygan.signals import begin_script
 begin_script()
+{few}
 from tinygan.runtime import threads
 threads.core_count = lambda: {cores}
 from tinygan.cli import train
@@ -32,7 +36,7 @@ def hear_signals() -> None:
 def train(cores: int, *arguments: object, before: Callable[[], object] = hear_signals) -> subprocess.Popen:
     """train.py on so many cores, in a process group of its own; ``before`` runs in it first."""
     return subprocess.Popen(
-        [sys.executable, "-c", CODE.format(cores=cores), *map(str, arguments)],
+        [sys.executable, "-c", CODE.format(cores=cores, few=FEW), *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -65,9 +69,8 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def run_script(name: str, *arguments: object) -> str:
-    """What the script prints; AssertionError with its error output, should it fail."""
-    command = [sys.executable, str(ROOT / name), *map(str, arguments)]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def resume(folder: Path, iterations: int) -> None:
+    """The run, whose training has ended, goes on up to so many iterations."""
+    process = train(1, "--resume", folder, "--iterations", iterations)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, error

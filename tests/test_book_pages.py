@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import CHROMIUM, WHY_NOT, Browser
+from tests.browser import CHROMIUM, WHY_NOT
 
 ROOT = Path(__file__).parents[1]
 SOURCES, SITE = ROOT / "docs" / "book", ROOT / "build" / "book"
@@ -61,16 +61,13 @@ def why_not() -> str:
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "-")
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("profile")) as one:
-        one.send("Network.enable")
-        one.send("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
-        yield one
+@pytest.fixture(autouse=True)
+def offline(browser):
+    browser.send("Network.enable")
+    browser.send("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize(("screen", "scheme"), list(zip(SCREENS, ("light", "dark"), strict=True)))
 def test_every_page_is_whole_and_fetches_nothing(browser, screen, scheme):
     width, height = SCREENS[screen]
     browser.resize(width, height, mobile=screen == "phone")

@@ -270,10 +270,10 @@ def test_one_row_alone_may_be_refused_by_a_layer_that_mixes_images_only():
         check_gradients(layer, rows())
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_batch_norm_of_two_rows_is_right(seed):
+def test_batch_norm_of_two_rows_is_right():
     """Two rows that nearly agree: the third derivative is large, the gradient of others is close to 0."""
-    check_gradients(BatchNorm(3), rng_for(seed, "two rows").standard_normal((2, 3)), seed=seed)
+    for seed in range(200):
+        check_gradients(BatchNorm(3), rng_for(seed, "two rows").standard_normal((2, 3)), seed=seed)
 
 
 @pytest.mark.parametrize("mean", [1e3, 1e6, -1e8])

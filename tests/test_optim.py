@@ -67,6 +67,18 @@ def test_steps_equal_loops(optimiser, options, loops, constants, steps):
     np.testing.assert_allclose(parameters.flat, loops(steps, 0.03, *constants), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("optimiser", [RMSProp, Adam])
+def test_two_processes_update_a_part_each(optimiser):
+    whole, shared = (Parameters(SHAPES, open_backend("cpu", "float64"), ["b"]) for _ in range(2))
+    shared.flat[:] = whole.flat[:] = rng_for(0, "weights").standard_normal(9)
+    rule, *rules = (optimiser(whole) for _ in range(3))
+    for step in range(3):
+        rule.update(whole, gradients(step), 0.03)
+        for process, part in zip(rules, (slice(2), slice(2, 9)), strict=True):
+            process.update(shared, gradients(step), 0.03, part)
+    np.testing.assert_array_equal(shared.flat, whole.flat)
+
+
 def test_learning_rate_may_change_between_steps():
     parameters, reference = weights(), weights()
     rule = RMSProp(parameters)

@@ -1,39 +1,24 @@
 """train.py as a person meets it: every mistake ends in one line and the right exit code."""
 
-import functools
 import json
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from tinygan import errors
 from tinygan.cli import train
-from tinygan.data import shapes
 from tinygan.ops import dispatch
 from tinygan.ranges import RANGES, Range
 from tinygan.training import options as training_options
 from tinygan.training.step import SCHEDULES
 
-ROOT = Path(__file__).parent.parent
-cached_shapes = functools.cache(shapes.load)  # drawn once, not in each of these tests
 TINY = ["--features", "2", "--code-size", "4", "--batch-size", "4", "--device", "cpu", "--log-every", "2"]
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(call_main, tmp_path, monkeypatch):
     """Run train.py in this process, in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(shapes, "load", cached_shapes)
-
-    def call(*arguments):
-        code = errors.run_script(train.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return partial(call_main, train.main)
 
 
 @pytest.fixture
@@ -125,26 +110,15 @@ def test_resume_latest(finished, run):
         (["--norm", "layer"], ["--norm", "layer", "wn-affine"]),
         (["--device", "tpu"], ["--device", "tpu", "auto"]),
         (["--image-size", "33"], ["33x33", "even", "34"]),
-        (["--image-size", "178x217"], ["178x217", "even"]),
-        (["--image-size", "6"], ["6x6", "too small", "8"]),
         (["--image-size", "large"], ["--image-size", "large", "178x218"]),
-        (["--levels", "9"], ["9 levels", "32x32"]),
-        (["--batch-size", "0"], ["--batch-size is '0'", "from 1 to 1,000,000"]),
         (["--batch-size", "60000"], ["--batch-size 60000", "larger than the", "training images"]),
-        (["--learning-rate", "-1"], ["--learning-rate is '-1'", "from 1e-30"]),
-        (["--learning-rate", "nan"], ["--learning-rate is 'nan'", "a number from 1e-30"]),
-        (["--iterations", "many"], ["--iterations", "many"]),
-        (["--seed", "-1"], ["--seed is '-1'", "from 0"]),
         (["--name", "../up"], ["--name", "letters"]),
         (["--no-such-option"], ["--no-such-option", "--help"]),
         (["--precision", "tf32", "--device", "cpu"], ["tf32", "GPU", "float32"]),
         (["--model", "vae"], ["--model", "vae", "resnet"]),
         (["--d-features", "2,3"], ["--d-features", "--model resnet"]),
         (["--model", "resnet", "--g-blocks", "2;3"], ["--g-blocks", "2;3", "64,128,256"]),
-        (["--model", "resnet", "--d-blocks", "1,2"], ["3 levels of --d-features", "2 of --d-blocks"]),
-        (["--model", "resnet", "--g-features", "4,0,4"], ["--g-features is '0'", "from 1"]),
         (["--preset", "celeba"], ["--data-dir"]),
-        (["--preset", "resnet21-celeba"], ["--data-dir"]),
         (["--preset", "celeba", "--resume", "latest"], ["--preset", "--resume"]),
     ],
     ids=lambda value: " ".join(value[:2]) if value[0].startswith("--") else "",
@@ -210,21 +184,3 @@ def test_help_names_every_option_with_its_default(capsys):
         assert training_options.flag(name) in text
         if default not in (None, ""):
             assert f"(default: {training_options.show(default)})" in text
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_process_with_everything_saved(tmp_path, number, code):
-    command = [sys.executable, str(ROOT / "train.py"), *TINY, "--iterations", "1000000", "--out", str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        while not process.stdout.readline().startswith("iteration"):
-            assert process.poll() is None
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert err.startswith(f"stopped by {number.name} after iteration")
-    assert f"--resume {tmp_path / '00000-shapes-wn'}" in err
-    reached = int(err.split("after iteration ")[1].split(",")[0])
-    resumed = [*command[:2], "--resume", str(tmp_path / "00000-shapes-wn"), "--iterations", str(reached + 2)]
-    result = subprocess.run(resumed, capture_output=True, text=True)
-    assert result.returncode == 0
-    assert f"at iteration {reached}; changed: iterations" in result.stdout

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.errors import TinyganError, UsageError
+from tinygan.errors import Choices, TinyganError, UsageError
 from tinygan.runtime.cores import allowed_cores
 from tinygan.runtime.sharedmemory import shared_zeros
 from tinygan.runtime.threads import use_all_cores
 from tinygan.text import how_to_install
 
 DEVICES = ("auto", "cpu", "gpu")
-PRECISIONS = {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
-TENSOR_CORES = 80  # the compute capability, times ten, from which on devices multiply in TF32
+PRECISIONS = Choices(
+    "precision", {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
+)
+TENSOR_CORES = 80  # ten times the compute capability from which on devices multiply in TF32
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class Backend:
         """Copy a device array to the host, waiting for it; a NumPy array passes through."""
         if array_module(array) is np:
             return np.asarray(array)
-        # CuPy would do that itself, but leave another stream the current one.
+        # CuPy would make it contiguous itself, but leave another stream the current one.
         return (array if array.flags.c_contiguous else array.copy()).get()
 
     def zeros(self, count: int) -> Array:
-        """0s that last, (count,): on the CPU, the processes forked from this one will share them."""
+        """Zeros, (count,): on the CPU, in memory shared with the processes that will be forked from this one."""
         return shared_zeros(count, self.dtype) if self.xp is np else self.xp.zeros(count, self.dtype)
 
     def free_memory(self) -> int:
@@ -54,7 +56,7 @@ class Backend:
         return self.xp.cuda.runtime.memGetInfo()[0]
 
     def page_locked(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Host memory, uint8, that the GPU copies from by itself while the processor does something else."""
+        """Host memory, uint8, that the GPU copies from while the processor does something else."""
         import cupyx
 
         return cupyx.empty_pinned(shape, np.uint8)
@@ -84,8 +86,6 @@ def open_backend(device: str = "auto", precision: str = "float32") -> Backend:
     """
     if device not in DEVICES:
         raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
-    if precision not in PRECISIONS:
-        raise UsageError(f"unknown precision {precision!r}: choose one of {', '.join(PRECISIONS)}")
     dtype = np.dtype(PRECISIONS[precision])
     obstacle = None if device == "cpu" else why_no_gpu()
     if device == "gpu" and obstacle:

@@ -6,10 +6,9 @@ the layer before it. A kernel is transformed only once for the algorithm that mu
 """
 
 from copy import copy
-from functools import singledispatch
 
 from tinygan.array import Array, array_module
-from tinygan.layers.addition import Addition
+from tinygan.layers.addition import Addition, WeightNormalisedAddition
 from tinygan.layers.base import Backward, Gradients, Layer
 from tinygan.layers.batchnorm import EPSILON, BatchNorm
 from tinygan.layers.bilinear import BilinearLayer
@@ -38,40 +37,32 @@ class Frozen(Layer):
         return Frozen(self.layer, self.w * self.layer.per_channel(a), b if self.b is None else a * self.b + b)
 
 
-@singledispatch
 def frozen(layer: Layer) -> Layer:
     """The same map in evaluation mode, for input gradients only, as long as no weight of ``layer`` changes.
 
-    Layers without anything to prepare are returned as they are.
+    Layers without anything to prepare are returned as they are; so are those of a class with a ``__call__`` of its own,
+    which may compute something else than the class it inherits from.
     """
-    return layer
+    call = type(layer).__call__
+    if call is BilinearLayer.__call__:
+        return Frozen(layer, layer.w, layer.b)
+    if call is WeightNorm.__call__:
+        v, _ = layer.direction()
+        return Frozen(layer.inner, *layer.weight_and_bias(v))
+    if call in (Addition.__call__, WeightNormalisedAddition.__call__):
+        twin = copy(layer)
+        twin.residual, twin.shortcut = frozen(layer.residual), frozen(layer.shortcut)
+        twin.children = {"residual": twin.residual, "shortcut": twin.shortcut}
+        return twin
+    return _frozen_row(layer) if call is Sequential.__call__ else layer
 
 
-@frozen.register
-def _(layer: BilinearLayer) -> Layer:
-    return Frozen(layer, layer.w, layer.b)
-
-
-@frozen.register
-def _(layer: WeightNorm) -> Layer:
-    v, _ = layer.direction()
-    return Frozen(layer.inner, *layer.weight_and_bias(v))
-
-
-@frozen.register
-def _(layer: Addition) -> Layer:
-    twin = copy(layer)
-    twin.residual, twin.shortcut = frozen(layer.residual), frozen(layer.shortcut)
-    twin.children = {"residual": twin.residual, "shortcut": twin.shortcut}
-    return twin
-
-
-@frozen.register
-def _(layer: Sequential) -> Layer:
+def _frozen_row(row: Sequential) -> Sequential:
+    """Every layer frozen, and batch norm folded into the bilinear layer directly before it."""
     layers: dict[str, Layer] = {}
     last = ""
-    for name, child in layer.children.items():
-        if isinstance(child, BatchNorm) and isinstance(layers.get(last), Frozen):
+    for name, child in row.children.items():
+        if type(child).__call__ is BatchNorm.__call__ and isinstance(layers.get(last), Frozen):
             a = child.scale / array_module(child.scale).sqrt(child.running_var + EPSILON)
             layers[last] = layers[last].followed_by(a, child.shift - a * child.running_mean)
         else:

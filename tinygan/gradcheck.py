@@ -7,8 +7,8 @@
 With a random upstream gradient r the scalar L = Σ r·layer(x) has the gradients that ``backward(r)`` must return: along
 a random direction d of the input, and of each parameter, the slope of L (``differences.py``) must be Σ d·gradient. At a
 kink there is none: keep inputs further than 1e-5 from it (:func:`away_from`).
-All of it in training and evaluation, for the batch and for its first row alone, with parameters of either sign (not
-the usual ones and zeros, which hide mistakes). A copy is checked: a layer in use stays as it is.
+All of this in training and evaluation, for the batch and for its first row alone, with random parameters of either
+sign (the usual ones and zeros hide mistakes). A copy is checked: a layer in use stays as it is.
 """
 
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
 
 
 def _upstream(layer: Layer, x: Array, training: bool, rng: np.random.Generator) -> Array | None:
-    """A random dy; None where one row is too few for the statistics of a batch. Nothing else may be refused."""
+    """A random dy; None where one row is too few for the statistics of a batch, the only refusal that is allowed."""
     try:
         made = layer(x.copy(), training)
     except (ValueError, TinyganError):
@@ -136,9 +136,9 @@ def _promised(forward: Forward, values: Arrays, state: Arrays, dy: Array, other_
 
 
 def _worst(forward: Forward, values: Arrays, gradients: Arrays, dy: Array, tolerance: float, draw: Draw) -> float:
-    """The largest relative error of the derivatives by ``values``, each along a direction of its own."""
+    """The largest relative error of the derivatives with respect to ``values``, each along a direction of its own."""
     y, x, largest = forward()[0].copy(), values["x"].copy(), 0.0
-    # What rounding within the layer may do to L: as much as rounding y, and every x, would.
+    # How much rounding within the layer may change L: as much as rounding y, and every x, would.
     values["x"] *= 1 + EPSILON * np.sign(draw(x.shape))
     rounding = 4 * np.abs(dy * (np.abs(forward()[0] - y) + EPSILON * np.abs(y))).sum()
     values["x"][...] = x

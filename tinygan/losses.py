@@ -1,8 +1,8 @@
 """Losses: each returns its value, a scalar that stays on the device, and its gradient in the same call.
 
-The adversarial losses take D's logits and a target, 1 for "real" and 0 for "generated"; the non-saturating loss of G
-is the loss of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661). Probabilities are never formed
-where they could round to 0 or 1.
+The adversarial losses take D's logits and a target, 1 for "real" and 0 for "generated"; G's non-saturating loss is that
+of its images with target 1 (Goodfellow et al. 2014, arXiv 1406.2661). Probabilities are never formed where they could
+round to 0 or 1.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.errors import Choices, InputError
+from tinygan.layers.base import described
 
 
 def binary_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
@@ -41,8 +42,9 @@ def mean_squared_error(y: Array, target: Array) -> tuple[Array, Array]:
     >>> mean_squared_error(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
     (np.float64(2.0), array([0., 2.]))
     """
-    if y.shape != target.shape or not y.size or y.dtype.kind != "f":
-        found = f"{y.dtype} {y.shape} and {target.shape}"
+    arrays = hasattr(y, "dtype") and hasattr(target, "dtype")
+    if not arrays or y.shape != target.shape or not y.size or y.dtype.kind != "f":
+        found = f"{described(y)} and {described(target)}"
         raise InputError(f"mean_squared_error: expected floats and a target of their shape; found {found}")
     error = y - target
     return (error * error).mean(), 2 * error / error.size
@@ -52,8 +54,8 @@ ADVERSARIAL_LOSSES = Choices("loss", {"bce": binary_cross_entropy, "least-square
 
 
 def _checked(loss: str, logits: Array, target: int) -> int:
-    if logits.ndim != 1 or not logits.size or logits.dtype.kind != "f":
-        raise InputError(f"{loss}: expected float logits (N,), N at least 1; found {logits.dtype} {logits.shape}")
+    if not hasattr(logits, "dtype") or logits.ndim != 1 or not logits.size or logits.dtype.kind != "f":
+        raise InputError(f"{loss}: expected float logits (N,), N at least 1; found {described(logits)}")
     if not isinstance(target, int | np.integer) or target not in (0, 1):
         raise InputError(f"{loss}: expected target 1 for real or 0 for generated; found {target!r}")
     return int(target)  # NumPy's own would make float64 of float32

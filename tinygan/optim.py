@@ -46,9 +46,11 @@ class Adam:
         self.square = parameters.zeros_like()
         self.steps = 0
 
-    def update(self, parameters: Parameters, grads: Parameters, learning_rate: float) -> None:
-        """One step, in place; ``grads`` is 0 afterwards."""
-        w, g, m, v = parameters.flat, grads.flat, self.mean.flat, self.square.flat
+    def update(
+        self, parameters: Parameters, grads: Parameters, learning_rate: float, part: slice = slice(None)
+    ) -> None:
+        """As :meth:`RMSProp.update`."""
+        w, g, m, v = (store.flat[part] for store in (parameters, grads, self.mean, self.square))
         self.steps += 1
         m *= self.beta1
         m += (1 - self.beta1) * g
@@ -57,6 +59,6 @@ class Adam:
         m_hat = m / (1 - self.beta1**self.steps)
         v_hat = v / (1 - self.beta2**self.steps)
         w -= learning_rate * m_hat / (array_module(v).sqrt(v_hat) + self.epsilon)
-        bounded = w[: parameters.bounded_size]
+        bounded = w[: len(range(parameters.bounded_size)[part])]
         array_module(w).clip(bounded, 0, 1, out=bounded)
         g[...] = 0

@@ -16,8 +16,7 @@ from tinygan.device import Backend
 class Parameters(dict[str, Array]):
     """A dict from name to array in which every array is a view of ``flat`` (P,): ``grads[name] += dw`` adds to that.
 
-    An optimiser keeps those that are named in ``bounded`` in [0, 1]; they are the first ``bounded_size`` values of
-    ``flat``, so that one comparison tells them.
+    An optimiser keeps those named in ``bounded``, the first ``bounded_size`` values of ``flat``, in [0, 1].
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], backend: Backend, bounded: Collection[str] = ()):
@@ -26,7 +25,7 @@ class Parameters(dict[str, Array]):
         self.bounded_size = sum(math.prod(shapes[name]) for name in self.bounded)
         self.flat: Array = backend.zeros(sum(math.prod(shape) for shape in shapes.values()))
         starts, start = {}, 0
-        for name in sorted(shapes, key=lambda name: name not in self.bounded):  # else in the order that they have
+        for name in sorted(shapes, key=lambda name: name not in self.bounded):  # stable: else in their order
             starts[name], start = start, start + math.prod(shapes[name])
         for name, shape in shapes.items():
             super().__setitem__(name, self.flat[starts[name] : starts[name] + math.prod(shape)].reshape(shape))

@@ -45,7 +45,7 @@ def search_codes(
     backend: Backend,
     after_step: Callable[[], object] = lambda: None,
 ) -> Reconstruction:
-    """Descend from the codes ``start`` (N, Z), of the host, towards ``targets`` (N, H, W, 3), all at once.
+    """Descend from the codes ``start`` (N, Z), on the host, towards ``targets`` (N, H, W, 3), all at once.
 
     Each image has its own loss, L = mean over its H·W·3 values of (G(z) − x)², and only its own gradient dL/dz: no mean
     over the batch is taken, which would shrink the gradient against the optimiser's ε. With G in evaluation mode an
@@ -73,8 +73,7 @@ def summary(result: Reconstruction) -> dict[str, float]:
     """The figures that are reported, over N images.
 
     ``loss``: mean squared error per value on [0, 1]; ``std``: its standard deviation over images; ``psnr``: of the
-    mean loss, −10·log₁₀ loss, in dB; ``z2``: mean of ‖z‖²/Z, 1 for codes of the prior: far above it, the search has
-    left what the generator was trained on.
+    mean loss, −10·log₁₀ loss, in dB; ``z2``: mean of ‖z‖²/Z, 1 for the prior's codes, far above it beyond the prior.
     """
     loss = float(result.losses.mean())
     return {

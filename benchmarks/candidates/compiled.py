@@ -15,6 +15,7 @@ import re
 import sys
 from typing import NamedTuple
 
+from benchmarks import command
 from benchmarks.candidates import products
 from benchmarks.candidates.products import Shape
 from benchmarks.candidates.tiling import TILES
@@ -55,8 +56,7 @@ def used(tile: tuple[int, int], shape: Shape, architecture: str) -> dict[str, Us
 
 def build_parser() -> OneLineParser:
     """It has no options."""
-    example = "python -m benchmarks.candidates.compiled"
-    return OneLineParser(prog=example.split()[-1], description=__doc__.splitlines()[0].rstrip(":"), examples=(example,))
+    return command.parser("candidates.compiled", __doc__)
 
 
 def main(arguments: list[str]) -> None:

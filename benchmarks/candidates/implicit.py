@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import gpu_bill
+from benchmarks import command, gpu_bill
 from benchmarks.candidates import bill, convolution, timing
 from benchmarks.candidates.products import Shape
 from benchmarks.gpu_model import Assumptions
@@ -74,10 +74,7 @@ def layers(size: int, batch: int, features: int) -> list[Layer]:
 
 def build_parser() -> OneLineParser:
     """The network's size."""
-    example = "python -m benchmarks.candidates.implicit --size 32 --batch 64"
-    parser = OneLineParser(
-        prog="benchmarks.candidates.implicit", description=__doc__.splitlines()[0], examples=(example,)
-    )
+    parser = command.parser("candidates.implicit", __doc__, "--size 32 --batch 64")
     for name, default, text in (
         ("size", 160, "side of the images"),
         ("batch", 32, "images in a step"),

@@ -20,7 +20,7 @@ class WatchedPlayer(Player):
     watched = False
 
     def update(self, learning_rate: float) -> None:
-        collectives.barrier()
+        collectives.all_gather(np.zeros(1))  # all have their gradients
         if self.watched:
             shards = [gradients.to_host() for gradients in self.all_gradients]
             self.seen = {name: sum(shard[name] for shard in shards) for name in self.gradients}

@@ -23,6 +23,7 @@ from tinygan.ops import cuda as packaged
 
 SQUARE, THREE = Window((4, 4), (2, 2), (1, 1)), Window((3, 3), (1, 1), (1, 1))
 PRODUCTS = ("correlate", "to_image", "to_kernel")
+whole = timing.whole  # of whole numbers every sum is exact, whatever its order
 
 
 @pytest.fixture
@@ -32,11 +33,6 @@ def xp(fake_cupy):
     if reason:
         pytest.skip(reason)
     return fake_cupy
-
-
-def whole(purpose, shape):
-    """Whole numbers, of which every sum is exact, whatever its order."""
-    return timing.whole(purpose, shape)
 
 
 def results(xp, window, image, features, tile, left, accumulate=False):

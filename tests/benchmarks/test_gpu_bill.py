@@ -1,6 +1,5 @@
 """The step's bill: every operation of the device is on it, and the model answers to its assumptions."""
 
-import json
 from importlib import resources
 
 import pytest
@@ -71,11 +70,8 @@ def test_a_product_takes_at_least_its_operations_and_bytes():
     assert seconds(1, 4096, 4096) == pytest.approx(2e-6 + 4 * (4096**2 + 2 * 4096) / 5e12)
 
 
-def test_the_command(tmp_path, capsys):
-    profile = tmp_path / "profile.json"
-    profile.write_text(json.dumps({"ms": 0.5}))
-    gpu_bill.main(["--size", "16", "--batch", "2", "--features", "4", "--nodes", "--profile", str(profile)])
+def test_the_command(capsys):
+    gpu_bill.main(["--size", "16", "--batch", "2", "--features", "4", "--nodes"])
     out = capsys.readouterr().out
     assert "2×16×16×3" in out
-    assert f"measured ({profile}): 500 µs" in out
-    assert out.splitlines()[-2].startswith("all ")
+    assert out.splitlines()[-1].startswith("all ")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import gpu_measure
+from benchmarks import command, gpu_measure
 from benchmarks.gpu_model import ASSUMPTIONS
 from tinygan.device import open_backend
 from tinygan.errors import TinyganError
@@ -76,6 +76,6 @@ def test_the_command(tmp_path, monkeypatch, tiny, capsys):
     gpu_measure.main(["bill", "--out", str(out)])
     assert json.loads(out.read_text()) == json.loads(capsys.readouterr().out)
     assert json.loads(out.read_text())["tiny"]["ms with measured constants"] > 1e3
-    monkeypatch.setattr(gpu_measure, "why_no_gpu", lambda: "no driver")
+    monkeypatch.setattr(command, "why_no_gpu", lambda: "no driver")
     with pytest.raises(TinyganError, match="constants cannot be measured here: no driver"):
         gpu_measure.main(["constants", "--out", str(out)])

@@ -13,7 +13,7 @@ def test_products_are_measured_on_random_numbers_in_the_asked_precision(fake_cup
     factors = []
     multiply = machine.matmul
     monkeypatch.setattr(machine, "matmul", lambda a, b: factors.append((a, b)) or multiply(a, b))
-    result = machine.measure("gpu", precision)
+    result = machine.rates("gpu", precision)
     for factor in factors[0]:
         assert len(np.unique(factor.get())) > 4000
     assert set(fake_cupy.stand_in.cublas.calls) == {77 if precision == "tf32" else 68}

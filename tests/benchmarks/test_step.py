@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import machine, pairing, peers, step
+from benchmarks import pairing, peers, step
 from benchmarks.contender import Contender, ContenderError
 from benchmarks.report import table
 from tinygan.errors import UsageError
@@ -17,7 +17,7 @@ def _quick(monkeypatch):
     monkeypatch.setattr(pairing, "WARM_UP_SECONDS", 0.0)
     monkeypatch.setattr(pairing, "TURN_SECONDS", 0.001)
     monkeypatch.setattr(pairing, "SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr(machine, "rates", lambda *_: {"device": "a machine", "flops": 1e11, "bytes": 1e10})
+    monkeypatch.setattr(step, "rates", lambda _: {"device": "a machine", "flops": 1e11, "bytes": 1e10})
 
 
 class Stand:

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,26 @@ def test_what_cannot_be_begun(tmp_path):
     assert "No such file" in outcome.last[0]
 
 
-@pytest.mark.parametrize("deaf", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);"])
-@pytest.mark.parametrize("loud", ["", "print('busy', flush=True);", "import os; os.close(1); os.close(2);"])
-def test_what_hangs_is_ended(ran, deaf, loud):
-    outcome, _ = ran(f"{deaf}{loud}import time; time.sleep(1000)", limit=1)
-    assert (outcome.status, outcome.exit) == ("out of time", -signal.SIGKILL if deaf else -signal.SIGTERM)
-    assert 1 <= outcome.seconds < 20
+HANGING = [
+    deaf + loud
+    for deaf in ("", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN);")
+    for loud in ("", "print('busy', flush=True);", "import os; os.close(1); os.close(2);")
+]
+
+
+def test_what_hangs_is_ended(tmp_path, monkeypatch):
+    """All side by side, since each takes its whole time."""
+    monkeypatch.setattr(watched, "GRACE", 0.5)
+
+    def hang(number):
+        command = [sys.executable, "-c", f"{HANGING[number]}import time; time.sleep(1000)"]
+        return run(command, tmp_path / f"{number}", 2)
+
+    with ThreadPoolExecutor(len(HANGING)) as pool:
+        for code, outcome in zip(HANGING, pool.map(hang, range(len(HANGING))), strict=True):
+            by = signal.SIGKILL if "SIG_IGN" in code else signal.SIGTERM
+            assert (outcome.status, outcome.exit) == ("out of time", -by), code
+            assert 2 <= outcome.seconds < 20
 
 
 def test_what_prints_without_end_is_cut(ran, monkeypatch):

@@ -9,23 +9,16 @@ import pytest
 from tests.data.conftest import encoded, lsun_database, picture, write_pictures
 from tinygan.cli import data as data_prep
 from tinygan.cli import evaluate, train
-from tinygan.errors import run_script
 from tinygan.training import checkpoint
 
 TINY = ["--features", "2", "--code-size", "4", "--batch-size", "5", "--device", "cpu", "--log-every", "2"]
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(call_main, tmp_path, monkeypatch):
     """Run a script in this process, in an empty folder; returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(script, *arguments):
-        code = run_script(script.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+    return lambda script, *arguments: call_main(script.main, *arguments)
 
 
 @pytest.fixture
@@ -147,21 +140,6 @@ def test_cifar10_from_an_archive_in_the_order_of_the_files(run, tiny, tmp_path):
     assert "is truncated" in err
 
 
-class Evil:
-    def __reduce__(self):
-        return print, ("run",)
-
-
-def test_a_pickle_that_wants_to_run_code_is_refused(run, tiny, tmp_path, pickled, capsys):
-    folder = tiny.write(tmp_path / "cifar-10-batches-py", tiny.python)
-    (folder / "data_batch_2").write_bytes(pickled({b"data": Evil()}))
-    code, out, err = run(data_prep, "cifar10", "--source", tmp_path, "--out", tmp_path / "set")
-    assert code == 1
-    assert out == ""
-    assert re.search(r"data_batch_2 is a pickle that asks for builtins.print.*nothing was run", err)
-    assert not (tmp_path / "set").exists()
-
-
 def test_lsun_packs_and_trains(run, tmp_path):
     values = [encoded(picture(k, 16, 20), ("JPEG", "WEBP")[k % 2]) for k in range(40)]
     lsun_database(tmp_path / "bedroom_train_lmdb", values)
@@ -175,12 +153,6 @@ def test_lsun_packs_and_trains(run, tmp_path):
     ("options", "words"),
     [
         (["--image-size", "15"], "--image-size must be even"),
-        (["--image-size", "0"], "--image-size is '0': give a whole number from 1"),
-        (["--crop-size", "0"], "--crop-size is '0': give a whole number from 1"),
-        (["--image-size", "big"], "'big' is no size"),
-        (["--max-skipped", "101"], "--max-skipped is '101': give a number from 0 to 100"),
-        (["--processes", "0"], "--processes is '0'"),
-        (["--seed", "-1"], "--seed is '-1': give a whole number from 0"),
         (["--partition", "x"], "unknown argument '--partition'"),
     ],
 )

@@ -1,5 +1,7 @@
 """data_prep.py export SET --png-folder DIR."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,17 +9,11 @@ from PIL import Image
 from tests.data.conftest import write_pictures
 from tinygan.cli import data as data_prep
 from tinygan.data.packed import open_packed
-from tinygan.errors import run_script
 
 
 @pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        code = run_script(data_prep.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def call(call_main):
+    return partial(call_main, data_prep.main)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A small trained run to look at."""
 
+from functools import partial
+
 import pytest
 
-from tinygan.cli import train
+from tinygan.cli import evaluate, train
 from tinygan.data import shapes
 from tinygan.data.imageset import ImageSet
 from tinygan.errors import run_script
@@ -35,3 +37,9 @@ def trained(trained_once, monkeypatch):
     """The folder of that run, and its data set for this test only."""
     monkeypatch.setattr(shapes, "load", load_few)
     return trained_once
+
+
+@pytest.fixture
+def call(call_main):
+    """Run evaluate.py in this process: (exit code, stdout, stderr)."""
+    return partial(call_main, evaluate.main)

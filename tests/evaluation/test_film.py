@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinygan.cli import evaluate
 from tinygan.data import decode
-from tinygan.errors import run_script
 from tinygan.images import enlarged
 from tinygan.report import film
 
@@ -23,16 +21,6 @@ open(arguments[-1], "wb").write(b"%s %d " % (kind.encode(), len(frames) // (3 * 
 if kind in {broken!r}:
     sys.exit("first line\\nUnknown encoder 'libvpx'\\n")
 """
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        code = run_script(evaluate.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

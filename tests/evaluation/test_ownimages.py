@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 from tests.data.conftest import encoded, picture, write_pictures
-from tinygan.cli import evaluate
 from tinygan.data import shapes
 from tinygan.data.transform import fit
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.prepare import prepare
 from tinygan.dataprep.sources.files import FolderSource
-from tinygan.errors import TinyganError, run_script
+from tinygan.errors import TinyganError
 from tinygan.evaluation.finaltest import reconstruction_test
 from tinygan.evaluation.ownimages import read_own, reconstruct_own
 from tinygan.evaluation.trained import open_run
@@ -26,16 +25,6 @@ SEARCH = Search(steps=5)
 @pytest.fixture
 def run(trained):
     return open_run(trained, "best", "cpu")
-
-
-@pytest.fixture
-def call(capsys):
-    def run(*arguments):
-        code = run_script(evaluate.main, [str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def with_options(run, **options):

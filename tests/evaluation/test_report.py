@@ -7,9 +7,6 @@ import json
 import os
 import re
 import shutil
-import struct
-import subprocess
-import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.browser import CHROMIUM, WHY_NOT
+from tests.data.test_bad_input import png
 from tests.evaluation.test_comparison import make_run
 from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
@@ -297,30 +296,31 @@ def test_axes():
     assert constant.low < 0.02 < constant.high
 
 
-def in_a_browser(path: Path, driver: str, width: int = 1280) -> tuple[dict, Page]:
-    """What the driver's expression is in the page at ``path``, and the page then; nothing may be logged."""
-    copy = path.with_name("driven.html")
-    driver = f"<script>document.title = JSON.stringify((() => {{{driver}}})());</script>"
-    copy.write_text(path.read_text().replace("</body>", driver + "</body>"))
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
-    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command += [f"--user-data-dir={path.parent / 'profile'}", "--virtual-time-budget=2000"]
-    command += [f"--window-size={width},800", "--enable-logging=stderr", "--v=0", "--dump-dom", copy.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "CONSOLE" not in done.stderr
-    copy.write_text(done.stdout)
-    page = Page(copy)
-    return json.loads(page.text["title"]), page
+@pytest.fixture
+def shown(browser, tmp_path):
+    """A function: what a script returns in the page of these runs, in a window of this width; nothing may go wrong."""
+
+    def run(folders: list[Path], script: str, width: int = 1280) -> dict:
+        report(folders, tmp_path / "report.html")
+        browser.problems.clear()
+        browser.resize(width, 800)
+        browser.open(tmp_path / "report.html")
+        browser.wait_for("document.documentElement.dataset.ready")
+        seen = browser.run(f"(() => {{{script}}})()")
+        assert browser.problems == []
+        return seen
+
+    return run
 
 
-needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=WHY_NOT)
 
 
 @needs_browser
-def test_a_browser_runs_the_page_without_an_error(folders, tmp_path):
-    path = tmp_path / "report.html"
-    report(folders, path)
-    driver = """
+def test_a_browser_runs_the_page_without_an_error(folders, shown):
+    seen = shown(
+        folders,
+        """
       const cursor = document.querySelector(".cursor");
       cursor.focus();
       cursor.dispatchEvent(new KeyboardEvent("keydown", {key: "Home", bubbles: true}));
@@ -332,9 +332,8 @@ def test_a_browser_runs_the_page_without_an_error(folders, tmp_path):
         sliders: [...document.querySelectorAll("[data-slides] input")].map((e) => e.getAttribute("aria-valuetext")),
         shown: [...document.querySelectorAll("[data-slides] img:not([hidden])")].map((e) => e.dataset.iteration),
         loaded: [...document.images].filter((image) => !image.hidden).every((image) => image.naturalWidth === 24),
-      };"""
-    seen, page = in_a_browser(path, driver)
-    assert page.all("html")[0]["data-ready"] == "true"
+      };""",
+    )
     assert seen["text"] == "Iteration 100: 00000-vanilla 0.014500, 00001-wn 0.030000"
     assert seen["line"] == "33.3333%"
     assert seen["sliders"] == ["iteration 0", "iteration 0"]  # the second follows the first
@@ -343,11 +342,11 @@ def test_a_browser_runs_the_page_without_an_error(folders, tmp_path):
 
 
 @needs_browser
-def test_print_shows_what_is_folded_and_cuts_nothing(seeds, tmp_path):
+def test_print_shows_what_is_folded_and_cuts_nothing(seeds, shown):
     """With the rules for print in force on a page as wide as A4 between its margins (186 mm at 96 dpi)."""
-    path = tmp_path / "report.html"
-    report(seeds, path)
-    driver = """
+    seen = shown(
+        seeds,
+        """
       const open = () => document.querySelectorAll("details[open]").length;
       const seen = { folded: open(), all: document.querySelectorAll("details").length };
       dispatchEvent(new Event("beforeprint"));
@@ -362,38 +361,31 @@ def test_print_shows_what_is_folded_and_cuts_nothing(seeds, tmp_path):
       seen.hints = [...document.querySelectorAll(".scroll-hint")].filter((hint) => hint.offsetHeight).length;
       dispatchEvent(new Event("afterprint"));
       seen.after = open();
-      return seen;"""
-    seen, _ = in_a_browser(path, driver)
+      return seen;""",
+    )
     assert seen["all"] == seen["printed"] == 6
     assert seen["folded"] == seen["after"] == seen["cut"] == seen["hints"] == 0
 
 
 @needs_browser
-@pytest.mark.parametrize(("width", "hinted"), [(500, True), (1280, False)])
-def test_a_table_that_scrolls_says_so(seeds, tmp_path, width, hinted):
-    """500 pixels are the least that a window of Chromium has: the page is narrowed to 390 within it."""
-    path = tmp_path / "report.html"
-    report(seeds, path)
-    driver = f"""
-      if ({width} === 500) document.body.style.width = "390px";
-      dispatchEvent(new Event("resize"));
+@pytest.mark.parametrize(("width", "hinted"), [(390, True), (1280, False)])
+def test_a_table_that_scrolls_says_so(seeds, shown, width, hinted):
+    seen = shown(
+        seeds,
+        """
       const scroll = document.querySelector(".scroll"), place = scroll.getBoundingClientRect();
       const cells = [...scroll.querySelector("tbody tr").cells].slice(0, 3).map((c) => c.getBoundingClientRect().right);
-      return {{ hints: [...document.querySelectorAll(".scroll-hint")].map((hint) => hint.offsetHeight > 0),
-        losses: cells.every((right) => right <= place.right) }};"""
-    seen, _ = in_a_browser(path, driver, width)
+      return { hints: [...document.querySelectorAll(".scroll-hint")].map((hint) => hint.offsetHeight > 0),
+        losses: cells.every((right) => right <= place.right) };""",
+        width,
+    )
     assert seen["hints"][0] is hinted
     assert seen["losses"]
 
 
 def png_of(width, height):
     """A PNG that claims this size, and holds next to nothing."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return png(width, height, 8, 2, bytes(1000))
 
 
 @pytest.mark.parametrize("name", ["samples/000100.png", "samples/reals.png", "reconstructions/targets.png"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -19,17 +20,27 @@ from tinygan.report.tables import AGREEMENT
 
 @pytest.fixture
 def run(tmp_path):
-    """A run whose samples lose their noise while its running loss falls."""
+    """A run whose running loss falls."""
     path = make_run(tmp_path / "run", running=(0.05, 0.04, 0.03, 0.02), final=None, options={"image_size": [32, 32]})
-    drawn, rng = shapes.draw(0, range(200))[0].astype(float), np.random.default_rng(0)
-    save_grid(path / "samples/reals.png", drawn[:100].astype(np.uint8))
-    for step, noise in enumerate((90, 60, 30, 5), start=1):
-        images = np.clip(drawn[100:] + rng.normal(0, noise, drawn[100:].shape), 0, 255).astype(np.uint8)
-        save_grid(path / f"samples/{100 * step:06d}.png", images)
+    shutil.rmtree(path / "samples")
     return path
 
 
+def measured_at(run, iteration, distance, name=""):
+    """What ``evaluate.py measures`` leaves of a checkpoint."""
+    fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
+    file = run / "evaluation" / f"measures-{iteration:06d}{name}.json"
+    file.write_text(json.dumps({"iteration": iteration, "fake": fake}))
+    return file
+
+
 def test_a_loss_that_falls_with_the_noise_agrees(run, capsys, monkeypatch):
+    (run / "samples").mkdir()
+    drawn, rng = shapes.draw(0, range(100))[0].astype(float), np.random.default_rng(0)
+    save_grid(run / "samples/reals.png", drawn[:50].astype(np.uint8))
+    for step, noise in enumerate((90, 60, 30, 5), start=1):
+        images = np.clip(drawn[50:] + rng.normal(0, noise, drawn[50:].shape), 0, 255).astype(np.uint8)
+        save_grid(run / f"samples/{100 * step:06d}.png", images)
     agreement.main([str(run)])
     assert "grids, 4 iterations: sliced_wasserstein +1.000" in capsys.readouterr().out
     found = json.loads((run / "evaluation" / AGREEMENT).read_text())["grids"]
@@ -47,9 +58,7 @@ def test_a_loss_that_falls_with_the_noise_agrees(run, capsys, monkeypatch):
 
 def test_measures_of_checkpoints_are_read(run):
     for iteration, distance in ((100, 9.0), (200, 4.0), (400, 5.0)):
-        fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
-        file = run / "evaluation" / f"measures-{iteration:06d}.json"
-        file.write_text(json.dumps({"iteration": iteration, "fake": fake}))
+        measured_at(run, iteration, distance)
     found = agreement.agreement(read_run(run))["checkpoints"]
     assert found["iterations"] == [100, 200, 400]
     assert found["rank_correlation"] == {"sliced_wasserstein": pytest.approx(0.5), "ms_ssim": None}
@@ -58,23 +67,22 @@ def test_measures_of_checkpoints_are_read(run):
 def test_of_several_measures_of_an_iteration_the_newest_counts(run):
     for iteration in (100, 200, 300):
         for age, (name, distance) in enumerate({"-count50": 9.0 - iteration / 100, "": 4.0, "-seed3": 7.0}.items()):
-            fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
-            file = run / "evaluation" / f"measures-{iteration:06d}{name}.json"
-            file.write_text(json.dumps({"iteration": iteration, "fake": fake}))
-            os.utime(file, (100 - age, 100 - age))
+            os.utime(measured_at(run, iteration, distance, name), (100 - age, 100 - age))
     found = agreement.agreement(read_run(run))["checkpoints"]
     assert found["sliced_wasserstein"] == [8.0, 7.0, 6.0]
 
 
 def test_latest_is_a_run_too(run, capsys, monkeypatch):
     monkeypatch.chdir(run.parent)
+    for iteration in (100, 200, 300):
+        measured_at(run, iteration, 1.0)
     (run / "checkpoints").mkdir()
     (run / "checkpoints/last.safetensors").touch()
     run.rename(run.parent / "00003-shapes-wn")
     (run.parent / "runs").mkdir()
     (run.parent / "00003-shapes-wn").rename(run.parent / "runs" / "00003-shapes-wn")
     agreement.main(["latest"])
-    assert "00003-shapes-wn: grids, 4 iterations" in capsys.readouterr().out
+    assert "00003-shapes-wn: checkpoints, 3 iterations" in capsys.readouterr().out
     collect.main(["latest", "--results", "kept"])
     assert (run.parent / "kept/00003-shapes-wn/log.jsonl").exists()
 

@@ -11,7 +11,6 @@ from safetensors import safe_open
 
 from experiments import collect
 from tests.evaluation.test_comparison import make_run, write_final
-from tests.experiments.conftest import OPTIONS
 from tinygan import load_generator
 from tinygan.cli import evaluate
 from tinygan.errors import UsageError
@@ -72,8 +71,7 @@ def test_the_stored_results_give_their_table_again(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("norm", ["wn", "bn"])
-def test_a_generator_alone_draws_the_same_images(call, tmp_path, norm):
-    call(OPTIONS)
+def test_a_generator_alone_draws_the_same_images(finished, tmp_path, norm):
     run = next((tmp_path / "runs").glob(f"*-{norm}-*"))
     collect.main([str(run), "--results", str(tmp_path / "kept"), "--generators"])
     file = tmp_path / "kept" / run.name / "generator-best.safetensors"

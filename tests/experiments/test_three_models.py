@@ -80,8 +80,7 @@ def test_mistakes(call, options):
         call(options)
 
 
-def test_results_can_be_compared_and_reported_again(call, tmp_path, capsys):
-    call(OPTIONS)
+def test_results_can_be_compared_and_reported_again(finished, tmp_path, capsys):
     shutil.rmtree(tmp_path / "runs")
     kept = sorted(str(path.parent) for path in (tmp_path / "results").glob("*/config.json"))
     capsys.readouterr()
@@ -107,30 +106,25 @@ def test_interleaved_models_stand_at_the_same_iteration_after_each_round(call, t
     page = tmp_path / "page.html"
     write = runner.write_report
     monkeypatch.setattr(runner, "write_report", lambda runs, file: (pages.append(len(steps)), write(runs, file)))
-    call(f"{OPTIONS.replace('--iterations 2', '--iterations 5')} --interleave 2 --report {page}")
-    assert steps == ["2"] * 3 + ["4"] * 3 + ["5"] * 3
-    assert pages == [3, 6, 9, 9]  # after each round, and with the final tests
+    options = OPTIONS.replace("--iterations 2", "--iterations 3")
+    call(f"{options} --interleave 2 --report {page}")
+    assert steps == ["2"] * 3 + ["3"] * 3
+    assert pages == [3, 6, 6]  # after each round, and with the final tests
     assert "Pairs of final test images" in page.read_text()
 
     alone = tmp_path / "alone"
-    three_models.main(
-        [
-            *OPTIONS.replace("--iterations 2", "--iterations 5").split(),
-            "--out",
-            str(alone),
-            "--results",
-            str(tmp_path / "r"),
-        ]
-    )
+    monkeypatch.setattr(evaluate, "main", lambda call: None)  # no final tests
+    three_models.main([*options.split(), "--out", str(alone), "--results", str(tmp_path / "r")])
     for run in sorted((tmp_path / "runs").iterdir()):
         ours, theirs = (load_file(path / run.name / "checkpoints/last.safetensors") for path in (run.parent, alone))
         assert all((ours[name] == theirs[name]).all() for name in theirs)
 
 
 def test_the_time_ends_a_training_with_what_there_is(call, tmp_path, capsys):
-    call(f"{OPTIONS.replace('--iterations 2', '--iterations 1000000')} --minutes 0.1 --report {tmp_path / 'page.html'}")
+    options = OPTIONS.replace("--iterations 2", "--iterations 1000000")
+    call(f"{options} --minutes 0.05 --report {tmp_path / 'page.html'}")
     out = capsys.readouterr().out
-    assert "time is up after 0.1 minutes" in out
+    assert "time is up after 0.05 minutes" in out
     assert "00000-shapes-none-seed0 has no final loss yet" in out
     assert (tmp_path / "page.html").exists()
     assert json.loads((tmp_path / "results/comparison.json").read_text())["runs"][0]["norm"] == "none"
@@ -140,11 +134,10 @@ def test_the_time_ends_a_training_with_what_there_is(call, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN])  # as in a script's background
-def test_the_time_ends_a_final_test_too(call, tmp_path, capsys, request, before):
-    call(OPTIONS)
+def test_the_time_ends_a_final_test_too(call, finished, tmp_path, capsys, request, before):
     usual = signal.signal(signal.SIGINT, before)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, usual))
-    call(f"{OPTIONS.replace('--steps 2', '--steps 10000000')} --minutes 0.05")
+    call(f"{OPTIONS.replace('--steps 2', '--steps 10000000')} --minutes 0.02")
     assert "time is up" in capsys.readouterr().out
     assert list((tmp_path / "runs").glob("*/evaluation/*best-2.json"))
     assert not list((tmp_path / "runs").glob("*/evaluation/*best-10000000.json"))
@@ -154,7 +147,7 @@ def test_before_the_first_running_test_the_time_ends_without_a_table(call, tmp_p
     options = OPTIONS.replace("--iterations 2", "--iterations 1000000").replace(
         "--test-every 1", "--test-every 1000000"
     )
-    call(f"{options} --minutes 0.05 --report {tmp_path / 'page.html'}")
+    call(f"{options} --minutes 0.01 --report {tmp_path / 'page.html'}")
     assert "no run has come to its first running test" in capsys.readouterr().out
     assert not (tmp_path / "page.html").exists()
 
@@ -183,8 +176,7 @@ OTHERS = [
 ]
 
 
-def test_a_run_that_is_something_else_is_refused_by_name(call, tmp_path, monkeypatch):
-    call(OPTIONS)
+def test_a_run_that_is_something_else_is_refused_by_name(call, finished, tmp_path, monkeypatch):
     run = tmp_path / "runs/00001-shapes-bn-seed0"
     whole = (run / "config.json").read_text()
     monkeypatch.setattr(train, "main", lambda arguments: pytest.fail("trained"))
@@ -199,8 +191,7 @@ def test_a_run_that_is_something_else_is_refused_by_name(call, tmp_path, monkeyp
         call(OPTIONS.replace("--iterations 2", "--iterations 1"))
 
 
-def test_other_lengths_and_places_are_no_difference(call, tmp_path):
-    call(OPTIONS)
+def test_other_lengths_and_places_are_no_difference(call, finished, tmp_path):
     for run in (tmp_path / "runs").iterdir():
         change(run / "config.json", "options", "save_every", to=1)
         change(run / "config.json", "options", "device", to="auto")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import CHROMIUM, WHY_NOT, Browser
+from tests.browser import CHROMIUM, WHY_NOT
 from tests.layers.cases import CASES, prepare, smooth_input, upstream
 from tinygan import load_generator
 from tinygan.cli import evaluate
@@ -50,12 +50,6 @@ def make_run(folder, **changes) -> TrainedGenerator:
         )
     folder.mkdir(parents=True, exist_ok=True)
     return TrainedGenerator(game.generator.network, options, 7, backend, folder)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Browser(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

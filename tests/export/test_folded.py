@@ -8,7 +8,7 @@ from tests.layers.cases import CASES, prepare, smooth_input
 from tinygan.errors import TinyganError
 from tinygan.export import numpy_network
 from tinygan.export.folded import operations_of
-from tinygan.layers import Layer, Sequential
+from tinygan.layers import Layer, Linear, Sequential
 from tinygan.models.norms import NORMS
 
 
@@ -56,3 +56,19 @@ def test_a_layer_of_ones_own_is_named():
 
     with pytest.raises(TinyganError, match="a layer Swish cannot be exported"):
         operations_of(Sequential({"act": Swish()}))
+
+
+def test_a_layer_of_ones_own_that_inherits_from_one_of_tinygans_is_named():
+    class Skip(Sequential):
+        def __call__(self, x, training=False):
+            y, _ = super().__call__(x, training)
+            return x + y, None
+
+    class Turned(Linear):
+        def apply_weight(self, x, w, b=None, frozen=None):
+            return super().apply_weight(x[:, ::-1], w, b, frozen)
+
+    for own in (Skip([Linear(3, 3)]), Turned(3, 3)):
+        prepare(own)
+        with pytest.raises(TinyganError, match=f"a layer {own!r} cannot be exported"):
+            operations_of(Sequential({"own": own}))

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from tests.training.conftest import TINY_RESNET, tiny_data, tiny_options  # noqa: F401 (fixtures)
+from tests.training.conftest import TINY_RESNET, log_of, tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError, run_script
 from tinygan.losses import binary_cross_entropy
@@ -43,11 +43,8 @@ def train(options):
 
 def state(trainer) -> dict:
     """Everything that a checkpoint holds, and the log without its times."""
-    log = [
-        {key: value for key, value in line.items() if key not in ("seconds", "images_per_second")}
-        for line in trainer.session.folder.read_log()
-    ]
-    return checkpoint.load(trainer.session.folder.last).tensors | {"log": np.array(repr(log))}
+    folder = trainer.session.folder
+    return checkpoint.load(folder.last).tensors | {"log": np.array(repr(log_of(folder)))}
 
 
 def assert_same(one: dict, other: dict) -> None:
@@ -72,8 +69,7 @@ def test_captured_and_eager_give_the_same_bytes(gpu_options, norm, schedule, los
     assert_same(state(captured), state(train(options)))
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("norm", "schedule"), list(zip(NORMS, [*SCHEDULES, *SCHEDULES], strict=True)))
 def test_a_residual_network_too(gpu_options, norm, schedule, monkeypatch, capsys):
     monkeypatch.setattr(feed, "PREVIEW_COUNT", 2)
     few = {"iterations": graph.WARM_UPS + 2, "test_every": 0, "sample_every": 100, "batch_size": 2}

@@ -1,11 +1,13 @@
 """Convolution and its transpose on the GPU against the formulas: every product, adjoint and bias, for every window."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from tests.gpu.test_kernels import random
 from tests.ops.test_patches import WINDOWS
-from tinygan.ops import cuda, reference
+from tinygan.ops import Window, cuda, reference
 
 
 @pytest.mark.parametrize(("window", "shape", "places"), WINDOWS.values(), ids=WINDOWS.keys())
@@ -29,3 +31,12 @@ def test_every_product(xp, dtype, close, window, shape, places, transposed):
                     close(actual, expected, 10)
     np.testing.assert_array_equal(own_x.get(), x.astype(dtype))
     np.testing.assert_array_equal(own_dy.get(), dy.astype(dtype))
+
+
+def test_the_patches_are_kept_and_not_the_image(xp):
+    x, w = xp.zeros((2, 8, 6, 3), np.float32), xp.zeros((4, 4, 3, 5), np.float32)
+    image = weakref.ref(x)
+    passes = cuda.correlate(x, w, Window((4, 4), (2, 2), (1, 1)))
+    del x
+    assert passes
+    assert image() is None

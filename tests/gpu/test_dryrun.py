@@ -56,7 +56,7 @@ def test_without_a_device_the_step_is_that_of_a_gpu(fake_cupy, tiny_options, mon
     memory = fake_cupy.stand_in.device.memory
     memory.watched = False
     expected = counted(fake_cupy, options)
-    _, per_step = step_memory(options, build_game(options, open_backend("cpu")))
+    per_step = step_memory(options, build_game(options, open_backend("cpu")))
     assert per_step == pytest.approx(expected, rel=0.12)
 
 
@@ -65,7 +65,7 @@ def test_the_peak_lies_elsewhere_with_few_images(fake_cupy):
     options = Options(device="gpu", batch_size=32, image_size=(32, 32))
     fake_cupy.stand_in.device.memory.watched = False
     expected = counted(fake_cupy, options)
-    _, per_step = step_memory(options, build_game(options, open_backend("cpu")))
+    per_step = step_memory(options, build_game(options, open_backend("cpu")))
     assert per_step == pytest.approx(expected, rel=0.05)
 
 

@@ -1,5 +1,7 @@
 """Convolutions against oracles that share no code with them: SciPy, loops, a case by hand, and each other's adjoint."""
 
+import weakref
+
 import numpy as np
 import pytest
 from scipy.signal import correlate
@@ -157,3 +159,14 @@ def test_a_pixel_that_is_not_a_number_spoils_its_own_image_only(build, window, s
         others = [0, 2, 3, 4]
         np.testing.assert_array_equal(dx[others], clean_backward(dy)[others])
         assert not np.array_equal(y[2], expected[2])
+
+
+@both_widths
+def test_a_convolution_keeps_the_patches_and_not_the_image(channels):
+    layer, x = Conv2d(*channels, 4, 2, 1), smooth_input((2, 8, 6, channels[0]))
+    prepare(layer)
+    image = weakref.ref(x)
+    passes = layer(x)
+    del x
+    assert passes
+    assert image() is None

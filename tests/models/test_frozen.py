@@ -7,7 +7,7 @@ from tests.layers.cases import CASES, prepare, smooth_input
 from tests.tiles import kernels_brought_to_tiles
 from tinygan.device import open_backend
 from tinygan.frozen import frozen
-from tinygan.layers import BatchNorm, Conv2d, ConvTranspose2d, WeightNorm, initialise
+from tinygan.layers import Addition, BatchNorm, Conv2d, ConvTranspose2d, Linear, Sequential, WeightNorm, initialise
 from tinygan.models import dcgan, resnet
 from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
@@ -95,3 +95,34 @@ def test_batches_that_take_other_tiles(build):
             np.testing.assert_allclose(y, expected_y, rtol=1e-12, atol=1e-13)
             np.testing.assert_allclose(backward(y), expected_backward(y), rtol=1e-11, atol=1e-12)
     assert len(made) == 2 + 4  # of the frozen layer, and of each pass of the other
+
+
+def doubled(kind):
+    """A class of one's own that inherits from ``kind`` and computes twice its output."""
+
+    class Doubled(kind):
+        def __call__(self, x, training=False):
+            y, backward = super().__call__(x, training)
+            return 2 * y, lambda dy, grads=None, need_dx=True: backward(2 * dy, grads, need_dx)
+
+    return Doubled
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: doubled(Linear)(3, 3),
+        lambda: doubled(WeightNorm)(Linear(3, 3)),
+        lambda: doubled(Sequential)([Linear(3, 3)]),
+        lambda: doubled(Addition)(Linear(3, 3), Linear(3, 3)),
+        lambda: Sequential([Linear(3, 3), doubled(BatchNorm)(3)]),
+    ],
+)
+def test_a_layer_that_inherits_from_one_of_tinygans_computes_what_it_says(build):
+    network = Sequential([build()])
+    prepare(network)
+    x = smooth_input((4, 3))
+    y, backward = network(x)
+    twin_y, twin_backward = frozen(network)(x)
+    np.testing.assert_allclose(twin_y, y, rtol=1e-12)
+    np.testing.assert_allclose(twin_backward(y), backward(y), rtol=1e-12)

@@ -31,7 +31,13 @@ def test_a_place_is_taken_while_a_view_lives(arena):
     assert place(arena, taken(arena, 1)) == 512
     del view
     assert place(arena, taken(arena, 100)) == 0
-    assert arena.most == 576
+
+
+def test_a_system_without_such_blocks_is_told_by_an_error_of_it(monkeypatch):
+    """On Windows the step then runs as it stands."""
+    monkeypatch.delattr("os.sysconf")
+    with pytest.raises(OSError, match="sysconf"):
+        Arena()
 
 
 def test_a_gap_that_is_too_small_is_left(arena):

@@ -1,5 +1,6 @@
 """Tasks on threads: each runs once, errors arrive, scratch memory is a thread's own."""
 
+import signal
 import threading
 import time
 
@@ -107,6 +108,33 @@ def test_the_number_of_threads_changes_only_between_pieces_of_work():
     assert done == [1, 1]
     other.join(10)
     assert not other.is_alive()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to a thread")
+def test_an_interrupt_waits_for_the_tasks_and_leaves_the_threads_free(thread_number):
+    """In a notebook the next cell uses them again."""
+    if thread_number == 1:
+        pytest.skip("one thread waits for nobody")
+    begun, done, main = threading.Event(), [], threading.get_ident()
+
+    def work():
+        if threading.get_ident() == main:
+            begun.wait(10)
+            return
+        begun.set()
+        time.sleep(0.1)  # so that the main thread waits by now
+        signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.2)
+        done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        run([work] * 2)
+    assert done == [1]
+    changed = threading.Thread(target=use_all_cores, args=[thread_number], daemon=True)
+    changed.start()
+    changed.join(10)
+    assert not changed.is_alive()
+    test_every_task_runs_once_and_all_are_done_at_the_return(thread_number)
 
 
 def test_work_noted_before_an_error_is_dropped():

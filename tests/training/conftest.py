@@ -12,6 +12,12 @@ from tinygan.training.options import Options
 TINY_RESNET = {"model": "resnet", "d_features": [3, 5], "g_features": [4, 6], "d_blocks": [1, 1], "g_blocks": [1, 2]}
 
 
+def log_of(folder):
+    """The lines of a run's log, without what a clock has said."""
+    times = {"images_per_second", "seconds"}
+    return [{name: value for name, value in line.items() if name not in times} for line in folder.read_log()]
+
+
 @pytest.fixture
 def tiny_data(monkeypatch):
     """Every data set is 48 random images of the wanted size."""

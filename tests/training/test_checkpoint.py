@@ -125,49 +125,25 @@ def test_a_checkpoint_that_fits_one_network_only_changes_neither(saved):
     assert all((player.parameters.flat == 9.0).all() for player in game[:2])
 
 
-def damage_truncated(data):
-    return data[: len(data) // 2]
+NO_CHECKPOINT = "is damaged or no checkpoint"
 
 
-def damage_html(data):
-    return b"<!DOCTYPE html><html>quota exceeded</html>"
-
-
-def damage_header(data):
-    return data[:20] + b"\xff" * 20 + data[40:]
-
-
-def damage_empty(data):
-    return b""
-
-
-def damage_foreign(data):
-    return safetensors.numpy.save({"x": np.zeros(3)})
-
-
-def damage_newer(data):
-    return safetensors.numpy.save({"x": np.zeros(3)}, {tensorfile.DESCRIPTION: '{"format": 999}'})
-
-
-def damage_metadata(data):
-    return safetensors.numpy.save({"x": np.zeros(3)}, {tensorfile.DESCRIPTION: '{"format": 1, "opt'})
-
-
-def damage_incomplete(data):
-    return safetensors.numpy.save({"x": np.zeros(3)}, {tensorfile.DESCRIPTION: '{"format": 1}'})
+def described(text):
+    """A file of tensors that is described so."""
+    return safetensors.numpy.save({"x": np.zeros(3)}, {tensorfile.DESCRIPTION: text})
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_truncated, "is damaged or no checkpoint"),
-        (damage_html, "is damaged or no checkpoint"),
-        (damage_header, "is damaged or no checkpoint"),
-        (damage_empty, "is damaged or no checkpoint"),
-        (damage_foreign, "no checkpoint of tinygan"),
-        (damage_newer, "newer tinygan"),
-        (damage_metadata, "is damaged or no checkpoint"),
-        (damage_incomplete, "is damaged or no checkpoint"),
+        (lambda data: data[: len(data) // 2], NO_CHECKPOINT),
+        (lambda data: b"<!DOCTYPE html><html>quota exceeded</html>", NO_CHECKPOINT),
+        (lambda data: data[:20] + b"\xff" * 20 + data[40:], NO_CHECKPOINT),
+        (lambda data: b"", NO_CHECKPOINT),
+        (lambda data: safetensors.numpy.save({"x": np.zeros(3)}), "no checkpoint of tinygan"),
+        (lambda data: described('{"format": 999}'), "newer tinygan"),
+        (lambda data: described('{"format": 1, "opt'), NO_CHECKPOINT),
+        (lambda data: described('{"format": 1}'), NO_CHECKPOINT),
     ],
 )
 def test_files_that_are_no_checkpoint(saved, damage, message):

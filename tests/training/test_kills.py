@@ -7,11 +7,14 @@ import time
 import pytest
 
 from tests.kills import begin, storm
+from tests.liverun import FEW
+from tests.training.conftest import log_of
 from tinygan.training import checkpoint
 from tinygan.training.runfolder import RunFolder, find_checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
-CODE = """
+CODE = f"""
+{FEW}
 from tinygan.runtime import threads
 threads.core_count = lambda: 2
 from tinygan.cli import train
@@ -21,7 +24,6 @@ sys.exit(run_script(train.main, sys.argv[1:]))
 TRAINING = ["--norm", "bn", "--features", "2", "--code-size", "4", "--batch-size", "8", "--device", "cpu"]
 TRAINING += ["--iterations", "100000", "--log-every", "2", "--save-every", "2", "--sample-every", "50"]
 TRAINING += ["--test-every", "20"]
-TIMES = ("seconds", "images_per_second")
 
 
 def start(out):
@@ -53,13 +55,9 @@ def assert_killed_training_is_exact(tmp_path, count):
     assert {name: tensor.tobytes() for name, tensor in ours.items()} == {
         name: tensor.tobytes() for name, tensor in theirs.items()
     }
-    assert without_times(killed) == without_times(whole)
+    assert log_of(killed) == log_of(whole)
     assert not list(killed.path.rglob("*.part"))
     json.loads(killed.config.read_text())
-
-
-def without_times(run):
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in run.read_log()]
 
 
 def test_a_few_kills(tmp_path):

@@ -113,19 +113,16 @@ def test_the_21_layers_of_the_paper():
 
 
 @pytest.mark.parametrize("name", [name for name in RANGES if name in vars(Options())])
-@pytest.mark.parametrize("value", [-1, 10**20, float("nan"), float("inf"), "5", True, [], [5], (5,), {}], ids=repr)
-def test_a_number_has_the_same_range_wherever_it_comes_from(name, value):
+def test_a_number_has_the_same_range_wherever_it_comes_from(name):
     """Presets, resumes and stored options go through the same table as what is typed."""
-    with pytest.raises(
-        (UsageError, ValueError), match=f"{name.replace('_', '.')} "
-    ):  # of another kind, or out of range
-        Options.from_json(dataclasses.asdict(Options()) | {name: value})
-    for make in (
-        lambda: Options(**{name: value}),
-        lambda: resume(Options(iterations=10**9), {name: value}, "here.safetensors"),
-    ):
+    for value in (-1, 10**20, float("nan"), float("inf"), "5", True, [], [5], (5,), {}):
+        # Of another kind, or out of range.
+        with pytest.raises((UsageError, ValueError), match=f"{name.replace('_', '.')} "):
+            Options.from_json(dataclasses.asdict(Options()) | {name: value})
         with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} "):
-            make()
+            Options(**{name: value})
+        with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} "):
+            resume(Options(iterations=10**9), {name: value}, "here.safetensors")
 
 
 @pytest.mark.parametrize("name", RESNET_ONLY)

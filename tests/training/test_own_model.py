@@ -3,14 +3,19 @@
 import pytest
 
 from tinygan.cli import train
+from tinygan.device import open_backend
 from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.trained import open_run
+from tinygan.training.dryrun import _network_table
+from tinygan.training.options import Options
 from tinygan.training.runfolder import RunFolder
+from tinygan.training.session import build_game
 
 TINY = ["--dataset", "shapes", "--batch-size", "8", "--code-size", "6", "--features", "4", "--iterations", "4"]
 TINY += ["--log-every", "2", "--test-every", "0", "--device", "cpu"]
 NETWORKS = """
-from tinygan.layers import Conv2d, ConvTranspose2d, Linear, Reshape, Sequential, Sigmoid, PReLU
+from tinygan import Layer
+from tinygan.layers import Conv2d, ConvTranspose2d, Linear, Reshape, ScaleShift, Sequential, Sigmoid, PReLU
 
 def build(image_size, code_size, features, norm):
     H, W = image_size
@@ -21,6 +26,20 @@ def build(image_size, code_size, features, norm):
 
 def too_small(image_size, **others):
     return build((8, 8), **others)
+
+class Skip(Layer):
+    def __init__(self, layer):
+        super().__init__()
+        self.inner, self.scale = self.child("inner", layer), self.child("scale", ScaleShift(1))
+
+    def __call__(self, x, training=False):
+        y, backward = self.scale(x.mean(axis=(1, 2, 3))[:, None], training)
+        z, inner_backward = self.inner(x, training)
+        return y[:, 0] + z, None
+
+def by_branches(**options):
+    G, D = build(**options)
+    return G, Skip(D)
 
 def nothing(**others):
     return None
@@ -43,6 +62,14 @@ def test_networks_of_ones_own_train_resume_and_open(own, tmp_path):
     assert len(folder.read_log()) == 2
     assert run_script(train.main, ["--resume", str(folder.path), "--iterations", "6"]) == 0
     assert open_run(folder.path, "last").iteration == 6
+
+
+def test_a_dry_run_of_a_network_whose_layers_are_not_in_a_row(own):
+    """What goes into each of them is known to its author alone."""
+    options = Options(model="mine:by_branches", features=4, code_size=6, batch_size=8, device="cpu")
+    game = build_game(options, open_backend("cpu"))
+    table = _network_table("discriminator", game.discriminator.network, (32, 32, 3), game)
+    assert [line.split()[:2] for line in table[1:-1]] == [["inner", "Sequential"], ["scale", "scale"]]
 
 
 @pytest.mark.parametrize(

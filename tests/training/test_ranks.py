@@ -117,26 +117,21 @@ def bytes_of(trained):
 
 def assert_same_training(ranks, cases, folder):
     alone = train_all(1, folder / "alone", cases)
-    first = train_all(ranks, folder / "first", cases)
+    first = train_all(ranks, folder / "first", cases, COUNTED)
+    replayed = [len(path.read_text()) for path in (folder / "first").glob("cases.*")]
+    assert replayed == [9 * len(cases)] * ranks  # all but each training's first
     for case, expected in alone.items():
         for name, tensor in expected.items():
             np.testing.assert_allclose(first[case][name], tensor, rtol=0, atol=1e-10, err_msg=f"{case} {name}")
     logs = [path.read_text() for path in (folder / "first").rglob("log.jsonl")]
     assert len(logs) == len(cases)  # one folder each
     assert all("reconstruction" in log for log in logs)
-    assert bytes_of(train_all(ranks, folder / "second", cases)) == bytes_of(first)
+    assert bytes_of(train_all(ranks, folder / "second", cases, EAGERLY)) == bytes_of(first)
 
 
 def test_two_ranks_learn_what_one_process_does_and_repeat_their_bits(tmp_path):
-    """7 images do not divide evenly, and rounding alone stays below 1e-10."""
+    """7 images do not divide evenly, and rounding alone stays below 1e-10; recorded or not, the bits are the same."""
     assert_same_training(2, FEW, tmp_path)
-
-
-def test_ranks_replay_their_step_to_the_same_bytes(tmp_path):
-    replayed = train_all(2, tmp_path / "replayed", FEW, COUNTED)
-    counts = [len(path.read_text()) for path in (tmp_path / "replayed").glob("cases.*")]
-    assert counts == [9 * len(FEW)] * 2  # all but each training's first
-    assert bytes_of(train_all(2, tmp_path / "eager", FEW, EAGERLY)) == bytes_of(replayed)
 
 
 @pytest.mark.slow
@@ -251,8 +246,10 @@ failing.__module__ = "tinygan.training.ranks"
 """
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("error", ["MemoryError()", "TinyganError('no good')", "ZeroDivisionError()"])
+@pytest.mark.parametrize(
+    ("error", "rank"),
+    [("MemoryError()", 1), ("TinyganError('no good')", 0), ("ZeroDivisionError()", 1)],
+)
 def test_a_rank_that_fails_ends_all_and_says_why(training, rank, error):
     code = mpiexec.script("train", TINY + FAIL.format(rank=rank, error=error))
     process = training(code=code, wait=False)

@@ -1,5 +1,6 @@
 """Exact resume: k iterations, stop, resume, n − k iterations are n iterations, bit for bit."""
 
+import itertools
 import json
 import os
 import signal
@@ -10,15 +11,13 @@ import numpy as np
 import pytest
 
 from tests.permissions import as_somebody
-from tests.training.conftest import TINY_RESNET
+from tests.training.conftest import TINY_RESNET, log_of
 from tinygan.errors import Stopped, TinyganError, UsageError
 from tinygan.models.norms import NORMS
 from tinygan.training import checkpoint, session
 from tinygan.training import options as training_options
 from tinygan.training.loop import Trainer
 from tinygan.training.runfolder import RunFolder, find_checkpoint
-
-TIMES = ("images_per_second", "seconds")
 
 
 def run(options):
@@ -35,11 +34,6 @@ def go_on(path, **changes):
     return resumed
 
 
-def log_of(run_session):
-    lines = run_session.folder.read_log()
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
-
-
 def assert_same_state(one, other):
     ours, theirs = (checkpoint.load(run_session.folder.last) for run_session in (one, other))
     assert ours.tensors.keys() == theirs.tensors.keys()
@@ -50,20 +44,24 @@ def assert_same_state(one, other):
     np.testing.assert_array_equal(ours.progress.pending_losses, theirs.progress.pending_losses)
 
 
-@pytest.mark.parametrize("schedule", ["alternating", "shared"])
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("model", [{}, TINY_RESNET], ids=["dcgan", "resnet"])
-@pytest.mark.parametrize("k", [4, 6])  # at the end of a log interval, and within one; 7·6 < 48 < 7·13: two epochs
+# Within a log interval; 7·6 < 48 < 7·13: two epochs.
+EVERY_RUN = list(itertools.product([6], ["dcgan", "resnet"], NORMS, ["alternating", "shared"]))
+
+
+# At the end of an interval, where no losses are pending, once for each schedule.
+@pytest.mark.parametrize(
+    ("k", "model", "norm", "schedule"), [*EVERY_RUN, (4, "dcgan", "wn", "alternating"), (4, "dcgan", "bn", "shared")]
+)
 def test_resume_is_exact(tiny_options, norm, schedule, model, k):
-    options = {"norm": norm, "schedule": schedule, "warmup": 8, **model}
+    options = {"norm": norm, "schedule": schedule, "warmup": 8, **(TINY_RESNET if model == "resnet" else {})}
     whole = run(tiny_options(**options))
     first = run(tiny_options(**options, iterations=k))
     second = go_on(first.folder.last, iterations=13)
 
     assert second.folder.path == first.folder.path != whole.folder.path
     assert_same_state(whole, second)
-    assert log_of(second) == log_of(whole)
-    assert [line["iteration"] for line in log_of(whole)] == [4, 5, 8, 10, 12, 13]
+    assert log_of(second.folder) == log_of(whole.folder)
+    assert [line["iteration"] for line in log_of(whole.folder)] == [4, 5, 8, 10, 12, 13]
     pictures = [f"samples/{name}.png" for name in ("000000", "000005", "000013", "reals")]
     pictures += [f"reconstructions/{name}.png" for name in ("targets", "000005", "000010")]
     for picture in pictures:
@@ -99,7 +97,7 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(tiny_options, number, mon
 
     resumed = go_on(find_checkpoint("latest", stopped.folder.path.parent))
     assert_same_state(whole, resumed)
-    assert log_of(resumed) == log_of(whole)
+    assert log_of(resumed.folder) == log_of(whole.folder)
 
 
 def test_an_older_checkpoint_branches_off_and_leaves_its_run_alone(tiny_options):
@@ -108,7 +106,7 @@ def test_an_older_checkpoint_branches_off_and_leaves_its_run_alone(tiny_options)
     branch = go_on(whole.folder.checkpoints / "000010.safetensors")
     assert branch.folder.path != whole.folder.path
     assert_same_state(whole, branch)
-    assert log_of(branch) == log_of(whole)
+    assert log_of(branch.folder) == log_of(whole.folder)
     assert {path: path.read_bytes() for path in whole.folder.path.rglob("*") if path.is_file()} == before
 
 
@@ -149,7 +147,7 @@ def test_lines_written_after_the_last_save_are_cut(tiny_options):
         log.write(json.dumps({"iteration": 12, "d_real": 0.0}) + '\n{"iteration": 13, "d_r')
     (crashed.folder.checkpoints / "000011.safetensors.part").write_bytes(b"half a checkpoint")
     resumed = go_on(crashed.folder.last, iterations=13)
-    assert log_of(resumed) == log_of(whole)
+    assert log_of(resumed.folder) == log_of(whole.folder)
     assert not list(crashed.folder.path.rglob("*.part"))
 
 
@@ -162,6 +160,21 @@ def test_a_folder_is_trained_by_one_process_at_a_time(tiny_options):
         go_on(first.folder.last, iterations=5)
     assert first.folder.log.read_bytes() == log
     other.unlock()
+    go_on(first.folder.last, iterations=5)
+
+
+@pytest.mark.parametrize("method", ["write_log", "describe"])
+def test_a_resume_that_fails_lets_go_of_the_folder(tiny_options, monkeypatch, method):
+    """In a notebook one frees some space and tries again in the same process."""
+    first = run(tiny_options(iterations=3))
+
+    def full(*_):
+        raise TinyganError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, method, full)
+        with pytest.raises(TinyganError, match="disk full"):
+            go_on(first.folder.last, iterations=5)
     go_on(first.folder.last, iterations=5)
 
 
@@ -216,14 +229,8 @@ def middle(content, line=b"\x00garbage\n"):
     ("file", "damage", "message"),
     [
         ("log.jsonl", middle, r"log.jsonl, line 3 is damaged: repair or delete this line"),
-        ("log.jsonl", lambda old: middle(old, b"{}\n"), "line 3 is damaged"),
-        ("log.jsonl", lambda old: middle(old, b"[5]\n"), "line 3 is damaged"),
-        ("log.jsonl", lambda old: middle(old, b'{"iteration": 1' + b"0" * 400 + b"}\n"), "line 3 is damaged"),
-        ("log.jsonl", lambda old: middle(old, b"[" * 100_000 + b"\n"), "line 3 is damaged"),
         ("log.jsonl", lambda old: old + b"\xff\n", "line 4 is damaged"),
         ("config.json", lambda old: b"", r"config.json is damaged .*or move it away: the run then goes on in a new"),
-        ("config.json", lambda old: b"\xff\xfe", "config.json is damaged"),
-        ("config.json", lambda old: b"[]", "config.json is damaged"),
         ("config.json", lambda old: b'{"options": {}, "sessions": 5}', "config.json is damaged"),
         ("config.json", lambda old: b'{"options": {}, "sessions": [5]}', "config.json is damaged"),
     ],
@@ -251,7 +258,7 @@ def test_the_remedies_are_some(tiny_options):
     again = go_on(first.folder.last, iterations=13)
     assert again.folder.path != first.folder.path
     assert_same_state(whole, again)
-    assert log_of(again) == log_of(whole)
+    assert log_of(again.folder) == log_of(whole.folder)
 
 
 @pytest.mark.parametrize("tail", [b'{"iteration": 9, "d_re', b"\x00" * 100, b"\xff\xfe"])
@@ -260,7 +267,7 @@ def test_a_last_line_that_was_cut_off_is_dropped_and_said(tiny_options, tail):
     first.folder.log.write_bytes(first.folder.log.read_bytes() + tail)
     resumed = go_on(first.folder.last, iterations=13)
     assert resumed.notes == [f"{first.folder.log}: its last line was cut off and is left out"]
-    assert log_of(resumed) == log_of(whole)
+    assert log_of(resumed.folder) == log_of(whole.folder)
 
 
 def test_a_log_that_ends_too_early_is_said(tiny_options):
@@ -269,7 +276,7 @@ def test_a_log_that_ends_too_early_is_said(tiny_options):
     first.folder.log.write_bytes(lines[0])
     resumed = go_on(first.folder.last, iterations=9)
     assert resumed.notes == [f"{first.folder.log}: its lines of iterations 5 to 8 are missing"]
-    assert [line["iteration"] for line in log_of(resumed)] == [4, 9]
+    assert [line["iteration"] for line in log_of(resumed.folder)] == [4, 9]
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
@@ -305,7 +312,7 @@ def test_checkpoints_that_lie_on_another_disk_belong_to_their_run(tiny_options, 
     place.symlink_to(tmp_path / "elsewhere")
     resumed = go_on(first.folder.last, iterations=13)
     assert resumed.folder.path == first.folder.path.absolute()
-    assert log_of(resumed) == log_of(whole)
+    assert log_of(resumed.folder) == log_of(whole.folder)
     assert_same_state(whole, resumed)
 
 

@@ -43,6 +43,17 @@ def test_there_is_none_outside_of_a_checkout(tmp_path, monkeypatch):
     assert git_commit() is None
 
 
+def test_an_installed_package_in_another_projects_checkout_has_none(checkout, monkeypatch):
+    folder, _ = checkout
+    installed = folder / ".venv" / "tinygan"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("installed\n")
+    monkeypatch.setattr(tinygan, "__file__", str(installed / "__init__.py"))
+    assert git_commit() is None
+    (folder / ".gitignore").write_text(".venv\n")
+    assert git_commit() is None
+
+
 def test_the_index_is_not_locked(checkout):
     """A file that was only touched has git bring its index up to date, for which it would take the lock."""
     folder, _ = checkout

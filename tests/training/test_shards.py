@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.liverun import run_script, start_training
+from tests.liverun import resume, start_training
+from tests.training.conftest import log_of
 from tinygan.device import open_backend
 from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
@@ -42,9 +43,11 @@ def trained(options, codes, real):
     return np.array(losses), stores, gradients
 
 
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("norm", NORMS)
+# Two and three processes in turn, so that each norm and each schedule is shared among both numbers of them.
+@pytest.mark.parametrize(
+    ("norm", "schedule", "count"),
+    [(norm, how, 2 + (k + n) % 2) for k, norm in enumerate(NORMS) for n, how in enumerate(SCHEDULES)],
+)
 def test_shards_of_a_batch_learn_what_the_batch_does(tiny_options, processes, norm, schedule, count):
     """7 images do not divide evenly. In float64, so that only a wrong formula could show."""
     options = tiny_options(norm=norm, schedule=schedule, precision="float64", code_size=5)
@@ -79,10 +82,7 @@ def test_all_processes_decide_alike_whether_d_judges_both_batches_at_once(tiny_o
 def state(trainer):
     run = trainer.session
     stores = [store.flat.tobytes() for player in run.game[:2] for store in player.stores().values()]
-    log = [
-        {k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in run.folder.read_log()
-    ]
-    return stores, log
+    return stores, log_of(run.folder)
 
 
 @pytest.mark.parametrize("norm", ["bn", "wn"])
@@ -126,7 +126,9 @@ def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
     process.send_signal(signal.SIGTERM)
     error = process.communicate(timeout=30)[1]
     assert process.returncode == 128 + signal.SIGTERM
-    assert error.strip().splitlines()[-1].startswith("stopped by SIGTERM after iteration")
+    said = error.strip().splitlines()[-1]
+    assert said.startswith("stopped by SIGTERM after iteration")
+    assert f"--resume {folder}" in said
     assert gone(children)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     assert checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration >= last["iteration"]
@@ -138,7 +140,7 @@ def test_a_kill_leaves_no_process_behind_and_the_folder_free(tmp_path):
     process.communicate(timeout=30)
     assert gone(children)
     reached = checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration
-    run_script("train.py", "--resume", folder, "--iterations", reached + 1, "--device", "cpu")
+    resume(folder, reached + 1)
 
 
 def test_another_process_that_is_killed_is_one_line_and_loses_nothing(tmp_path):

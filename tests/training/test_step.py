@@ -244,6 +244,19 @@ def test_real_and_generated_images_of_other_numbers_with_batch_norm(make):
     assert_close(alternating_step(game, real[1:], codes, LEARNING_RATE)[:2], (d_real, d_fake))
 
 
+@pytest.mark.parametrize("N", [2, 3, 6])
+@pytest.mark.parametrize("norm", ["wn", "bn"])
+def test_the_shared_step_takes_real_and_generated_images_of_other_numbers(make, norm, N):
+    results = []
+    for small in (True, False):
+        game, real, codes = make(norm, N=N)
+        with one_chain.as_if(small):
+            losses = shared_step(game, real[1:], codes, LEARNING_RATE)
+        results.append((losses, game.generator.parameters.flat, game.discriminator.parameters.flat))
+    for together, apart in zip(*results, strict=True):
+        assert_close(together, apart)
+
+
 @pytest.mark.parametrize("loss", ADVERSARIAL_LOSSES)
 @pytest.mark.parametrize("logit", [-800.0, -60.0, 60.0, 800.0])
 def test_one_chain_of_gradients_survives_a_sure_discriminator(make, loss, logit):

@@ -58,16 +58,23 @@ class Operation(NamedTuple):
 
 def operations_of(network: Layer) -> list[Operation]:
     """The operations of ``network`` in evaluation mode, its result last; TinyganError for a layer of one's own."""
+    for layer in network.walk():
+        if not type(layer).__call__.__module__.startswith("tinygan."):  # it may only inherit from one of tinygan's
+            raise _unknown(layer)
     operations: list[Operation] = []
     _append(network, 0, operations)
     return operations
+
+
+def _unknown(layer: Layer) -> TinyganError:
+    return TinyganError(f"a layer {layer!r} cannot be exported: {__name__} knows only tinygan's own layers")
 
 
 @singledispatch
 def _append(layer: Layer, x: int, operations: list[Operation]) -> int:
     """Append what computes ``layer`` of value ``x``; return the number of its result."""
     if type(layer) not in PLAIN:
-        raise TinyganError(f"a layer {layer!r} cannot be exported: {__name__} knows only tinygan's own layers")
+        raise _unknown(layer)
     kind, settings = PLAIN[type(layer)]
     return _add(operations, kind, layer, (x,), **{name: getattr(layer, name) for name in settings})
 
@@ -138,6 +145,8 @@ def _(layer: WeightNorm, x: int, operations: list[Operation]) -> int:
 def _add_weighted(
     layer: Layer, inner: BilinearLayer, w: Array, b: Array | None, x: int, operations: list[Operation]
 ) -> int:
+    if type(inner) not in WEIGHTED:
+        raise _unknown(inner)
     kind = WEIGHTED[type(inner)]
     window = {} if kind == "linear" else {"stride": inner.window.stride, "pad": inner.window.pad}
     arrays = {"w": w, "b": np.zeros(inner.out_channels) if b is None else b}

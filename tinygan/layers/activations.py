@@ -22,10 +22,10 @@ class TranslatedRectifier(Layer):
 
     Backward: dx = dy above b and a·dy below; da = Σ dy·(x − b) and db = Σ dy·(1 − a), both over x < b.
 
-    A learned slope is projected to [0, 1] after each update, so that the function stays monotonic and bends the way
-    of a rectifier; clamping it in the forward pass instead would kill its gradient at the border (notes B5).
+    A learned slope is projected to [0, 1] after each update, so that the function stays monotonic and bends the way of
+    a rectifier; clamping it in the forward pass instead would kill its gradient at the border (notes B5).
 
-    ``slope`` and ``shift`` are fixed numbers, or None for one learned per channel; ``channels`` is C, where that is.
+    ``slope`` and ``shift`` are fixed numbers, or None for one learned for each of the ``channels``.
     """
 
     def __init__(self, slope: float | None, shift: float | None, channels: int | None = None):
@@ -88,7 +88,7 @@ class TReLU(TranslatedRectifier):
 
 
 class TPReLU(TranslatedRectifier):
-    """y = PReLU(x − b) + b; a starts at 0.25, b at 0 (paper, the activation behind strict weight norm)."""
+    """y = PReLU(x − b) + b; a starts at 0.25, b at 0 (paper, the activation after strict weight norm)."""
 
     def __init__(self, channels: int):
         super().__init__(None, None, channels)

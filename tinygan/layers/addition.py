@@ -1,4 +1,4 @@
-"""Two branches of a network, from the same input and added: what a residual block is around."""
+"""Two branches from the same input, added: the core of a residual block."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from tinygan import ops
 from tinygan.array import Array, array_module
 from tinygan.layers.base import Backward, Gradients, Layer
 
-# Inside the root: where both weights are 0 the sum is divided by 1e-8, as in the paper's ResNet code; beside weights of
-# size 1 it is rounded away, so that a block that starts as its shortcut is exactly that.
+# Inside the root: where both weights are 0 the sum is divided by 1e-8, as in the paper's ResNet code. Beside weights of
+# size 1 it is rounded away, so that a block starts as exactly its shortcut.
 EPSILON = 1e-16
 
 
@@ -47,9 +47,9 @@ class Addition(Layer):
 class WeightNormalisedAddition(Addition):
     """y = (w₁·residual(x) + w₂·shortcut(x))/√(w₁² + w₂²), one pair of weights per channel.
 
-    That is a strict weight-normalised layer with two inputs for each channel, so it is the same operation: with
-    v = w/‖w‖, y = v₁·r + v₂·s. Backward: dr = v₁·dy, ds = v₂·dy; dv = (Σ dy·r, Σ dy·s) over batch and space, and dw is
-    dv with its component along w removed, divided by ‖w‖. Keeps r, s (N, H', W', C), v, and what the branches keep.
+    A strict weight-normalised layer with two inputs for each channel, by the same operation: with v = w/‖w‖,
+    y = v₁·r + v₂·s. Backward: dr = v₁·dy, ds = v₂·dy; dv = (Σ dy·r, Σ dy·s) over batch and space, and dw is dv with its
+    component along w removed, divided by ‖w‖. Keeps r, s (N, H', W', C), v, and what the branches keep.
 
     ``w`` (2, C) starts at (0, 1): y is the shortcut. At the first step the residual branch gets no gradient; w₁ does.
 

@@ -35,11 +35,11 @@ class Layer:
     - ``grads``: where parameter gradients are *added*, under ``layer.path(name)``; the caller zeroes it. None computes
       the input gradient only: what the generator's pass through the discriminator needs.
     - ``need_dx=False`` skips the input gradient and returns None: what the discriminator needs on real images.
-    - ``training`` matters to batch norm alone, of tinygan's layers.
+    - ``training``: of tinygan's layers only batch norm computes something else in training.
 
-    What ``backward`` needs is what the inner function captured; the layer stores nothing (but batch norm's
-    statistics). So any number of passes may be in flight at once, and each ``backward`` may be called as often as
-    wanted. Neither pass writes into what it was given. Every docstring says what its layer keeps.
+    What ``backward`` needs is captured by that inner function; the layer stores nothing (but batch norm's statistics).
+    So any number of passes may be in flight at once, and each ``backward`` may be called as often as wanted. Neither
+    pass writes into what it was given. Every docstring says what its layer keeps for ``backward``.
 
     A subclass declares parameters and child layers in its constructor with :meth:`parameter`, :meth:`buffer` and
     :meth:`child`; :func:`initialise` then creates them, and each is an attribute of that name.
@@ -119,9 +119,10 @@ class Layer:
 
 
 def described(x: Array) -> str:
-    """An array's type and shape; of what is none, what to do about it."""
-    no_array = f"a {type(x).__name__}: give an array, as np.asarray(x, np.float32)"
-    return f"{x.dtype} {x.shape}" if hasattr(x, "dtype") else no_array
+    """An array's type and shape; for anything else, its class and the remedy."""
+    if hasattr(x, "dtype"):
+        return f"{x.dtype} {x.shape}"
+    return f"a {type(x).__name__}: give an array, as np.asarray(x, np.float32)"
 
 
 def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None = None) -> tuple[Parameters, Parameters]:

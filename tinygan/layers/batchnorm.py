@@ -63,7 +63,7 @@ class BatchNorm(Layer):
                 statistics = self.running_mean, self.running_var
                 ops.update_statistics(*statistics, mean, var, M / (M - 1), MOMENTUM)
         else:
-            mean, var = self.running_mean.copy(), self.running_var  # a copy, since backward needs the mean of this pass
+            mean, var = self.running_mean.copy(), self.running_var  # a copy, since backward needs this pass's mean
         r = 1 / array_module(x).sqrt(var + EPSILON)
         y = ops.batch_norm(x, mean, r, self.scale, self.shift)
 
@@ -81,7 +81,7 @@ class BatchNorm(Layer):
         return y, backward
 
     def _each_half(self, x: Array) -> tuple[Array, Backward]:
-        """Of a batch that is two for this layer alone: the real and the generated images that D judges in one go."""
+        """Real and generated images, which D judges as one batch, each half normalised by itself."""
         xp, N = array_module(x), len(x) // 2
         (y, backward), (other_y, other_backward) = self._whole(x[:N], True), self._whole(x[N:], True)
 

@@ -7,7 +7,7 @@ from tinygan.array import Array
 from tinygan.errors import UsageError
 from tinygan.init import fan_in_uniform
 from tinygan.layers.base import Backward, Gradients, Layer
-from tinygan.ops.window import Bilinear, Frozen
+from tinygan.ops.window import Bilinear, Kernels
 
 
 class BilinearLayer(Layer):
@@ -35,10 +35,10 @@ class BilinearLayer(Layer):
         else:
             self.b = None
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """f(x, w) + b, a new array, and ``backward(dy, need_dx=True, need_dw=True, total=None) -> (dx or None,
         dw or None)``, which adds dw to ``total`` in place if that is given. ``frozen`` is a dict for one ``w`` that
-        never changes; what is made of it alone is kept there, and there is no dw.
+        never changes: what is computed from w alone is kept there, and there is no dw.
         """
         raise TypeError(f"{type(self).__name__} must define apply_weight")
 

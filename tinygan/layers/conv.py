@@ -11,13 +11,13 @@ from tinygan import ops
 from tinygan.array import Array
 from tinygan.errors import UsageError
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops.window import Bilinear, Frozen, Window
+from tinygan.ops.window import Bilinear, Kernels, Window
 
-Size = int | tuple[int, int]
+Size = int | tuple[int, int]  # one number, or (vertical, horizontal)
 
 
 class _Windowed(BilinearLayer):
-    """What both have: a window, and a kernel (kh, kw, *channels), of which ``output_axis`` counts output channels."""
+    """A window, and a kernel (kh, kw, *channels) whose ``output_axis`` counts output channels."""
 
     def __init__(self, channels: tuple[int, int], output_axis: int, kernel: Size, stride: Size, pad: Size, bias: bool):
         self.window = Window(*((size, size) if isinstance(size, int) else size for size in (kernel, stride, pad)))
@@ -36,8 +36,7 @@ class Conv2d(_Windowed):
 
     y[n,i,j,o] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,o] + b[o] over u, v, c, with
     x (N, H, W, C_in), w (kh, kw, C_in, C_out), b (C_out), y (N, H', W', C_out), x = 0 outside the image and
-    H' = floor((H + 2·pad − kh)/stride) + 1. Keeps the patches of x, (N·H'·W', kh·kw·C_in), or its tiles at the
-    evaluation points of a faster algorithm.
+    H' = floor((H + 2·pad − kh)/stride) + 1. Keeps the patches of x, (N·H'·W', kh·kw·C_in), or its tiles.
 
     ``kernel``, ``stride`` and ``pad`` are pixels, one number or (vertical, horizontal).
 
@@ -50,7 +49,7 @@ class Conv2d(_Windowed):
     def __init__(self, c_in: int, c_out: int, kernel: Size, stride: Size = 1, pad: Size = 0, bias: bool = True):
         super().__init__((c_in, c_out), 3, kernel, stride, pad, bias)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """U(x)·w + b; backward: dx = Uᵀ(dy·wᵀ), dw = U(x)ᵀ·dy."""
         self.expect(x, "NHWC", w.shape[2])
         if min(self.window.positions(x.shape[1:3])) < 1:
@@ -63,8 +62,8 @@ class ConvTranspose2d(_Windowed):
 
     y[n, i·stride + u − pad, j·stride + v − pad, o] = Σ x[n,i,j,c]·w[u,v,o,c] + b[o] over all i, u, j, v, c that meet
     there, with x (N, H, W, C_in), w (kh, kw, C_out, C_in), b (C_out), y (N, H', W', C_out) and
-    H' = (H − 1)·stride + kh − 2·pad. ``w`` is the kernel of the convolution from C_out to C_in channels that this is
-    the adjoint of, hence its axis order. Keeps x, or its tiles.
+    H' = (H − 1)·stride + kh − 2·pad. ``w`` is the kernel of the convolution from C_out to C_in channels whose adjoint
+    this is, hence its axis order. Keeps x, or its tiles.
 
     >>> layer = ConvTranspose2d(8, 3, kernel=4, stride=2, pad=1)
     >>> _ = initialise(layer, np.random.default_rng(0))
@@ -77,7 +76,7 @@ class ConvTranspose2d(_Windowed):
         # With stride s an output pixel meets one in s² of the taps (notes A3).
         self.tap_share = 1.0 / math.prod(self.window.stride)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """Uᵀ(x·wᵀ) + b; backward: dx = U(dy)·w, dw = U(dy)ᵀ·x."""
         self.expect(x, "NHWC", w.shape[3])
         if min(self.window.image_size(x.shape[1:3])) < 1:

@@ -3,7 +3,7 @@
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.layers.bilinear import BilinearLayer
-from tinygan.ops.window import Bilinear, Frozen, TwoGradients
+from tinygan.ops.window import Bilinear, Kernels, TwoGradients
 
 
 class Linear(BilinearLayer):
@@ -18,7 +18,7 @@ class Linear(BilinearLayer):
     def __init__(self, c_in: int, c_out: int, bias: bool = True, init_factor: float = 1.0):
         super().__init__((c_in, c_out), 1, bias, init_factor)
 
-    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+    def apply_weight(self, x: Array, w: Array, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
         """x·w + b; backward: dx = dy·wᵀ, dw = xᵀ·dy."""
         self.expect(x, "NC", w.shape[0])
         y = ops.matmul(x, w)

@@ -1,4 +1,4 @@
-"""Layers that change an image's size and nothing else, in pairs: each is the adjoint of the other, but for a factor 4.
+"""Layers that change an image's size and nothing else, in pairs of adjoints (up to a factor 4 for the second pair).
 
 Pad, Crop                    a border of zeros added, or a border taken away
 AveragePool, NearestDouble   half the size by mean, twice the size by repetition

@@ -1,6 +1,5 @@
 """Layers in a row, and the change of shape between them."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from tinygan.array import Array
@@ -48,11 +47,13 @@ class Reshape(Layer):
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         self.expect(x, "")
-        values = math.prod(self.shape)
-        if values > 0 and values != x.size // len(x):
-            self.refuse(x, f"{values} values per image")
+        shape = x.shape
+        try:
+            y = x.reshape(shape[0], *self.shape)
+        except ValueError:
+            self.refuse(x, f"images whose values fill {self.shape}")
 
         def backward(dy: Array, grads: Gradients | None = None, need_dx: bool = True) -> Array | None:
-            return dy.reshape(x.shape) if need_dx else None
+            return dy.reshape(shape) if need_dx else None
 
-        return x.reshape(x.shape[0], *self.shape), backward
+        return y, backward

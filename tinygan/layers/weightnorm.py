@@ -15,13 +15,12 @@ class WeightNorm(Layer):
     """A bilinear layer f whose weight is normalised: y = f(x, w/‖w‖), strict, or y = γ·f(x, w/‖w‖) + β, affine.
 
     In full y = f(x, w/n), n² = k·Σw² + ε over each output channel's weights; k = 1 for linear and convolution,
-    1/(stride_h·stride_w) for transposed convolution. The inner layer gives its map and its weight; its own bias is not
-    used, since the affine form has β and the strict form has none. γ starts at 1, β at 0, both (C_out,). Keeps what the
-    inner layer keeps, the lengths (C_out,), and, if affine, w/‖w‖. (Salimans & Kingma write v for the raw weight; here
-    w is raw and v = w/‖w‖.)
+    1/(stride_h·stride_w) for transposed convolution. Of the inner layer f and the shape of w are used, not its bias:
+    the affine form has β, the strict form none. γ starts at 1, β at 0, both (C_out,). Keeps what the inner layer keeps,
+    the lengths (C_out,), and, if affine, v = w/‖w‖. (Salimans & Kingma write v for the raw weight.)
 
-    Strict layers need the freedom that they lost from a translated activation (TReLU, TPReLU) behind them; the last
-    layer of each network is affine.
+    A translated activation (TReLU, TPReLU) after a strict layer makes up for the freedom that it lost; each network's
+    last layer is affine.
 
     Source: paper, definition of the strict and affine layers; notes A1, A3.
 
@@ -69,7 +68,7 @@ class WeightNorm(Layer):
         return (v * self.inner.per_channel(self.scale), self.bias) if self.affine else (v, None)
 
     def rename(self, name: str) -> None:
-        """The inner layer, which checks the input, is called by the same name."""
+        """The inner layer, which checks the input, gets the same name."""
         super().rename(name)
         self.inner.rename(name)
 

@@ -8,8 +8,9 @@ from tinygan.models.pyramid import Size
 def build_networks(
     size: Size, code_size: int, norm: str, features: int = 64, levels: int | None = None, residual: tuple | None = None
 ) -> tuple[Layer, Layer]:
-    """G and D for images of ``size`` (H, W), without values yet: the DCGAN, or the ResNet with
-    ``residual`` = (channels and blocks of each level, from the image inwards) for G, and for D.
+    """G and D for images of ``size`` (H, W), without values yet: the DCGAN; with ``residual``, the ResNet.
+
+    ``residual`` is G's (channels of each level, blocks of each level), from the image inwards, and D's.
 
     >>> list(build_networks((8, 8), code_size=16, norm="wn", features=8)[0].children)
     ['linear', 'reshape', 'linear_act', 'up0', 'sigmoid']

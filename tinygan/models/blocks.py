@@ -28,8 +28,8 @@ class DownBlock(Sequential):
                               act
                                y
 
-    The ``stride`` s is 2, which halves the size, or 1. ``extra`` is padding beyond the usual 1, where a half of the
-    size would be odd; with stride 2 only. The layers that read the image have no batch norm.
+    The ``stride`` s is 2, which halves the size, or 1. ``extra`` is padding beyond the usual 1, where half the size
+    would be odd; with stride 2 only. The layers that read the image have no batch norm.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class UpBlock(Sequential):
                               act
                                y
 
-    The ``stride`` s is 2, which doubles the size, or 1; ``extra`` as in the level of D that this is the reverse of. The
-    layers that write the image have no batch norm, and in place of the activation there is a scale and shift per
-    channel under strict weight norm, else nothing: the other norms' layers have their own.
+    The ``stride`` s is 2, which doubles the size, or 1; ``extra`` is that of the same level of D. The layers that write
+    the image have no batch norm, and no activation: under strict weight norm there is a scale and shift per channel in
+    its place; the other norms' layers have their own.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class UpBlock(Sequential):
 
 
 def _layer(name: str, layer: BilinearLayer, norm: str, has_batch_norm: bool = True) -> dict[str, Layer]:
-    """``layer`` under ``norm``, and batch norm behind it in ``bn``, by their names."""
+    """``layer`` under ``norm``, and batch norm after it in ``bn``, by their names."""
     return {name: weighted(layer, norm)} | (batch_norm(name, layer.out_channels, norm) if has_batch_norm else {})
 
 

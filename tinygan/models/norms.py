@@ -36,12 +36,12 @@ def first_layer_factor(norm: str) -> float:
 
 
 def batch_norm(name: str, channels: int, norm: str) -> dict[str, Layer]:
-    """What comes behind the weighted layer ``name``: batch norm as ``<name>_norm`` in ``bn``, else nothing."""
+    """What follows the weighted layer ``name``: batch norm as ``<name>_norm`` in ``bn``, else nothing."""
     return {f"{name}_norm": BatchNorm(channels)} if norm == "bn" else {}
 
 
 def activation(channels: int, norm: str) -> Layer:
-    """The activation behind a layer: translated where strict weight norm leaves no bias."""
+    """The activation after a layer: translated where strict weight norm leaves no bias."""
     return TPReLU(channels) if norm == "wn" else PReLU(channels)
 
 

@@ -1,4 +1,4 @@
-"""Which sizes an image goes through on its way in, for any even width and height (notes A2)."""
+"""The sizes that an image goes through in D, for any even width and height (notes A2)."""
 
 from tinygan.errors import UsageError
 
@@ -19,9 +19,8 @@ def pyramid(size: Size, levels: int | None = None) -> tuple[list[Size], list[Siz
     """The sizes (H, W) of all levels from the image inwards, and the convolutions' padding between them.
 
     A 4×4 kernel with stride 2 and padding 1 halves an even side. Where half of the side would be odd (side mod 4 is
-    2) and another level follows, the padding is one larger, each axis on its own: 178, 90, 46, 24, 12, 6. Returns
-    levels + 1 sizes and levels paddings; raises UsageError for odd or too small sides, or more levels than the longer
-    side has room for.
+    2) and another level follows, the padding is one larger, each axis on its own: 178, 90, 46, 24, 12, 6. There is one
+    size more than paddings. Raises UsageError for odd or too small sides, and for more levels than have room.
     """
     for side in size:
         if side % 2 or side < 2:

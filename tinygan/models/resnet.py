@@ -21,9 +21,8 @@ from tinygan.models.pyramid import Size, pyramid
 def generator(size: Size, code_size: int, features: Sequence[int], blocks: Sequence[int], norm: str) -> Sequential:
     """G: codes (N, code_size), standard normal -> images (N, H, W, 3) in [0, 1].
 
-    ``size`` is (H, W), both even, the longer at least 8; ``features`` the channels of each level, from the image
-    inwards, as many numbers as levels; ``blocks`` the residual blocks of each level; ``norm`` one of ``NORMS``. Raises
-    UsageError for what cannot be built.
+    ``size`` is (H, W), both even, the longer at least 8; ``features`` and ``blocks`` are the channels and the residual
+    blocks of each level, from the image inwards; ``norm`` is one of ``NORMS``. Raises UsageError for anything else.
     """
     sides, extras = _levels(size, features, blocks)
     layers: dict[str, Layer] = {}

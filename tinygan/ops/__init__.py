@@ -27,7 +27,7 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.ops.dispatch import IMPLEMENTATIONS, OPERATIONS, implementation, operation, use
-from tinygan.ops.window import Bilinear, Frozen, TwoGradients, Window
+from tinygan.ops.window import Bilinear, Kernels, TwoGradients, Window
 
 
 @operation
@@ -36,7 +36,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
 
 
 @operation
-def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
     """Convolution as deep-learning libraries define it: y = U(x)·w + b, U(x) being the patches of x as rows.
 
     y[n,i,j,k] = Σ x[n, i·stride + u − pad, j·stride + v − pad, c]·w[u,v,c,k] + b[k] over u, v, c; x is 0 outside.
@@ -51,7 +51,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
 @operation
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None
 ) -> Bilinear:
     """Transposed convolution, the adjoint of :func:`correlate` in x with the same kernel array: y = Uᵀ(x·wᵀ) + b.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array, array_module
-from tinygan.ops.window import Bilinear, Frozen, TwoGradients, Window
+from tinygan.ops.window import Bilinear, Kernels, TwoGradients, Window
 
 Pair = tuple[int, int]
 
@@ -18,8 +18,8 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
     return added(a @ b, total)
 
 
-def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None) -> Bilinear:
-    K = w.shape[3]
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
+    shape, K = x.shape, w.shape[3]  # backward shall not keep x itself
     patches, matrix = unfold(x, window), w.reshape(-1, K)
     y = (patches @ matrix).reshape(len(x), *window.positions(x.shape[1:3]), K)
     if b is not None:
@@ -27,7 +27,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
     def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         rows = dy.reshape(-1, K)
-        dx = fold(rows @ matrix.T, window, x.shape) if need_dx else None
+        dx = fold(rows @ matrix.T, window, shape) if need_dx else None
         dw = added((patches.T @ rows).reshape(w.shape), total) if need_dw else None
         return dx, dw
 
@@ -35,7 +35,7 @@ def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen
 
 
 def correlate_transpose(
-    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Frozen | None = None
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None
 ) -> Bilinear:
     C, K = w.shape[2:]
     rows, matrix = x.reshape(-1, K), w.reshape(-1, K)
@@ -170,7 +170,8 @@ def update_statistics(
 
 def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
     sums = channel_sum(dy), channel_sum(dy * (x - mean)) * r
-    list(map(added, sums, totals))
+    for one, total in zip(sums, totals, strict=True):
+        added(one, total)
     return sums
 
 

@@ -1,14 +1,13 @@
-"""The geometry of a convolution: kernel, stride and padding; and the types of backward passes."""
+"""The geometry of a convolution (kernel, stride, padding), and the types of its passes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from tinygan.array import Array
 
-TwoGradients = tuple[Array | None, Array | None]  # (dx, dw), or two to be added to; None where not wanted
-BilinearBackward = Callable[..., tuple[Array | None, Array | None]]  # (dy, need_dx=True, need_dw=True) -> (dx, dw)
-Frozen = dict[int, Array]  # what is made of a weight that never changes, by the algorithm's number of points
-Bilinear = tuple[Array, BilinearBackward]  # y and the way back
+TwoGradients = tuple[Array | None, Array | None]  # (dx, dw), or two totals to add to; None where not wanted
+Bilinear = tuple[Array, Callable[..., TwoGradients]]  # y, and backward(dy, need_dx=True, need_dw=True, total=None)
+Kernels = dict[int, Array]  # a weight that never changes, transformed, by the algorithm's number of points
 
 
 class Window(NamedTuple):

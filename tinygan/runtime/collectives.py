@@ -17,11 +17,11 @@ import numpy as np
 from tinygan.array import Array, array_module
 from tinygan.runtime.recording import whole
 
-ALIGNED = 64  # values: so many are 256 bytes in float32, and GPUs move aligned memory faster
+ALIGNED = 64  # values, 256 bytes of float32: GPUs move aligned memory faster
 
 
 class _Here(threading.local):
-    engine: Any = None  # one of the three, of the thread that trains: another may use a network of its own meanwhile
+    engine: Any = None  # one of the three, for the thread that trains: another may use a network of its own meanwhile
 
 
 _here = _Here()
@@ -29,7 +29,7 @@ _here = _Here()
 
 @contextmanager
 def joined(collective: Any) -> Iterator[None]:
-    """Within it this thread is its process's part, a rank, of ``collective``."""
+    """Within it this thread takes part in ``collective`` for its process, as one of the ranks."""
     _here.engine = collective
     try:
         yield
@@ -52,16 +52,10 @@ def place() -> int:
     return _here.engine.place if _here.engine else 0
 
 
-def barrier() -> None:
-    """Until all ranks have come to this point; what they wrote into shared arrays before is there after it."""
-    if _here.engine:
-        _here.engine.barrier()
-
-
 def all_gather(values: Array) -> Array:
-    """What each rank gives, a float vector (n,) of the same length: (size, n), in the order of the ranks.
+    """What each rank gives, a float vector (n,) of one length for all: (size, n), in the order of the ranks.
 
-    Host arrays become float64. The same for all, and so is whatever each of them computes from it.
+    Host arrays become float64. All ranks get the same bits, and so compute the same from them.
     """
     return whole(_here.engine.all_gather, values) if _here.engine else values.astype(np.float64)[np.newaxis]
 
@@ -85,24 +79,24 @@ def moments(mean: Array, var: Array, M: int) -> tuple[Array, Array, int]:
     xp, C = array_module(mean), len(mean)
     given = all_gather(xp.concatenate([mean, var, xp.full(1, M, mean.dtype)]))
     means, variances, counts = given[:, :C], given[:, C:-1], given[:, -1:]
-    # The number itself is for the host, which does not see what a device is about to gather.
+    # The host needs M as a number, and does not see what a device is about to gather.
     M = int((counts if xp is np else all_gather(np.array([float(M)]))).sum())
-    whole = (counts * means).sum(axis=0) / M
-    spread = (counts * (variances + (means - whole) ** 2)).sum(axis=0) / M
-    return whole.astype(mean.dtype), spread.astype(var.dtype), M
+    centre = (counts * means).sum(axis=0) / M
+    spread = (counts * (variances + (means - centre) ** 2)).sum(axis=0) / M
+    return centre.astype(mean.dtype), spread.astype(var.dtype), M
 
 
 def own_parts(vectors: list[Array]) -> list[Array]:
-    """What all ranks have of this rank's part of a vector (P,), in the order of the ranks, to be added up.
+    """This rank's part of the vectors (P,) of all ranks, in their order, for the caller to add up into the first.
 
-    Where the engine adds them up itself, their sum alone. ``vectors`` are those of all ranks where they share memory,
-    else this rank's own. The first result lies in the first.
+    An engine that adds them up itself returns their sum alone. ``vectors`` are those of all ranks where they share
+    memory, else this rank's own; the first result is a view of the first.
     """
     return _here.engine.own_parts(vectors) if _here.engine else vectors[:1]
 
 
 def share_parts(vector: Array) -> None:
-    """Each rank has changed its own part of the vector (P,): now all have all of it."""
+    """Give all ranks the whole vector (P,), of which each has changed its own part."""
     if _here.engine:
         _here.engine.share_parts(vector)
 
@@ -113,9 +107,7 @@ def own_part(count: int) -> slice:
 
 
 def split_vector(count: int, parts: int) -> list[slice]:
-    """``count`` values in as many parts of one length, but that the last one has what is left too.
-
-    NCCL gives each rank as many values as the others.
+    """``count`` values in parts of one length, as NCCL wants them; the last one also has what is left over.
 
     >>> split_vector(200, 3)
     [slice(0, 64, None), slice(64, 128, None), slice(128, 200, None)]
@@ -125,7 +117,7 @@ def split_vector(count: int, parts: int) -> list[slice]:
 
 
 def split_evenly(count: int, parts: int) -> list[slice]:
-    """``count`` things in as many parts, whose sizes differ by 1 at most.
+    """``count`` things in parts whose sizes differ by 1 at most.
 
     >>> split_evenly(5, 2)
     [slice(0, 2, None), slice(2, 5, None)]

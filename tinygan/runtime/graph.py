@@ -1,6 +1,6 @@
 """Work captured once as a CUDA graph and replayed with one launch, and the buffers that its inputs are sent to.
 
-A training step is some hundred launches on the same addresses every time. Captured, they cost the host one call.
+A training step is some hundred launches, on the same addresses every time. Captured, they cost the host one call.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tinygan.errors import TinyganError
 
 WARM_UPS = 2  # calls before the capture: they compile kernels, make handles and grow the pool
 SLOTS = 4  # how many replays the host may be ahead of the device
-ALIGNMENT = 256  # bytes; what the device's memory accesses want is at most this
+ALIGNMENT = 256  # bytes: no memory access of the device needs more
 
 
 class Replay:
@@ -64,8 +64,7 @@ class Replay:
         self._calls_before_capture -= 1
 
     def close(self) -> None:
-        """Give the memory back to the device. A pool that is merely dropped does not: it and its blocks hold each
-        other. Later calls are eager."""
+        """Give the memory back; later calls are eager. A dropped pool would keep it: it and its blocks form a cycle."""
         self.stream.synchronize()
         self.graph, self._calls_before_capture = None, -1
         self.pool.free_all_blocks()
@@ -97,10 +96,10 @@ class Replay:
 
 
 def _allocator(cuda, stream, kept: list) -> Callable:
-    """What a pool gets the device's memory from: each block is kept too.
+    """What a pool gets the device's memory from; each block goes into ``kept`` too.
 
-    A pool that runs out of memory frees the blocks that nobody uses, and tries again. What was captured holds addresses
-    in them, so then they must stay. Where nothing was, the pool may do so.
+    A pool that runs out of memory frees the blocks that nobody uses, and tries again. A capture that is under way holds
+    addresses in them, so then they have to stay.
     """
 
     def allocate(size: int):

@@ -1,8 +1,7 @@
 """Ranks started by mpiexec or srun, on one machine or many: MPI carries what they exchange.
 
-Waiting is done by looking again and again, and letting other processes have the core in between: ranks may share
-cores, and MPI's own waiting does not yield. Sums are taken by each rank in the order of the ranks, not by MPI, so as
-many ranks give the same bits each time.
+Waiting is polling that yields the core in between: ranks may share cores, and MPI's own waiting does not yield. Sums
+are taken by each rank in the order of the ranks, not by MPI, so the same number of ranks gives the same bits.
 
 Importing this module starts MPI; it is itself the engine that :mod:`tinygan.runtime.collectives` asks.
 """
@@ -28,8 +27,8 @@ mpi4py.rc.thread_level = "funneled"  # only a program's first thread calls MPI
 
 from mpi4py import MPI  # noqa: E402
 
-LOOKS = 2000  # before a rank that has nothing to do sleeps between two looks
-LAST_WORDS = 1.0  # seconds
+POLLS = 2000  # after which an idle rank sleeps between two
+LAST_WORDS = 1.0  # seconds that a launcher gets to pass on what a rank has written
 WATCH = 1.0  # seconds between two looks at whether the launcher is still there
 
 LIBRARY = MPI.Get_library_version().split("\n")[0].strip("\0").replace("\t", " ")  # its name and version
@@ -40,16 +39,11 @@ local_rank = 0  # which of the ranks on its machine this one is; begin() finds o
 
 
 def abort(exit_code: int) -> NoReturn:
-    """End all ranks, once the launcher has had time to pass on what this one has said: it drops what is not read."""
+    """End all ranks, once the launcher has had time to pass on what this one has written: it drops the rest."""
     time.sleep(LAST_WORDS)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI's own words about it: what there is to say has been said
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # MPI's own message about it: all has been said
     world.Abort(exit_code)
     os._exit(exit_code)
-
-
-def barrier() -> None:
-    """Until all ranks are here."""
-    wait(world.Ibarrier())
 
 
 def all_gather(values: np.ndarray) -> np.ndarray:
@@ -91,18 +85,18 @@ def _layout(vector: np.ndarray) -> tuple[list[int], list[int]]:
 
 
 def wait(request: MPI.Request, nap: float = 0.0) -> None:
-    """Until it is done; with ``nap``, soon sleeping so many seconds between two looks."""
-    looks = 0
+    """Until it is done; with ``nap``, after a while sleeping that many seconds between two polls."""
+    polls = 0
     while not request.Test():
-        looks += 1
-        if nap and looks > LOOKS:
+        polls += 1
+        if nap and polls > POLLS:
             time.sleep(nap)
         else:
             os.sched_yield()
 
 
 def begin() -> None:
-    """A rank's first act: to know its place and its share of the cores, and to end with its launcher."""
+    """A rank's first act: find its place and its share of the cores, and arrange to end with its launcher."""
     global local_rank
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     local_rank = node.rank
@@ -115,7 +109,7 @@ def begin() -> None:
 
 
 def _neighbours(node: MPI.Comm) -> dict[int, int]:
-    """A descriptor that tells when it has ended, for each other rank of the machine: -> its number. On Linux only."""
+    """For each other rank of the machine, a descriptor that tells when it has ended -> its number. On Linux only."""
     room = os.readlink("/proc/self/ns/pid") if hasattr(os, "pidfd_open") else ""
     found = {}
     for other, pid, number in node.allgather((room, os.getpid(), rank)):
@@ -128,7 +122,7 @@ def _neighbours(node: MPI.Comm) -> dict[int, int]:
 def _watch(launcher: int, others: dict[int, int]) -> None:
     """End this rank with its launcher, and all ranks with one that was killed: not every launcher does that.
 
-    What is said of it is said by the first rank that is left on the machine.
+    The first rank that is left on the machine reports it.
     """
     ends = select.poll()
     for descriptor in others:

@@ -1,7 +1,7 @@
 """Ranks with a GPU each: NCCL moves device arrays between them, on the training's stream and as part of its graph.
 
-Whatever the host has to exchange goes the way it came, by MPI. Every call is made by all ranks in the same order, with
-the same counts. The sum's order is NCCL's own: for one number of ranks on the same machines it stays the same.
+Host arrays still go by MPI. Every call is made by all ranks in the same order, with the same counts. The order of a sum
+is NCCL's own, and does not change for one number of ranks on the same machines.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def load_library() -> ModuleType:
 def take_gpu(number: int) -> str:
     """Make this GPU of the machine the current one; returns the machine's name and the GPU's place in it.
 
-    A launcher may let each rank see one GPU only, which is its 0: so the numbers start again behind the last one.
+    A launcher may let each rank see one GPU only, which is its 0: so numbers wrap around.
     """
     import cupy
 
@@ -52,9 +52,8 @@ def refuse_shared_gpus(places: list[str]) -> None:
 class Collective:
     """What :mod:`tinygan.runtime.collectives` asks of an engine: device arrays by NCCL, host arrays by ``host``.
 
-    All ranks make theirs at the same time, each with its GPU as the current device. ``host`` also says which rank of
-    how many this is; ``unique_id`` is what ``load_library().get_unique_id()`` gave one of them. Raises TinyganError if
-    NCCL does not connect the ranks.
+    All ranks make theirs at once, each with its GPU as the current device. ``host`` also has rank and size;
+    ``unique_id`` is one rank's ``load_library().get_unique_id()``. Raises TinyganError if NCCL does not connect them.
     """
 
     def __init__(self, xp: ModuleType, host: Any, unique_id: Any):
@@ -65,10 +64,6 @@ class Collective:
             self._communicator = self._nccl.NcclCommunicator(self.size, unique_id, self.rank)
         except self._nccl.NcclError as error:
             raise TinyganError(f"NCCL does not connect the GPUs ({error}): NCCL_DEBUG=WARN makes it say why") from error
-
-    def barrier(self) -> None:
-        """Until all ranks are here; their devices may still be at work."""
-        self.host.barrier()
 
     def all_gather(self, values: Array) -> Array:
         """What each gives, (size, n); of device arrays as their own type."""
@@ -107,7 +102,7 @@ class Collective:
         self._nccl.groupEnd()
 
     def close(self) -> None:
-        """Part from the others, in all ranks, once no graph is left that holds a call: NCCL would wait for ever."""
+        """Leave the group, in all ranks, once no graph holds a call any more: NCCL would wait for ever."""
         self._communicator.destroy()
 
     def _layout(self, vector: Array) -> tuple[slice, int, int]:

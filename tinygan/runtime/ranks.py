@@ -1,4 +1,4 @@
-"""All ranks as one group: the first one leads, and what it has to ask of all goes out as one broadcast.
+"""All ranks as one group: the first one leads, and each of its requests goes out to all as one broadcast.
 
 What :mod:`tinygan.runtime.workers` is for forked processes, with :mod:`tinygan.runtime.mpi` instead of shared memory.
 """
@@ -19,7 +19,7 @@ from tinygan.runtime.mpi import begin, wait, world
 from tinygan.runtime.workers import outcome
 
 HEADER = 1024  # bytes of a request that travel at once; an iteration's is shorter
-NAP = 0.0005  # seconds between two looks for a request, where none has come for a while
+NAP = 0.0005  # seconds between two polls for a request, where none has come for a while
 
 _awaited = False  # whether others wait for this rank in a collective
 
@@ -30,7 +30,7 @@ def awaited() -> bool:
 
 
 class RankGroup:
-    """All ranks, as the first sees them: what :class:`tinygan.runtime.workers.WorkerGroup` is for forked processes."""
+    """All ranks, as the first sees them; the counterpart of :class:`tinygan.runtime.workers.WorkerGroup`."""
 
     size, rank = mpi.size, mpi.rank
 
@@ -57,8 +57,7 @@ class RankGroup:
     def ask(self, function: Callable, arguments: Sequence[tuple]) -> list:
         """``function(group, *arguments[k])`` in rank k, without collectives; the results in order.
 
-        There may be fewer tuples of arguments than ranks. Raises what ``function`` raised here, TinyganError, naming
-        the rank, if it failed in another one.
+        There may be fewer tuples than ranks. Raises what ``function`` raised here, TinyganError for another rank's.
         """
         with _others_wait():
             _broadcast((_answer, function, arguments))
@@ -71,7 +70,7 @@ class RankGroup:
 
 
 def lead(main: Callable[[list[str]], None], arguments: list[str]) -> None:
-    """``main`` in the first rank; when it is done, or has failed while nobody waits for it, the others end too."""
+    """``main`` in the first rank. When it is done, or has failed while nobody waits for it, the others end too."""
     with _others_wait():
         begin()
     try:
@@ -83,7 +82,7 @@ def lead(main: Callable[[list[str]], None], arguments: list[str]) -> None:
 
 
 def serve(_: list[str]) -> None:
-    """What all ranks but the first do: whatever that one asks for, until it has no more."""
+    """What all ranks but the first do: carry out its requests, until there are no more."""
     with _others_wait():
         begin()
     group = RankGroup()
@@ -141,7 +140,7 @@ def _others_wait() -> Iterator[None]:
 
 
 def _broadcast(request: Any = None) -> Any:
-    """From the first rank to all: a short head, and the rest where there is more."""
+    """From the first rank to all: a header of fixed length, and what does not fit in as a second message."""
     head = np.zeros(HEADER, np.uint8)
     content = b""
     if mpi.rank == 0:

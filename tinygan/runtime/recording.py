@@ -1,8 +1,8 @@
 """Array work written down as a flat list of NumPy calls, which later runs alone: the same numbers, without the Python.
 
 While a recording is made, the arrays that the work is given and all that it makes are :class:`Traced`: every operation
-is carried out, and written down as a call bound to its arrays. What the work decides in Python (shapes, numbers, which
-way it goes) is decided once; what is to differ from run to run has to be in arrays that it is given.
+is carried out, and written down as a call bound to its arrays. What the work decides in Python (shapes, numbers,
+branches) is decided once; whatever is to differ from run to run has to be in the arrays that it is given.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,7 @@ from tinygan.runtime.traced import Traced, here, numpy_for
 
 
 class Recording:
-    """What some work did, to be done again.
-
-    Raises:
-        OSError: the system gives no memory for it (:class:`Arena`).
-    """
+    """What some work did, to be done again. Raises OSError where the system gives no memory for it (:class:`Arena`)."""
 
     def __init__(self) -> None:
         self.arena = Arena()
@@ -46,7 +42,7 @@ class Recording:
         return self.arena.array((shape,) if isinstance(shape, int) else tuple(shape), dtype, Traced)
 
     def new(self, value: np.ndarray | float, dtype: np.dtype) -> "Traced":
-        """A new array with this value, which is not written down."""
+        """A new array with this value; that it was filled is not written down."""
         array = self.empty(np.shape(value), dtype)
         self.plain(array)[...] = value
         return array
@@ -66,7 +62,7 @@ class Recording:
         return out
 
     def keep(self, call: Callable[[], np.ndarray | None]) -> "Traced | None":
-        """What a call returns that does not take ``out``; it is written down."""
+        """The same for a call that returns None, or an array without taking ``out``."""
         result = call()
         if result is None:
             self.calls.append(call)
@@ -89,9 +85,9 @@ def active() -> bool:
 
 
 def whole(function: Callable, *arguments: Any) -> Any:
-    """``function(*arguments)``, in a recording one call: for what waits for others, or decides anew each time.
+    """``function(*arguments)`` as one call of a recording: for what waits for others, or decides anew each time.
 
-    Its result is None, or an array that has the same shape each time.
+    It returns None, or an array of the same shape each time.
     """
     if here.recording is None:
         return function(*arguments)

@@ -1,5 +1,4 @@
-"""Memory that begins with a cache line; scratch memory: what a task needs only while it runs, out of a block of its
-thread's own."""
+"""Arrays that begin with a cache line, and scratch memory: what a task needs only while it runs."""
 
 import math
 import threading
@@ -13,7 +12,7 @@ from tinygan.runtime.arena import CACHE_LINE
 def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An uninitialised array that begins with a cache line.
 
-    NumPy's own begin 16 bytes into one, and then each store of an AVX-512 register touches two of them.
+    NumPy's own begin 16 bytes into one, so that each store of an AVX-512 register touches two lines.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.empty(size + CACHE_LINE, np.uint8)
@@ -24,43 +23,40 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 class _Scratch(threading.local):
     """One thread's block, and how much of it the running task has taken."""
 
-    released = 0  # how often all threads were told to give theirs back
-
     def __init__(self) -> None:
-        self.block, self.used, self.most, self.age = np.empty(0, np.uint8), 0, 0, 0
-
-    def begin(self) -> None:
-        """Make all of it free for the next task, and as large as any task so far wanted it."""
-        if self.age != _Scratch.released:
-            self.most, self.age = 0, _Scratch.released
-        if self.block.size != self.most:
-            self.block = None  # first, so that there are not two
-            self.block = aligned((self.most,), np.uint8)
-        self.used = 0
+        self.block, self.used, self.most, self.releases = np.empty(0, np.uint8), 0, 0, 0
 
 
 _scratch = _Scratch()
+_releases = 0  # how often all threads were told to give their blocks back
 
 
 def begin_task() -> None:
-    """Said by a thread before each task: the memory of the one before is free."""
-    if not recording.active():  # what is recorded takes its memory elsewhere, and a block made meanwhile would be its
-        _scratch.begin()
+    """Free what this thread's last task took, and make the block as large as any task so far wanted it."""
+    if recording.active():  # its memory is the arena's, and a block made now would lie there too
+        return
+    if _scratch.releases != _releases:
+        _scratch.most, _scratch.releases = 0, _releases
+    if _scratch.block.size != _scratch.most:
+        _scratch.block = None  # first, so that there are not two
+        _scratch.block = aligned((_scratch.most,), np.uint8)
+    _scratch.used = 0
 
 
 def release_scratch() -> None:
     """Have every thread give its scratch memory back when it begins its next task."""
-    _Scratch.released += 1
+    global _releases
+    _releases += 1
 
 
 def scratch(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An uninitialised array for a task, valid until that ends; the next task gets the same memory."""
     if recording.active():
-        return np.empty(shape, dtype)  # as much memory as the task takes, and no longer than it takes it
+        return np.empty(shape, dtype)  # in the arena, for as long as the task holds it
     size = math.prod(shape) * np.dtype(dtype).itemsize
     start = -(-_scratch.used // CACHE_LINE) * CACHE_LINE
     _scratch.used = start + size
     if _scratch.used <= _scratch.block.size:
         return _scratch.block[start : _scratch.used].view(dtype).reshape(shape)
     _scratch.most = max(_scratch.most, _scratch.used)
-    return aligned(shape, dtype)  # this once; from the next task on there is room
+    return aligned(shape, dtype)  # this once: from the next task on the block has room

@@ -1,6 +1,6 @@
 """Collectives of forked processes: semaphores and buffers in memory that all of them share.
 
-What each rank has to give lies where the others see it, so mostly they only wait for each other.
+What a rank gives lies where the others see it, so mostly they only wait for each other.
 """
 
 import ctypes
@@ -15,8 +15,8 @@ from tinygan.runtime.collectives import split_vector
 from tinygan.runtime.recording import whole
 
 ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
-SPINS = 200  # looks at a semaphore before going to sleep: being woken takes longer than most waits last
-PATIENCE = 1.0  # seconds of sleep after which to check whether the others are still running
+SPINS = 200  # tries of a semaphore before going to sleep: being woken takes longer than most waits last
+PATIENCE = 1.0  # seconds of sleep after which to check that the others are still running
 CACHE_LINE = 64  # bytes; also room enough for any system's semaphore
 
 
@@ -60,13 +60,13 @@ class Collective:
         return buffer[:, : values.size].copy()
 
     def own_parts(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
-        """See :func:`own_parts`: all vectors are in sight."""
+        """See :func:`own_parts`: all vectors are in shared memory."""
         self.barrier()
         part = split_vector(vectors[0].size, self.size)[self.rank]
         return [vector[part] for vector in vectors[: self.size]]
 
     def share_parts(self, vector: np.ndarray) -> None:
-        """See :func:`share_parts`: the parts are where they belong."""
+        """See :func:`share_parts`: the parts are in their places already."""
         self.barrier()
 
     def _take(self, semaphore: "_Semaphore") -> None:
@@ -94,7 +94,7 @@ class _Semaphore:
         self._library.sem_post(self._address)
 
     def acquire(self, seconds: float | None = None) -> bool:
-        """Take 1; False if there is none, at once or after so many seconds (or after a signal)."""
+        """Take 1; False if there is none, at once or after that many seconds (or after a signal)."""
         if seconds is None:
             return self._library.sem_trywait(self._address) == 0
         until = time.time() + seconds
@@ -103,6 +103,6 @@ class _Semaphore:
 
 
 def shared_zeros(count: int, dtype: np.dtype) -> np.ndarray:
-    """0s, (count,), in memory that stays one and the same for this process and those that will be forked from it."""
+    """Zeros, (count,), in memory that this process and those that will be forked from it share."""
     dtype = np.dtype(dtype)
     return np.frombuffer(mmap.mmap(-1, max(1, count * dtype.itemsize)), dtype, count)

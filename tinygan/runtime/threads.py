@@ -1,12 +1,9 @@
 """Threads: a piece of work cut into tasks that run side by side on the CPU's cores.
 
-NumPy lets go of the interpreter while it computes, so threads are enough, as long as a task's single operations take
-longer than handing the interpreter over: some ten microseconds. So work is cut into few large pieces, about one for
-each thread. No two tasks write to the same place, and partial sums are added in their order: the same work on the same
-number of threads gives the same bits.
-
-Each task's matrix products run on its own core: OpenBLAS is told to use one thread (:func:`use_all_cores`), since
-threads within threads get in each other's way.
+NumPy releases the interpreter's lock while it computes, so threads are enough, as long as each operation of a task
+takes longer than handing the lock over: some ten microseconds. So work is cut into few large pieces, about one per
+thread. No two tasks write to the same place, and partial sums are added in a fixed order: the same number of threads
+gives the same bits. OpenBLAS is told to use one thread (:func:`use_all_cores`): a task's products run on its own core.
 """
 
 import threading
@@ -45,7 +42,7 @@ def use_all_cores(threads: int | None = None) -> None:
 
 
 def start_anew() -> None:
-    """In a forked process: threads are not copied by a fork, so start as many as there were."""
+    """In a forked process, which has no copies of the threads: start as many as there were."""
     global _busy
     others, _busy = len(_workers), threading.Lock()
     _workers.clear()
@@ -53,7 +50,7 @@ def start_anew() -> None:
 
 
 def thread_count() -> int:
-    """On how many threads :func:`run` works."""
+    """How many threads :func:`run` works on."""
     return len(_workers) + 1
 
 
@@ -61,8 +58,7 @@ def thread_count() -> int:
 def batched_tasks() -> Iterator[None]:
     """Within it :func:`run` queues its tasks; at the end all are run together, as one piece of work.
 
-    Waking the threads and waiting for the last one costs as much as a short piece of work itself. For pieces that do
-    not need each other's results.
+    For short pieces that do not need each other's results: waking the threads and waiting costs as much as one.
     """
     _here.queued, outer = [], _here.queued
     try:
@@ -77,8 +73,8 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
     """Run all tasks, the calling thread among the workers, and return when the last is done.
 
     A task's exception is raised here, after all have ended. Not to be called within a task. The workers take one piece
-    of work at a time: a thread that finds them busy with another's does its own alone. So does ``alone``, for work so
-    short that waking them takes longer.
+    of work at a time: a thread that finds them busy with another's does its own alone. So it does with ``alone``, for
+    work so short that waking them takes longer.
     """
     tasks = list(tasks)
     if _here.queued is not None:
@@ -114,40 +110,47 @@ def thread_started() -> Iterator[None]:
 
 
 class _Worker:
-    """A thread that sleeps until it is given tasks. Two locks are all it needs, and the quickest way to wake it."""
+    """A thread that sleeps until it is given tasks. It is woken through a lock, the quickest way there is."""
 
     def __init__(self) -> None:
-        self._begin, self._end = threading.Lock(), threading.Lock()
+        self._begin = threading.Lock()
         self._begin.acquire()
-        self._end.acquire()
         with thread_started():
             threading.Thread(target=self._run, name="tinygan", daemon=True).start()
 
     def work(self, queue: Iterable[Task] | None) -> None:
         """Start on these tasks; None ends the thread."""
-        self._queue = queue
+        self._queue, self._error, self._done = queue, None, False
+        self._end = threading.Lock()  # a new one, since an interrupted wait may have taken the last one or not
+        self._end.acquire()
         self._begin.release()
 
     def wait(self) -> BaseException | None:
-        """Until the tasks are done; what one of them raised."""
-        self._end.acquire()
-        return self._error
+        """Until the tasks are done; what one of them raised, or the interrupt that came meanwhile."""
+        interrupt = None
+        while not self._done:
+            try:
+                self._end.acquire()
+            except KeyboardInterrupt as error:  # the tasks still write into arrays of their caller
+                interrupt = error
+        return interrupt or self._error
 
     def _run(self) -> None:
         while True:
             self._begin.acquire()
             if self._queue is None:
                 return
-            self._error = None
+            end = self._end
             try:
                 _work(self._queue)
             except BaseException as error:
                 self._error = error
-            self._end.release()
+            self._done = True
+            end.release()
 
 
 def _work(queue: Iterable[Task]) -> None:
-    # Errors of floating point are NumPy's per thread: overflow is looked for by the training loop, not warned of.
+    # NumPy's floating-point warnings are set per thread: the training loop looks for overflow itself.
     with np.errstate(all="ignore"):
         for task in queue:
             begin_task()

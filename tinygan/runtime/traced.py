@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-# NumPy's functions that take ``out``, and those that consist of calls that are written down, or make views.
+# NumPy's functions that take ``out``, and those made of calls that are written down, or that only make views.
 WRITTEN_DOWN = np.concatenate, np.einsum
 MADE_OF_THEM = {np.sum, np.clip, np.stack, np.split, np.array_split, np.swapaxes, np.tile, np.repeat, np.size, np.ndim}
 
@@ -80,9 +80,9 @@ def _copied(view: np.ndarray, array: np.ndarray) -> bool:
 
 @contextmanager
 def numpy_for(recording: Any) -> Iterator[None]:
-    """Within it, NumPy's functions that make arrays of nothing, or forget their class, make Traced ones.
+    """Within it, NumPy's functions that make new arrays, or drop an array's class, make Traced ones.
 
-    In this thread: others gather batches meanwhile.
+    In this thread alone: others gather batches meanwhile.
     """
     as_strided = np.lib.stride_tricks.as_strided
     empty, zeros, asarray, contiguous = np.empty, np.zeros, np.asarray, np.ascontiguousarray

@@ -1,8 +1,8 @@
 """A process for each of the CPU's cores, all doing the same on their shards of a batch.
 
-Threads would share one interpreter, which hands its lock over at every array operation: a training step on two threads
-takes 1.2 times as long as on two processes (docs/design.md). So this process forks copies of itself. What they should
-see of each other lies in shared memory (:func:`tinygan.runtime.sharedmemory.shared_zeros`), everything else was copied.
+Threads share one interpreter, whose lock is handed over at every array operation: a training step on two threads takes
+1.2 times as long as on two processes (docs/design.md). So this process forks copies of itself. What they are to see of
+each other lies in shared memory (:func:`tinygan.runtime.sharedmemory.shared_zeros`); everything else is copied.
 """
 
 import gc
@@ -32,7 +32,7 @@ SHUTDOWN_TIMEOUT = 5.0  # seconds that a worker has to exit by itself, and to di
 
 def worker_count(images: int, device: str) -> int:
     """How many processes a batch of this size is shared among: 1 on a GPU, on one core, or with no fork to rely on."""
-    if device != "cpu" or sys.platform != "linux":  # macOS has fork, but not together with its own matrix library
+    if device != "cpu" or sys.platform != "linux":  # macOS can fork, but not with its own matrix library
         return 1
     return max(1, min(threads.core_count(), images // FEWEST_IMAGES))
 
@@ -40,9 +40,9 @@ def worker_count(images: int, device: str) -> int:
 class WorkerGroup:
     """This process, rank 0, and ``size − 1`` copies of it as it is now; a context manager that ends them.
 
-    The cores are divided among them. If one of them exits before, by a crash or for lack of memory, :meth:`run` raises.
-    A group of one is this process alone, and costs nothing. ``context`` is what the functions of :meth:`run` get as
-    first argument. Raises TinyganError where the system has no room for as many processes or threads.
+    The cores are divided among them. If a copy crashes or runs out of memory, :meth:`run` raises. A group of one is
+    this process alone, and costs nothing. ``context`` is the first argument of the functions that :meth:`run` gets.
+    Raises TinyganError where the system has no room for that many processes or threads.
     """
 
     def __init__(self, context: Any, size: int):
@@ -113,7 +113,7 @@ class WorkerGroup:
         """What the copy does: answer requests until the pipe is closed, and exit without a trace."""
         try:
             follow_parent()  # that one finishes the iteration, saves, and then ends this one
-            gc.freeze()  # what the parent left to be collected is not this process's to end: CUDA's handles, say
+            gc.freeze()  # what the parent left to be collected must not be freed here: CUDA's handles, say
             _close_files_but(connection.fileno())  # a lock, say, is held as long as any process has the file open
             self.helpers, self.collective.rank = [], rank
             refused = outcome(threads.start_anew)
@@ -210,8 +210,7 @@ class _Helper:
 def _close_files_but(kept: int) -> None:
     """Close everything above standard error that this process has inherited.
 
-    What is open is looked up: going through all numbers up to the limit takes minutes where that is 2³⁰ and the system
-    call for ranges is refused.
+    Going through all numbers up to the limit takes minutes where that is 2³⁰ and the call for ranges is refused.
     """
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) != kept:

@@ -1,4 +1,4 @@
-"""The measure of :mod:`tinygan.reconstruction` for many images: batch by batch, each shared out among processes."""
+"""The measure of :mod:`tinygan.reconstruction` for many images: batch by batch, each divided among processes."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -40,8 +40,8 @@ def reconstruct(
     """Search for ``targets``, uint8 (M, H, W, 3) on the host, batch by batch, and yield each batch's result.
 
     Memory is that of one batch. With ``search.restarts``, ``random_codes(r)`` gives start r = 1, 2, … for all targets,
-    (M, Z), and each image keeps the best of its searches. ``workers``, processes that know the game ``network`` plays
-    in, share each batch out. Without them, ``after_step`` is called after each step, to show progress.
+    (M, Z), and each image keeps the best of its searches. Each batch is divided among ``workers``, whose context is the
+    game of ``network``. Without them, ``after_step`` is called after each step, to show progress.
     """
 
     def found(batch: np.ndarray, start: np.ndarray) -> Reconstruction:
@@ -63,6 +63,6 @@ def reconstruct(
 
 
 def _search_shard(game: Any, targets: np.ndarray, start: np.ndarray, search: Search) -> Reconstruction:
-    """One process's part of a batch, bytes of the host, with the generator that it has, on its own device."""
+    """One process's part of a batch, bytes on the host, with its own generator on its own device."""
     network, backend = game.generator.network, game.generator.parameters.backend
     return search_codes(network, to_unit_range(targets, backend), start, search, backend)

@@ -2,8 +2,7 @@
 
 A safetensors file with check sums (``tensorfile.py``): tensors of both players (parameters, buffers, optimiser
 averages) and the losses not yet logged; as its description the format's version, the options, the iteration, the
-training time and the data set's fingerprint. There are no generator states to save, since all random numbers are
-functions of (seed, iteration).
+training time and the data set's fingerprint. Random numbers are functions of (seed, iteration), and have no state.
 """
 
 from dataclasses import asdict, dataclass
@@ -47,7 +46,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that was read, and not yet put into a game."""
+    """A checkpoint that was read, but not yet put into a game."""
 
     path: Path
     options: Options
@@ -101,7 +100,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def _understand(path: Path, description: dict, tensors: dict[str, np.ndarray]) -> Checkpoint:
-    """The checkpoint that a file's content means; raises ValueError where it means none."""
+    """The checkpoint in a file's content; ValueError where there is none."""
     check(description, KIND)
     best = description.get("best")
     if best is not None:
@@ -143,5 +142,5 @@ def restore(checkpoint: Checkpoint, game: Game) -> None:
 
 
 def _stores(game: Game) -> dict[str, Parameters]:
-    """Everything of both players by the beginning of its tensors' names, such as ``generator.parameters``."""
+    """All arrays of both players, by the prefix of their tensors' names, such as ``generator.parameters``."""
     return {f"{role}.{name}": store for role in ROLES for name, store in getattr(game, role).stores().items()}

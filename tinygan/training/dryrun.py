@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygan.device import Backend, open_backend, why_no_gpu
-from tinygan.layers import Layer
+from tinygan.layers import Layer, Sequential
 from tinygan.ranges import flag
 from tinygan.text import printable
 from tinygan.training import stepmemory
@@ -15,7 +15,7 @@ MIB = 2**20
 
 
 def describe(options: Options) -> str:
-    """The text that ``--dry-run`` prints; what it takes to find out is bounded, whatever the options."""
+    """The text that ``--dry-run`` prints; time and memory that this takes are bounded, whatever the options."""
     device = stepmemory.device_of(options)
     networks = networks_of(options)
     resident = stepmemory.resident_memory(options, networks, device)
@@ -26,7 +26,7 @@ def describe(options: Options) -> str:
     if measurable and device == "gpu" and why_no_gpu() is None:
         memory = _lines_of_gpu(resident, options, open_backend("gpu", options.precision))
     else:
-        per_step = stepmemory.step_memory(options, game)[1] if game else None
+        per_step = stepmemory.step_memory(options, game) if game else None
         memory = _memory_lines(resident, per_step, options.batch_size, device)
     given = {name: value for name, value in vars(options).items() if value not in (None, "")}
     lines = [*_network_table("generator", shown[0], (options.code_size,), game), ""]
@@ -50,7 +50,7 @@ def _memory_lines(resident: float, per_step: float | None, batch_size: int, devi
 
 
 def _lines_of_gpu(resident: int, options: Options, backend: Backend) -> list[str]:
-    """What a step takes on the GPU that is here, by running one."""
+    """The memory of a step on the GPU that is here, by running one."""
     free = backend.free_memory()
     per_step = stepmemory.measured_on(backend, options) if resident < free else None
     if per_step is None:
@@ -63,8 +63,9 @@ def _lines_of_gpu(resident: int, options: Options, backend: Backend) -> list[str
 
 
 def _network_table(title: str, network: Layer, input_shape: tuple[int, ...], game: Game | None) -> list[str]:
-    """One line per layer: name, kind, output shape (where the network has values), number of parameters."""
-    x = np.zeros((1, *input_shape), game.generator.parameters.flat.dtype) if game else None
+    """One line per layer: name, kind, output shape (of layers in a row that have values), number of parameters."""
+    in_a_row = type(network).__call__ is Sequential.__call__
+    x = np.zeros((1, *input_shape), game.generator.parameters.flat.dtype) if game and in_a_row else None
     lines = [f"{title}: input {_shape_text(input_shape)}"]
     for name, layer in network.children.items():
         x = x if x is None else layer(x)[0]

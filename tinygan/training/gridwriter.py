@@ -1,4 +1,4 @@
-"""Grids of images written as PNG files while training goes on: compressing one takes as long as many steps of a GPU."""
+"""Grids of images written as PNG files while training goes on: compressing one takes as long as many GPU steps."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +12,7 @@ from tinygan.runtime.threads import thread_started
 class GridWriter:
     """Writes one grid at a time, in a thread. As a context manager it leaves none unwritten.
 
-    What a grid's writing raises, a disk that is full say, is raised by the next call of any method.
+    What writing a grid raises (a full disk, say) is raised by the next call of any method.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class GridWriter:
         thread = ThreadPoolExecutor(1, "grid")
         with thread_started():
             self._written = thread.submit(_save, path, images)
-        thread.shutdown(wait=False)  # it ends with the grid: processes that are forked later find no thread
+        thread.shutdown(wait=False)  # the thread ends with the grid: processes that are forked later find none
 
     def check(self) -> None:
         """Raise what the last grid's writing raised, if it is finished; does not wait."""

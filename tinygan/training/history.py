@@ -1,4 +1,4 @@
-"""What a run that is gone on with has behind it: read and understood as a whole before anything is written."""
+"""The past of a run that is resumed, read and understood as a whole before anything is written."""
 
 from pathlib import Path
 
@@ -12,19 +12,19 @@ from tinygan.training.runfolder import LAST, RunFolder
 def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[str]) -> RunFolder:
     """The run's own folder after its last checkpoint; a new one, with the log so far, after an older checkpoint.
 
-    A new one is made in ``out``, and called ``title`` behind its number. ``notes`` gets a line for everything that was
-    left out. Raises TinyganError where the log or ``config.json`` is damaged, or another process trains in the folder.
+    A new one is made in ``out``, its name a number and ``title``. ``notes`` gets a line for everything that was left
+    out. Raises TinyganError where the log or ``config.json`` is damaged, or another process trains in the folder.
     """
     # A run's checkpoints may lie on another disk, with a link in their place.
     own = RunFolder(stored.path.absolute().parent.parent)
     if not own.config.exists():
         own = RunFolder(stored.path.resolve().parent.parent)
     goes_on = stored.path.name == LAST and own.config.exists()
+    folder = own
     if goes_on:
         own.lock()
     try:
-        if goes_on:
-            own.read_config()
+        config = own.read_config() if goes_on else {}
         # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
         iteration = stored.progress.iteration
         logged = iteration - len(stored.progress.pending_losses)
@@ -34,26 +34,25 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
             notes.append(f"{own.log}: its lines of iterations {last + 1} to {logged} are missing")
         if not _best_is_there(stored.progress, own, notes):
             stored.progress.best = None
-    except (TinyganError, OSError):
-        own.unlock()
+        if not goes_on:
+            folder = RunFolder.create(out, title)
+            if stored.progress.best:
+                write_atomically(folder.best, own.best.read_bytes())
+        elif sessions := config.get("sessions"):
+            before, now = sessions[-1].get("ranks", 1), launched()[1]
+            if before != now:
+                changed = f"the run was trained by {before} ranks, and goes on with {now}"
+                notes.append(f"{changed}: the same to rounding, not to the bit")
+        folder.clean()
+        folder.write_log(log)
+        return folder
+    except BaseException:
+        folder.unlock()
         raise
-    folder = own
-    if not goes_on:
-        folder = RunFolder.create(out, title)
-        if stored.progress.best:
-            write_atomically(folder.best, own.best.read_bytes())
-    elif sessions := own.read_config().get("sessions"):
-        before, now = sessions[-1].get("ranks", 1), launched()[1]
-        if before != now:
-            changed = f"the run was trained by {before} ranks, and goes on with {now}"
-            notes.append(f"{changed}: the same to rounding, not to the bit")
-    folder.clean()
-    folder.write_log(log)
-    return folder
 
 
 def _best_is_there(progress: Progress, own: RunFolder, notes: list[str]) -> bool:
-    """Whether the best checkpoint of the past is still there: a later one may have taken its place, or damage."""
+    """Whether the best checkpoint so far is still there: a later one may have replaced it, or it is damaged."""
     if progress.best is None or not own.best.exists():
         return False
     try:

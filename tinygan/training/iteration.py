@@ -19,15 +19,15 @@ Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
 
 
 def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
-    """What carries out iteration 1, 2, … of ``session``; ``note`` is told in a line why one cannot be captured."""
-    own_losses = not isinstance(session.game.loss, str)  # nobody knows whether they do the same each time
+    """A function that carries out iteration 1, 2, … of ``session``; ``note`` gets a line if it cannot be captured."""
+    own_losses = not isinstance(session.game.loss, str)  # which may not do the same each time
     if session.backend.device == "cpu" or ops.implementation() == "reference" or own_losses:
         return eager_iteration(session, losses)
     return CapturedIteration(session, losses, note)
 
 
 def eager_iteration(session: Session, losses: LossLog) -> Iteration:
-    """Operation by operation, by all of the session's workers: what the CPU does, and any device on the formulas."""
+    """Operation by operation, by all of the session's workers: on the CPU, and on any device with the formulas."""
     options, backend, source = session.options, session.backend, session.source
     code_batches = SCHEDULES[options.schedule].code_batches
 
@@ -43,9 +43,8 @@ def eager_iteration(session: Session, losses: LossLog) -> Iteration:
 class CapturedIteration:
     """The whole iteration as one CUDA graph.
 
-    The host sends where the batch's images are, the codes, the learning rate and the row of the log, and launches.
-    Where the data set does not live on the device, the batch's bytes are sent before. A rank with a GPU of its own does
-    its part: that of its source and of its game.
+    The host sends the places of the batch's images, the codes, the learning rate and the row of the log, and launches.
+    Where the data set is not on the device, it sends the batch's bytes first. A rank with its own GPU does its part.
     """
 
     def __init__(self, session: Session, losses: LossLog, note: Callable[[str], None]):

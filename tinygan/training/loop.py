@@ -27,8 +27,8 @@ GRID_COUNT = 100  # images in a grid of the running test
 class Trainer:
     """Runs a session to its last iteration; log, samples and checkpoints appear in its folder.
 
-    Set ``after_log`` to what is to be called behind each line of mean losses in the log, and ``after_iteration`` to
-    what is to be called after every iteration, whose number is ``progress.iteration``.
+    Set ``after_log`` to a function to be called after each line of mean losses in the log, and ``after_iteration`` to
+    one to be called after every iteration, whose number is ``progress.iteration``.
     """
 
     def __init__(self, session: Session):
@@ -57,7 +57,7 @@ class Trainer:
             with self._workers() as self.session.workers:
                 self._run()
         except MemoryError as error:
-            if not resumed:  # which keeps its batch
+            if not resumed:  # a resumed run keeps its batch size
                 error.add_note(f"give less than --batch-size {self.options.batch_size}")
             raise
         finally:
@@ -105,7 +105,7 @@ class Trainer:
             raise TinyganError(f"standard output takes no more ({self.status.refused.strerror}): stopped {saved}")
 
     def begin(self) -> None:
-        """What a new folder gets before the first iteration, also to learn at once whether it can be written."""
+        """Write what a new folder gets before the first iteration, also to learn at once whether it can be written."""
         folder = self.session.folder
         if self.options.test_every and not len(self.test_images):
             self.status.note("no running test: the data set is too small to hold images out")
@@ -122,7 +122,7 @@ class Trainer:
         iteration = self.progress.iteration + 1
         self.iteration(iteration, learning_rate(self.options, iteration))
         self.progress.iteration = iteration
-        self.status.advance()
+        self.status.bar.update()
 
     def do_what_is_due(self) -> None:
         """Log, samples and checkpoints, each at its interval and after the last iteration."""
@@ -131,7 +131,7 @@ class Trainer:
         self.grids.check()
         if iteration % options.log_every == 0 or last:
             self.log()
-            if iteration % options.log_every == 0:  # an interval that the end cuts short goes on after a resume
+            if iteration % options.log_every == 0:  # an interval cut short by the end continues after a resume
                 self.losses.clear()
         if iteration % options.sample_every == 0 or last:
             self.save_samples()
@@ -176,7 +176,7 @@ class Trainer:
         self.speed_from = from_iteration, from_time + time.monotonic() - began  # training's speed, without the test
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint of this iteration, once all grids are written: a resumed run makes none of them again."""
+        """Write a checkpoint, once all grids are written: a resumed run does not make them again."""
         self.grids.wait()
         if ranks.several():
             self.session.workers.together(ranks.make_whole)
@@ -187,7 +187,7 @@ class Trainer:
             self.saved_at = self.progress.iteration
 
     def save_samples(self) -> None:
-        """Begin to write the grid of generated images: the same codes every time, in evaluation mode."""
+        """Begin to write a grid of generated images, from the same codes every time, in evaluation mode."""
         G = self.session.game.generator.network
         chunks = range(0, len(self.preview), self.options.batch_size)
         images = [self.backend.to_host(G(self.preview[i : i + self.options.batch_size])[0]) for i in chunks]

@@ -15,7 +15,7 @@ class LossLog:
 
     def __init__(self, interval: int, pending: np.ndarray, backend: Backend):
         self.backend = backend
-        # Room until the next multiple of the interval, wherever the last session ended: never to be moved.
+        # Room until the interval ends, wherever the last session stopped. A captured step holds its address.
         self.rows = backend.xp.zeros((len(pending) + interval, len(Losses._fields)), backend.dtype)
         self.rows[: len(pending)] = backend.to_device(pending)
         self.count = len(pending)

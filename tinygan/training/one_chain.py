@@ -1,8 +1,8 @@
 """Two shortcuts through D. The step without them is in ``step.py``; both give the same gradients (tested).
 
-Real and generated images go through D as one batch, if they are small: large ones fill the CPU anyway, and take less
-memory apart. Batch norm alone still tells them apart. And where D treats every image of a batch by itself (without
-batch norm), in the shared schedule one chain of input gradients serves D's loss and G's.
+Small batches of real and generated images go through D as one; large ones fill the CPU anyway, and take less memory
+apart. Only batch norm still tells the two apart. And where D treats every image of a batch by itself (without batch
+norm), in the shared schedule one chain of input gradients serves D's loss and G's.
 """
 
 import math
@@ -17,6 +17,7 @@ from tinygan.array import Array, array_module
 from tinygan.errors import InputError
 from tinygan.layers.base import Backward, described
 from tinygan.layers.batchnorm import here
+from tinygan.ops.reference import ceil_div
 from tinygan.runtime import collectives
 from tinygan.training.player import Player
 
@@ -38,25 +39,25 @@ def as_one_batch(game: Any, real: Array, fake: Array) -> bool:
 
     All processes decide alike, by the largest of their shards: in batch norm they wait for each other.
     """
-    D, largest = game.discriminator, -(-round(len(fake) / game.share) // collectives.size())
+    D, largest = game.discriminator, ceil_div(round(len(fake) / game.share), collectives.size())
     device = "cpu" if isinstance(fake, np.ndarray) else "gpu"
     small = fits(largest * math.prod(fake.shape[1:]), device) if _decided is None else _decided
     return small and (not mixes_images(D) or (all_known(D) and len(real) == len(fake)))
 
 
 def all_known(player: Player) -> bool:
-    """Whether all layers are tinygan's: nobody knows what those of one's own do."""
+    """Whether all layers are tinygan's; what a user's own ones do is not known here."""
     return all(type(layer).__module__.startswith("tinygan.") for layer in player.network.walk())
 
 
 def fits(values: int, device: str) -> bool:
-    """Whether a batch of so many values is small."""
+    """Whether a batch of this many values is small."""
     return values <= (SMALL if device == "cpu" else SMALL_ON_GPU)
 
 
 @contextmanager
 def as_if(small: bool) -> Iterator[None]:
-    """Within it every batch is ``small``, or none: for measuring with a part of a batch what the whole would need."""
+    """Within it every batch is ``small``, or none is: to measure with a part of a batch what the whole would need."""
     global _decided
     _decided = small
     try:
@@ -82,14 +83,12 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
     by one factor, (dL_G/dlₙ)/(dL_D/dlₙ), which is applied at the end instead of going through D once more.
 
     The divisor, dL_D/dlₙ, vanishes when D is very sure. So it is kept at UPSTREAM_FLOOR or above, which is reached at
-    logits of −46: G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below what RMSProp's ε
-    lets through.
+    logits of −46: G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below RMSProp's ε.
 
-    ``game`` is the :class:`~tinygan.training.step.Game` that D plays. Returns d_real, d_fake, g (0-d), and dfake
-    (N, H, W, 3).
+    ``game`` is the :class:`~tinygan.training.step.Game` of D. Returns d_real, d_fake, g (0-d), dfake (N, H, W, 3).
     """
     xp = array_module(fake)
-    if as_one_batch(game, real, fake):
+    if as_one_batch(game, real, fake) and len(real) == len(fake):
         logits, backward = _judge(D, fake, real)
         (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
         dfake = backward(upstream, D.gradients)[: len(fake)]
@@ -100,13 +99,13 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
         d_fake, d_dlogits = loss(logits, 0)  # its gradient is never negative
         upstream = xp.maximum(d_dlogits, UPSTREAM_FLOOR)
         ratio, dfake = g_dlogits / upstream, backward(upstream, D.gradients)
-        del backward  # and with it what D kept of the generated images, before the real ones need the memory
+        del backward  # with what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
     return d_real, d_fake, g, dfake * ratio[:, None, None, None]
 
 
 def _judge(D: Player, one: Array, other: Array) -> tuple[Array, Backward]:
-    """Logits (2·N,) of real and generated images as one batch, and the way back; InputError unless they are alike."""
+    """Logits (2·N,) of real and generated images as one batch, and its backward; InputError unless they are alike."""
     arrays = hasattr(one, "dtype") and hasattr(other, "dtype")
     if not arrays or one.dtype != other.dtype or one.shape[1:] != other.shape[1:]:
         found = f"{described(one)} and {described(other)}"

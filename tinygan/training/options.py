@@ -14,13 +14,12 @@ from tinygan.errors import Choices, UsageError
 from tinygan.jsonfile import check
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
-from tinygan.models.pyramid import default_levels, pyramid
+from tinygan.models.pyramid import Size, default_levels, pyramid
 from tinygan.ranges import RANGES, Range, flag
 from tinygan.text import did_you_mean
 from tinygan.training.own_model import is_own
 from tinygan.training.step import SCHEDULES
 
-Size = tuple[int, int]  # (height, width) in pixels
 Levels = list[int]  # one number per level, from the image inwards; a list, since `show` takes a tuple for a size
 
 MODELS = ("dcgan", "resnet")
@@ -132,8 +131,7 @@ class Options:
     def residual_levels(self, network: str) -> tuple[Levels, Levels]:
         """Channels and residual blocks of each level of ``network``, "d" or "g".
 
-        Where D's are not given, the channels are the DCGAN's, features·2^level, with one block per level. Where G's are
-        not given they are D's; so are its blocks, if it has as many levels.
+        D's default to features·2^level, as in the DCGAN, and one block; G's to D's (blocks only for as many levels).
         """
         levels = default_levels(self.image_size) if self.levels is None else self.levels
         doubling = [self.features * 2**level for level in range(levels)]
@@ -146,10 +144,9 @@ class Options:
 
     @classmethod
     def from_json(cls, values: dict) -> "Options":
-        """What ``dataclasses.asdict`` made and JSON held; what is missing, as older versions wrote it, has its default.
+        """From what ``dataclasses.asdict`` made and JSON held; options that older versions did not write get defaults.
 
-        Raises ValueError where a value that should be text is none, or an option is unknown; UsageError as on
-        construction, which checks the numbers.
+        Raises ValueError for an unknown option, and for what should be text and is not; UsageError as on construction.
         """
         kinds = {field.name: field.type for field in dataclasses.fields(cls)}
         check(values, {f"{name}?": kind for name, kind in kinds.items() if kind in (str, str | None)})
@@ -159,14 +156,13 @@ class Options:
         return cls(**(values | sizes))
 
 
-# What may differ when a run is continued; everything else decides what the weights mean or would break its exactness.
+# What may change on resuming; everything else decides what the weights mean, or would break exactness.
 CHANGEABLE_ON_RESUME = ("iterations", "learning_rate", "warmup", "device", "ops", "data_dir", "out")
 CHANGEABLE_ON_RESUME += ("log_every", "sample_every", "test_every", "save_every", "keep_every")
 
 _CELEBA = {"image_size": (160, 160), "code_size": 256, "learning_rate": 2e-5, "iterations": 200_000}
 _PRESETS = {
-    # The paper's settings for CIFAR-10 and LSUN were not published: the code's defaults, and the CelebA example's
-    # network, stand in for them (notes A1).
+    # The paper's settings for CIFAR-10 and LSUN are unpublished: the code's defaults, CelebA's network (notes A1).
     "cifar10": {"dataset": "cifar10"},
     # The worked example of the paper's DCGAN code.
     "celeba": {"dataset": "celeba", "crop_size": (160, 160), **_CELEBA},
@@ -190,7 +186,7 @@ PRESETS = Choices("preset", _PRESETS)
 
 
 def resolve(explicit: dict, preset: str | None) -> Options:
-    """Defaults, then the preset's values, then what a packed data set brings, then those that were typed."""
+    """The defaults, overridden by the preset, then by what a packed data set says, then by what was typed."""
     options = Options(**((PRESETS[preset] if preset else {}) | _packed(explicit) | explicit))
     if options.norm == "bn" and options.batch_size == 1:
         raise UsageError("--norm bn needs --batch-size 2 or more: one image has no spread over the batch")
@@ -206,7 +202,7 @@ def _check_warmup(options: Options) -> Options:
 
 
 def _packed(explicit: dict) -> dict:
-    """What the packed set that ``--data-dir`` names decides; UsageError where one of that was typed and is another."""
+    """The options that the packed set in ``--data-dir`` decides; UsageError where another value was typed."""
     folder = explicit.get("data_dir")
     if not folder or not is_packed(folder):
         return {}

@@ -12,7 +12,7 @@ from tinygan.models.pyramid import Size
 
 
 def is_own(model: str) -> bool:
-    """Whether ``model`` names a function, ``package.module:function``, instead of a model of tinygan's."""
+    """Whether ``model`` names a function, ``package.module:function``, and not a model of tinygan's."""
     module, _, function = model.partition(":")
     return all(part.isidentifier() for part in (*module.split("."), function))
 
@@ -25,7 +25,7 @@ def build_own(model: str, size: Size, code_size: int, features: int, norm: str) 
     """
     module, _, function = model.partition(":")
     here = str(Path.cwd())
-    if here not in sys.path:  # a script's path begins with the script's folder, not with where one stands
+    if here not in sys.path:  # a script's path begins with its own folder, not with the current one
         sys.path.append(here)
     wanted = {"image_size": size, "code_size": code_size, "features": features, "norm": norm}
     try:

@@ -16,9 +16,8 @@ from tinygan.runtime import collectives
 class Player:
     """A ``network`` that is trained, with its ``parameters``, ``buffers`` (running statistics) and ``optimiser``.
 
-    Where several processes train together, each on its shard of the batch, they share all arrays, and each has
-    gradients of its own. Ranks of MPI, which share no memory, have copies of all; of the optimiser's average each rank
-    holds its part only, until there is something to be saved.
+    Processes that train together share all arrays but the gradients, of which each has its own. Ranks of MPI have
+    copies, and each keeps only its part of the optimiser's average up to date, until a checkpoint is saved.
     """
 
     def __init__(self, network: Layer, rng: np.random.Generator, backend: Backend):
@@ -33,7 +32,7 @@ class Player:
         return self.all_gradients[collectives.place()]
 
     def make_room(self, members: int) -> None:
-        """Have gradients for this many processes."""
+        """Make gradients for this many processes."""
         self.all_gradients += [self.parameters.zeros_like() for _ in range(len(self.all_gradients), members)]
 
     def learn(self, images: Array, target: Array | int, loss: Callable) -> Array:
@@ -46,7 +45,7 @@ class Player:
     def update(self, learning_rate: Array | float) -> None:
         """One optimiser step along the accumulated gradients, which it zeroes.
 
-        Of several processes each adds up and updates its part of the flat vectors, after all have their gradients.
+        Each of several processes adds up and updates its part of the flat vectors, once all have their gradients.
         """
         first, *others = collectives.own_parts([gradients.flat for gradients in self.all_gradients])
         ops.add_up(first, others)

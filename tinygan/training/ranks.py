@@ -1,8 +1,7 @@
-"""Training by ranks of MPI: each makes the game anew, gets the first one's state, and reads its shard of the images.
+"""Training by ranks of MPI: each builds the game, gets the first one's state, and reads its shard of the images.
 
-Only the first rank has a run folder. What it asks for in an iteration is a number and a learning rate; everything else
-follows from the options. On GPUs each rank has one of its own and captures its part of the iteration; NCCL carries what
-they exchange.
+Only the first rank has a run folder. It asks for an iteration by its number and learning rate; everything else follows
+from the options. Each rank on a GPU has one of its own and captures its part of the iteration; NCCL exchanges.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +37,7 @@ class Shard:
     backend: Backend
     game: Game  # with the rank's share of the batch
     source: BatchSource | None  # of its part of each batch; None if it only searches
-    losses: LossLog | None  # of the whole batch; of all but the first rank a log that nobody reads
+    losses: LossLog | None  # of the whole batch; only the first rank's is read
     workers: WorkerGroup | None = None  # this process alone
     iteration: Iteration | None = None  # with all others
 
@@ -50,10 +49,10 @@ def several() -> bool:
 
 @contextmanager
 def open_ranks(run: Any, losses: LossLog | None = None) -> Iterator[Any]:
-    """Have all ranks hold the game of ``run`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
+    """Give all ranks the game of ``run`` as it is now: the :class:`tinygan.runtime.ranks.RankGroup`.
 
-    ``losses`` is where iterations add those of the whole batch: then ``run`` is a :class:`Session`, and every rank
-    opens its images. Without, they only search, and options, backend and game are enough of a run.
+    With ``losses``, to which iterations add those of the whole batch, ``run`` is a :class:`Session`, and every rank
+    opens its images. Without, ranks only search, and ``run`` needs options, backend and game alone.
 
     Raises UsageError where the batch has fewer images than there are ranks, or a machine fewer GPUs; TinyganError where
     a rank cannot open its device or the images, finds other ones, or NCCL does not connect them.
@@ -79,14 +78,14 @@ def open_ranks(run: Any, losses: LossLog | None = None) -> Iterator[Any]:
 
 
 def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
-    """As :func:`tinygan.training.iteration.iteration_of`; of several ranks, all together carry it out."""
+    """As :func:`tinygan.training.iteration.iteration_of`; with several ranks, all carry it out together."""
     if not several():
         return iteration.iteration_of(session, losses, note)
     return lambda number, learning_rate: session.workers.together(_step, number, learning_rate)
 
 
 def make_whole(group: Any) -> None:
-    """In all ranks together: let the first one have all that a checkpoint holds, where each has its part."""
+    """In all ranks together: complete the vectors of which each has its part, for a checkpoint."""
     for player in group.own.game[:2]:
         collectives.share_parts(player.optimiser.average.flat)
 
@@ -121,7 +120,7 @@ def _take_state(group: Any) -> None:
 
 
 def _begin(group: Any, unique_id: Any) -> None:
-    """Make ready for iterations; of GPUs the communicator is that of one run."""
+    """Prepare for iterations; GPUs get a communicator for this run."""
     shard = group.own
     shard.source.part = split_evenly(shard.options.batch_size, group.size)[group.rank]
     images = len(range(shard.options.batch_size)[shard.source.part])
@@ -133,7 +132,7 @@ def _begin(group: Any, unique_id: Any) -> None:
 
 
 def _end(group: Any) -> None:
-    """Drop the graph, and behind it the communicator that its calls are for."""
+    """Drop the graph first, then the communicator that its calls use."""
     if isinstance(group.own.iteration, CapturedIteration):
         group.own.iteration.close()
     if isinstance(group.collective, nccl.Collective):

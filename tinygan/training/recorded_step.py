@@ -1,6 +1,6 @@
-"""The step of ``step.py`` on this process's shard, on the CPU written down at its first run and replayed from then on.
+"""The step of ``step.py`` on this process's shard; on the CPU it is recorded at its first run, and then replayed.
 
-What is replayed are the same NumPy calls on the same numbers, so the results are the step's, to the bit (tested).
+A replay makes the same NumPy calls on the same numbers, so the results are the step's, to the bit (tested).
 """
 
 import threading
@@ -19,18 +19,14 @@ from tinygan.training.one_chain import all_known
 from tinygan.training.player import Player
 from tinygan.training.step import SCHEDULES, Game, Losses
 
-_recording = threading.Lock()  # one thread at a time; never waited for, as a fork may have copied it locked
+_recording = threading.Lock()  # one thread at a time; never waited for: a fork may have copied it locked
 
 
 class RecordedGame(Game):
-    """A game, with what this process has recorded of its step.
+    """A game, with what this process has recorded of its step."""
 
-    Attributes:
-        eagerly: always run the step as it stands: for who wants to look at what it does.
-    """
-
-    eagerly = False
-    recorded: tuple[Any, Recording, list, list] | None = None  # for what, the calls, their inputs, their results
+    eagerly = False  # always run the step as it stands: for a profiler, which looks at its operations
+    recorded: tuple[Any, Recording, list, list] | None = None  # for which shapes; the calls, inputs and results
 
     def step(self, schedule: str, share: float, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
         """One step; arguments and result as in ``step.py``. Recorded anew when shapes, schedule or share change."""
@@ -62,7 +58,7 @@ class RecordedGame(Game):
 
 
 def _repeats_itself(game: Game, real: Array) -> bool:
-    """Whether the step does the same each time, in one thread: nobody knows what layers and losses of one's own do."""
+    """Whether the step makes the same calls each time, in one thread: unknown of a user's own layers and losses."""
     return (
         isinstance(real, np.ndarray)
         and isinstance(game.loss, str)
@@ -74,7 +70,7 @@ def _repeats_itself(game: Game, real: Array) -> bool:
 
 
 def _traced(player: Player) -> Player:
-    """A twin whose arrays are Traced, in the same memory: the player's own stay as they are for whoever looks."""
+    """A twin whose arrays are Traced, in the same memory; the player's own stay NumPy's."""
     twin, copies = copy(player), {}
 
     def seen(store: Parameters) -> Parameters:

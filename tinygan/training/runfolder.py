@@ -1,10 +1,12 @@
-"""A run's folder: where everything that one run writes lies, so that it explains itself.
+"""A run's folder, in which everything that the run writes lies, so that it explains itself.
 
 runs/<number>-<dataset>-<norm>/
   config.json        options, versions, device, data, command line, commit; one entry per session
-  log.jsonl          one JSON object per log interval
+  log.jsonl          one JSON object per log interval, and one per running test
   samples/           reals.png, then <iteration>.png: the same preview codes each time
-  checkpoints/       last.safetensors, and <iteration>.safetensors to keep
+  reconstructions/   targets.png, then <iteration>.png: the running test's images as G can draw them
+  checkpoints/       last.safetensors, best.safetensors, and <iteration>.safetensors to keep
+  evaluation/        what evaluate.py wrote
 """
 
 import json
@@ -26,7 +28,7 @@ CONFIG = {
 }
 LOG_LINE = {"iteration": int, "reconstruction?": dict}
 LARGEST_NUMBER = 99_999  # a run's folder begins with five digits
-LATEST = "latest"  # what is taken instead of a path
+LATEST = "latest"  # is taken in place of a path
 RUNS = Path("runs")  # where runs are made unless --out says otherwise
 
 
@@ -71,7 +73,7 @@ class RunFolder:
 
     @classmethod
     def existing(cls, path: Path) -> "RunFolder":
-        """The folder of a run that there is; TinyganError where there is none."""
+        """The folder of a run that exists; TinyganError where there is none."""
         folder = cls(path)
         if (Path(__file__).parents[1] / "pretrained" / f"{path}.safetensors").exists() and not folder.path.exists():
             raise TinyganError(f"{path} is a generator that tinygan brings, not a run: only explore and export take it")
@@ -143,7 +145,7 @@ class RunFolder:
         return read_json(self.config, CONFIG, f"restore it from a copy, or {else_}")
 
     def describe(self, facts: dict, session: dict) -> None:
-        """Write ``config.json``: the run's ``facts`` as they are now, and ``session`` behind those before it."""
+        """Write ``config.json``: the run's ``facts`` as they are now, and ``session`` after the earlier ones."""
         sessions = self.read_config().get("sessions", []) if self.config.exists() else []
         write_atomically(self.config, json.dumps({**facts, "sessions": [*sessions, session]}, indent=2).encode())
 
@@ -169,6 +171,6 @@ def run_called(name: str | Path, out: Path = RUNS) -> Path:
 
 
 def _number(path: Path) -> int:
-    """Of a run's folder; −1 of any other, such as 20261126-backup."""
+    """The number of a run's folder; −1 for any other, such as 20261126-backup."""
     match = re.match(r"([0-9]{5})-", path.name)
     return int(match[1]) if match else -1

@@ -35,7 +35,7 @@ from tinygan.training.step import Game
 
 @dataclass
 class Session:
-    """What the training loop needs; ``workers`` compute the iterations: this process alone until the loop runs."""
+    """What the training loop needs; ``workers``, which compute, are this process alone until the loop runs."""
 
     options: Options
     backend: Backend
@@ -127,7 +127,7 @@ def load_images(options: Options, data_dir: Path | str | None = None) -> ImageSe
 
 
 def batch_source(images: ImageSet, options: Options, backend: Backend) -> BatchSource:
-    """Batches of the training part of ``images``; UsageError if that is less than one, or leaves no room to crop."""
+    """Batches of the training part of ``images``; UsageError if it is smaller than one, or leaves no room to crop."""
     augment = tuple(filter(None, options.augment.split(",")))
     if "crop" in augment and images.size == images.images.shape[1:3]:
         raise UsageError(
@@ -143,13 +143,13 @@ def batch_source(images: ImageSet, options: Options, backend: Backend) -> BatchS
 
 
 def run_title(options: Options) -> str:
-    """The part of a run's folder name behind the number."""
+    """A run folder's name without its number."""
     model = "" if options.model == "dcgan" else options.model.replace(":", "-").replace(".", "-")
     return "-".join(part for part in (options.dataset, model, options.norm, options.name) if part)
 
 
 def _describe(session: Session, command: list[str] | None, resumed_from: str | None = None) -> None:
-    """Write what is known of the run and of this session of it to its ``config.json``."""
+    """Write the run's facts and those of this session to ``config.json``."""
     images, xp = session.images, session.backend.xp
     counts = {name: len(part) for name, part in images.split._asdict().items()}
     data = {"source": images.source, "fingerprint": session.fingerprint, "images": counts}
@@ -164,18 +164,24 @@ def _describe(session: Session, command: list[str] | None, resumed_from: str | N
         "versions": versions | {xp.__name__: xp.__version__},
         "git_commit": git_commit(),
     }
-    session.folder.describe({"options": dataclasses.asdict(session.options), "data": data}, this_session)
+    try:
+        session.folder.describe({"options": dataclasses.asdict(session.options), "data": data}, this_session)
+    except BaseException:
+        session.folder.unlock()
+        raise
 
 
 def git_commit() -> str | None:
-    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout.
+    """The commit of the source tree that runs, "-dirty" if it was changed since; None outside a git checkout of it.
 
     Read without git's lock on its index: a killed run would leave it there, and every later ``git add`` would fail.
     ``git describe --dirty`` takes the lock whatever it is told.
     """
     git = ["git", "--no-optional-locks", "-C", str(Path(tinygan.__file__).parent)]
     status = ["status", "--porcelain=v2", "--branch", "--untracked-files=no"]
+    known = ["ls-files", "--error-unmatch", "__init__.py"]  # not where it is installed within another checkout
     try:
+        subprocess.run([*git, *known], capture_output=True, check=True)
         lines = subprocess.run([*git, *status], capture_output=True, text=True, check=True).stdout.splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -1,7 +1,7 @@
-"""A training step with the batch shared out among processes, one for each of the CPU's cores.
+"""A training step with the batch divided among processes, one for each of the CPU's cores.
 
-Every process runs the step of ``step.py`` on its shard. There are three places where it needs the others: batch norm,
-whose statistics are those of the whole batch; the update, which adds up all gradients; and the losses, added up here.
+Every process runs the step of ``step.py`` on its shard. It needs the others in three places: batch norm, whose
+statistics are those of the whole batch; the update, which adds up all gradients; and the losses, added up here.
 """
 
 import math
@@ -14,16 +14,16 @@ from tinygan.runtime.workers import WorkerGroup, worker_count
 from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.step import Game, Losses
 
-SHARED_OUT = 2**19  # values in a batch of images, at most, that processes share out: 42 images of 64×64 pixels
+LARGEST_SHARED = 2**19  # values in a batch of images that processes divide: 42 images of 64×64 pixels
 
 
 def process_count(batch_shape: tuple[int, ...], device: str) -> int:
     """How many processes train together on batches of images (N, H, W, 3).
 
-    Large images are left to the threads of one: its operations take so long that the interpreter's lock does not
-    matter, and what is made of the weights for each pass is held once.
+    Large images are left to the threads of one process: its operations take so long that the interpreter's lock does
+    not matter, and what each pass makes of the weights is held once.
     """
-    return worker_count(batch_shape[0], device) if math.prod(batch_shape) <= SHARED_OUT else 1
+    return worker_count(batch_shape[0], device) if math.prod(batch_shape) <= LARGEST_SHARED else 1
 
 
 def training_workers(game: Game, batch_shape: tuple[int, ...]) -> WorkerGroup:
@@ -37,7 +37,7 @@ def training_workers(game: Game, batch_shape: tuple[int, ...]) -> WorkerGroup:
 def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array, learning_rate: float) -> Losses:
     """One step of the schedule by the whole group; arguments and result as in ``step.py``.
 
-    The sums are taken in the order of the shards: as many processes give the same bits each time.
+    Sums are taken in the order of the shards: the same number of processes gives the same bits.
     """
     N = len(real)
     shards = split_evenly(N, workers.size)
@@ -47,4 +47,4 @@ def sharded_step(workers: WorkerGroup, schedule: str, real: Array, codes: Array,
 
 
 def _step_on_shard(game: RecordedGame, schedule: str, share: float, *given: Array | float) -> Losses:
-    return game.step(schedule, share * game.share, *given)  # a rank of MPI has no more than its share of the batch
+    return game.step(schedule, share * game.share, *given)  # a rank of MPI has only its share of the batch

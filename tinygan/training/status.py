@@ -16,12 +16,8 @@ class Status:
         self.first, self.iterations = iteration, iterations
         self.started = time.monotonic()
         self.refused: OSError | None = None  # why standard output took no more: a reader that has gone, a full disk
-        # disable=None: unless standard error is a terminal
+        # One update per iteration; with disable=None nothing is shown unless standard error is a terminal.
         self.bar = tqdm(initial=iteration, total=iterations, unit="it", dynamic_ncols=True, disable=None)
-
-    def advance(self) -> None:
-        """One more iteration is finished."""
-        self.bar.update()
 
     def report(self, entry: dict) -> None:
         """Show a log entry."""

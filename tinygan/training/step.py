@@ -1,11 +1,12 @@
 """One training iteration, in the two schedules of the paper's codes (notes A4).
 
 Both return the three losses (D on real, D on generated, G), 0-d arrays on the device, measured before the updates
-that they cause. D's gradients on real and on generated images are added, not averaged. Where they can be, the shortcuts
-of ``one_chain.py`` are taken; what stands beside them is the plain step.
+that they cause. D's gradients on real and on generated images are added, not averaged. The shortcuts of
+``one_chain.py`` are taken where they can be; the code beside them is the plain step.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from tinygan.array import Array
@@ -28,8 +29,8 @@ class Game(NamedTuple):
     """The two players and the loss they play for: a name in ``ADVERSARIAL_LOSSES``, or a pair, D's function of (logits,
     target) and G's of (logits); see docs/own-layer.md.
 
-    Where several processes train together, each has its ``share`` of the batch: it sees its shard of real images and
-    codes, and gets its part of the losses, which are means over the whole batch.
+    Where several processes train together, each has its ``share`` of the batch: its shard of real images and codes, and
+    so its part of the losses, which are means over the whole batch.
     """
 
     generator: Player
@@ -40,17 +41,17 @@ class Game(NamedTuple):
     def loss_functions(self) -> tuple[Callable, Callable]:
         """D's and G's: of this process's logits, its part of the mean over the batch, and the gradient of that."""
         one = ADVERSARIAL_LOSSES[self.loss] if isinstance(self.loss, str) else None
-        D, G = (one, lambda logits: one(logits, 1)) if one else self.loss  # non-saturating: what G drew "is real"
-        if (share := self.share) == 1:
-            return D, G
-        return (lambda *at: tuple(share * part for part in D(*at))), lambda at: tuple(share * part for part in G(at))
+        D, G = (one, partial(one, target=1)) if one else self.loss  # non-saturating: G's target is "real"
+        return (D, G) if self.share == 1 else (self._shared(D), self._shared(G))
+
+    def _shared(self, loss: Callable) -> Callable:
+        return lambda *arguments: tuple(self.share * part for part in loss(*arguments))
 
 
 def alternating_step(game: Game, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
     """D learns first; then G learns against the new D, on fresh noise (the DCGAN code).
 
-    ``real`` are images (N, H, W, 3) in [0, 1]; of the latent codes (2, N, Z) D's generated images come from the first,
-    G's from the second.
+    ``real`` are images (N, H, W, 3) in [0, 1], ``codes`` latent codes (2, N, Z): first for D's turn, then for G's.
     """
     G, D, (loss, g_loss) = game.generator, game.discriminator, game.loss_functions()
 
@@ -85,7 +86,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
         d_fake, d_dlogits = loss(logits, 0)
         dfake = d_backward(g_dlogits)  # D only passes G's gradient on
         d_backward(d_dlogits, D.gradients, need_dx=False)
-        del d_backward  # and with it what D kept of the generated images, before the real ones need the memory
+        del d_backward  # with what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
     else:
         d_real, d_fake, g, dfake = one_chain.learn_and_pass_on(D, real, fake, game)
@@ -98,7 +99,7 @@ def shared_step(game: Game, real: Array, codes: Array, learning_rate: Array | fl
 
 
 def _draw(G: Player, codes: Array, batch: int, of: int) -> tuple[Array, Backward]:
-    """G's images of one of the batches of codes, and the way back; InputError says what fits."""
+    """G's images from one of the batches of codes, and their backward; InputError where the codes do not fit."""
     if not hasattr(codes, "dtype") or codes.ndim != 3 or len(codes) < of:
         raise InputError(f"expected codes ({of}, N, Z); found {described(codes)}")
     try:

@@ -10,6 +10,7 @@ from tinygan.device import PRECISIONS, Backend, why_no_gpu
 from tinygan.layers import Layer
 from tinygan.ops import dispatch
 from tinygan.ops.cpu.correlate import batches_as_if_larger
+from tinygan.ops.reference import ceil_div
 from tinygan.runtime import threads
 from tinygan.runtime.graph import WARM_UPS
 from tinygan.runtime.scratch import release_scratch
@@ -20,9 +21,9 @@ from tinygan.training.session import build_game
 from tinygan.training.shards import process_count
 from tinygan.training.step import SCHEDULES, Game
 
-FEWEST_IMAGES, MOST_IMAGES = 12, 64  # of a measured step; a line through steps with fewer misses by any factor
-FEWEST_FOR_GPU = 32  # of the plain formulas, whose peak is among the patches from 24 images on
-MEASURABLE = 2**32  # bytes that measuring may take; what would take more is not measured
+FEWEST_IMAGES, MOST_IMAGES = 12, 64  # of a measured step; a line through steps with fewer is off by any factor
+FEWEST_FOR_GPU = 32  # with the plain formulas, whose peak is among the patches from 24 images on
+MEASURABLE = 2**32  # bytes that measuring may take; beyond that nothing is measured
 
 
 def device_of(options: Options) -> str:
@@ -31,7 +32,7 @@ def device_of(options: Options) -> str:
 
 
 def parameter_count(layer: Layer, specs: str = "parameter_specs") -> int:
-    """How many numbers the layer and its children learn, or have as ``buffer_specs``."""
+    """How many values the layer and its children learn, or have as buffers (``buffer_specs``)."""
     return sum(math.prod(spec.shape) for one in layer.walk() for spec in getattr(one, specs).values())
 
 
@@ -45,9 +46,9 @@ def resident_memory(options: Options, networks: tuple[Layer, Layer], device: str
 def affordable_images(options: Options, resident: int) -> int:
     """How many images a measured step may have.
 
-    Roughly 20 bytes per value of the outermost maps were measured for the DCGAN in float32, of which there are features
-    per pixel; four times that for each block of a residual network, and twice that by the plain formulas for a GPU.
-    What is made of the weights in a step takes no more than they do themselves.
+    For the DCGAN in float32 roughly 20 bytes per value of the outermost feature map were measured (``features`` values
+    per pixel); four times that for each block of a residual network, and twice that with the plain formulas for a GPU.
+    What a step makes of the weights takes no more than they do themselves.
     """
     features, blocks = options.features, 1
     if options.model == "resnet":
@@ -58,38 +59,37 @@ def affordable_images(options: Options, resident: int) -> int:
     return min(max(0, MEASURABLE - 2 * resident) // per_image, MOST_IMAGES)
 
 
-def step_memory(options: Options, game: Game) -> tuple[float, float]:
-    """Memory of a training step in bytes: of the arrays that stay, and of all others at their peak.
+def step_memory(options: Options, game: Game) -> float:
+    """Bytes that a training step takes at its peak, beside the arrays that stay; for all processes together.
 
-    Where processes share the batch, that is of all together. Of each, steps with half of its shard and with three
-    quarters of that are run, in the forms that the whole takes; a straight line through the two gives the whole, since
-    everything else that a step keeps is per image. Of few images the peak may lie elsewhere in the step, where the
-    weights are what counts; so half is at least ``FEWEST_IMAGES``. Of a GPU that is not here, the plain formulas are
-    measured, which keep patches as its kernels do.
+    For each process, steps with half of its shard and with three quarters of that are run, with the algorithms that the
+    whole takes. A straight line through the two gives the whole, since everything else that a step keeps is per image.
+    With few images the peak may lie elsewhere in the step, among the weights; so half is at least ``FEWEST_IMAGES``.
+    For a GPU that is not here the plain formulas are measured, which keep patches as its kernels do.
     """
     device = device_of(options)
     members = process_count((options.batch_size, *options.image_size, 3), device)
     resident = resident_memory(options, (game.generator.network, game.discriminator.network), device)
-    most, shard = affordable_images(options, resident), -(-options.batch_size // members)
+    most, shard = affordable_images(options, resident), ceil_div(options.batch_size, members)
     before, operations = threads.thread_count(), dispatch.implementation()
-    threads.use_all_cores(max(1, threads.core_count() // members))  # each member's; every thread has scratch memory
+    threads.use_all_cores(max(1, threads.core_count() // members))  # a member's; every thread has scratch memory
     if device == "gpu":
         dispatch.use("reference")  # patches of whole batches, kept for the backward pass
     small = one_chain.fits(shard * math.prod(options.image_size) * 3, device)
     try:
         with one_chain.as_if(small):
-            return resident, members * _shard_memory(options, game, shard, most, device)
+            return members * _shard_memory(options, game, shard, most, device)
     finally:
         dispatch.use(operations)
         threads.use_all_cores(before)
 
 
 def _shard_memory(options: Options, game: Game, shard: int, most: int, device: str) -> float:
-    """Of a step with ``shard`` images: measured if these are few, else by the line through two of at most ``most``."""
+    """The peak with ``shard`` images: measured if these are few, else by the line through two of at most ``most``."""
     fewest = FEWEST_IMAGES if device == "cpu" else min(FEWEST_FOR_GPU, most)
     if shard <= fewest:
         return _peak(options, game, shard)
-    half = max(fewest, min(-(-shard // 2), most))
+    half = max(fewest, min(ceil_div(shard, 2), most))
     fewer = half * 3 // 4
     with batches_as_if_larger(shard / half):
         at_half = _peak(options, game, half)

@@ -2,15 +2,16 @@
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, sum_by_channel, tile_channels
 from tinygan.ops.reference import added
 from tinygan.ops.window import TwoGradients
 from tinygan.runtime.scratch import aligned, scratch
 
 
-def batch_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # Each block is taken about its own mean m, so that memory is read once: of blocks of n values with squared
-    # deviations q, M·mean = Σ n·m and M·variance = Σ (q + n·(m − mean)²).
+def batch_statistics(x: Array) -> tuple[Array, Array]:
+    # Deviations are taken from each block's own mean m, so that memory is read once. With blocks of n values and sums q
+    # of squared deviations, M·mean = Σ n·m and M·variance = Σ (q + n·(m − mean)²).
     rows, C = as_rows(x), x.shape[-1]
     n = np.empty((block_count(*rows.shape), 1), x.dtype)
     m, q = (np.empty((len(n), C), x.dtype) for _ in "mq")
@@ -29,7 +30,7 @@ def batch_statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, (q + n * (m - mean) ** 2).sum(axis=0) / M
 
 
-def batch_norm(x: np.ndarray, mean: np.ndarray, r: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def batch_norm(x: Array, mean: Array, r: Array, scale: Array, shift: Array) -> Array:
     y, rows = aligned(x.shape, x.dtype), as_rows(x)
     mean, factor, shift = (tile_channels(values, rows) for values in (mean, r * scale, shift))
 
@@ -43,13 +44,7 @@ def batch_norm(x: np.ndarray, mean: np.ndarray, r: np.ndarray, scale: np.ndarray
     return y
 
 
-def batch_norm_sums(
-    x: np.ndarray,
-    dy: np.ndarray,
-    mean: np.ndarray,
-    r: np.ndarray,
-    totals: TwoGradients = (None, None),
-) -> TwoGradients:
+def batch_norm_sums(x: Array, dy: Array, mean: Array, r: Array, totals: TwoGradients = (None, None)) -> TwoGradients:
     rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
     means = tile_channels(mean, rows)
     parts = np.empty((2, block_count(*rows.shape), C), x.dtype)
@@ -68,15 +63,8 @@ def batch_norm_sums(
 
 
 def batch_norm_backward(
-    x: np.ndarray,
-    dy: np.ndarray,
-    mean: np.ndarray,
-    r: np.ndarray,
-    scale: np.ndarray,
-    dshift: np.ndarray,
-    dscale: np.ndarray,
-    M: int,
-) -> np.ndarray:
+    x: Array, dy: Array, mean: Array, r: Array, scale: Array, dshift: Array, dscale: Array, M: int
+) -> Array:
     dx, rows, dy_rows, a = aligned(x.shape, x.dtype), as_rows(x), as_rows(dy), scale * r
     mean, a, b, c = (tile_channels(values, rows) for values in (mean, a, a * r * dscale / M, a * dshift / M))
 

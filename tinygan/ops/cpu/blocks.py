@@ -1,4 +1,4 @@
-"""Passes over large arrays on the CPU: in blocks that fit a core's cache, so that many small steps read memory once."""
+"""Passes over large arrays on the CPU, in blocks that fit a core's cache: the many steps of a pass read memory once."""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -9,10 +9,10 @@ from tinygan.ops.reference import ceil_div
 from tinygan.runtime.threads import run, thread_count
 
 BLOCK = 2**16  # Elements: all that a pass reads and writes of a block stays in a core's own cache.
-SHARED_BLOCK = 2**18  # Elements, where threads share the blocks: of small ones they wait for the interpreter's lock.
+SHARED_BLOCK = 2**18  # Elements, where threads share the blocks: with small ones they wait for the interpreter's lock.
 SINGLE_THREAD = 2**19  # Elements. For fewer, waking the other threads takes longer than they save.
-ROW = 2**13  # Columns. Beside rows of 4,096 or fewer, NumPy takes twice as long for a number per column.
-NARROW = 16  # Channels. For fewer, sums are taken of long rows first.
+ROW = 2**13  # Columns. With 4,096 or fewer, NumPy takes twice as long to broadcast one number per column.
+NARROW = 16  # Channels. With fewer, long rows are summed first.
 
 
 def for_each_block(rows: int, columns: int, work: Callable[[int, slice], None]) -> None:
@@ -35,9 +35,9 @@ def _block_height(rows: int, columns: int) -> int:
 
 
 def as_rows(x: np.ndarray) -> np.ndarray:
-    """Contiguous x as long rows, a view: (..., C) -> (rows, k·C) with k as large as :data:`ROW` has room for.
+    """x as long rows, a view if it is contiguous: (..., C) -> (rows, k·C) with k as large as :data:`ROW` has room for.
 
-    An operation with one number per channel begins anew with each row.
+    NumPy starts an operation with one number per channel anew in each row.
     """
     C = x.shape[-1]
     x = x if x.flags.c_contiguous else np.ascontiguousarray(x)

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
+from tinygan.array import Array
 from tinygan.ops.cpu.correlation import Correlation
 from tinygan.ops.cpu.patches import NARROW, PatchCorrelation
 from tinygan.ops.cpu.tiled import TiledCorrelation
 from tinygan.ops.cpu.tiles import Tiles, kernel_blocks
-from tinygan.ops.window import BilinearBackward, Window
+from tinygan.ops.window import Bilinear, Kernels, TwoGradients, Window
 from tinygan.runtime.threads import batched_tasks
 
 POINTS = 3, 4, 5  # Evaluation points each way to choose from. With more, rounding is worse.
@@ -19,9 +18,7 @@ POINT_ROW = 1.25  # Rows of a product of patches that take as long as one at a p
 _batch_scale = 1.0  # see batches_as_if_larger
 
 
-def correlate(
-    x: np.ndarray, w: np.ndarray, window: Window, b: np.ndarray | None = None, frozen: dict | None = None
-) -> tuple[np.ndarray, BilinearBackward]:
+def correlate(x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None) -> Bilinear:
     algorithm = choose(window, x.shape, w.shape[3])
     if frozen is not None:
         u = _frozen_kernel(algorithm, w, frozen)
@@ -30,9 +27,7 @@ def correlate(
         a, u = algorithm.transform_input(x), algorithm.transform_kernel(w)
     y = algorithm.forward(a, u, b)
 
-    def backward(
-        dy: np.ndarray, need_dx: bool = True, need_dw: bool = True, total: np.ndarray | None = None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         d = algorithm.transform_output(dy)
         with batched_tasks():
             dx = algorithm.input_grad(d, u) if need_dx else None
@@ -43,8 +38,8 @@ def correlate(
 
 
 def correlate_transpose(
-    x: np.ndarray, w: np.ndarray, window: Window, b: np.ndarray | None = None, frozen: dict | None = None
-) -> tuple[np.ndarray, BilinearBackward]:
+    x: Array, w: Array, window: Window, b: Array | None = None, frozen: Kernels | None = None
+) -> Bilinear:
     algorithm = choose(window, (len(x), *window.image_size(x.shape[1:3]), w.shape[2]), w.shape[3])
     if frozen is not None:
         u = _frozen_kernel(algorithm, w, frozen)
@@ -53,9 +48,7 @@ def correlate_transpose(
         d, u = algorithm.transform_output(x), algorithm.transform_kernel(w)
     y = algorithm.input_grad(d, u, b)
 
-    def backward(
-        dy: np.ndarray, need_dx: bool = True, need_dw: bool = True, total: np.ndarray | None = None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def backward(dy: Array, need_dx: bool = True, need_dw: bool = True, total: Array | None = None) -> TwoGradients:
         a = algorithm.transform_input(dy)
         with batched_tasks():
             dx = algorithm.forward(a, u) if need_dx else None
@@ -68,8 +61,8 @@ def correlate_transpose(
 def choose(window: Window, input_shape: tuple[int, int, int, int], K: int) -> Correlation:
     """The algorithm with the fewest rows in all products; patches where there are few channels.
 
-    Large tiles need fewer products for large feature maps, but more points, to each of which the kernel has to be
-    transformed; patches, which need none, are best for few small maps.
+    Large tiles take fewer products for large feature maps, but more evaluation points, to each of which the kernel has
+    to be transformed. Patches need no transform: they are best for few small maps.
     """
     patches = PatchCorrelation(window, input_shape, K)
     if not Tiles.fits(window) or min(input_shape[3], K) < NARROW:
@@ -84,10 +77,7 @@ def choose(window: Window, input_shape: tuple[int, int, int, int], K: int) -> Co
 
 @contextmanager
 def batches_as_if_larger(scale: float) -> Iterator[None]:
-    """Within it, batches take the algorithms that batches ``scale`` times as large would.
-
-    For measuring with a part of a batch what the whole would need.
-    """
+    """Within it, batches take the algorithms that batches ``scale`` times as large would: to measure with a part."""
     global _batch_scale
     _batch_scale = scale
     try:
@@ -96,7 +86,7 @@ def batches_as_if_larger(scale: float) -> Iterator[None]:
         _batch_scale = 1.0
 
 
-def _frozen_kernel(algorithm: Correlation, w: np.ndarray, frozen: dict) -> np.ndarray:
+def _frozen_kernel(algorithm: Correlation, w: Array, frozen: Kernels) -> Array:
     """The transformed kernel, kept by number of evaluation points: batches of other sizes may take other tiles."""
     if algorithm.points not in frozen:
         frozen[algorithm.points] = algorithm.transform_kernel(w)

@@ -4,14 +4,16 @@ from functools import partial
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.ops.reference import ceil_div
 from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
-MOST_PARTS, SMALLEST_PART = 8, 64  # into which a side of the result is cut; rows or columns of a part
+MOST_PARTS = 8  # Into which the longer side of the result is cut.
+SMALLEST_PART = 64  # Rows or columns of a part.
 
 
-def matmul(a: np.ndarray, b: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
+def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
     (M, _), N = a.shape, b.shape[1]
     y = aligned((M, N), a.dtype) if total is None else total
     longer = max(M, N)

@@ -1,4 +1,4 @@
-"""Convolution by patches, the formula of ``ops/reference.py`` as tasks: for what tiles do not fit."""
+"""Convolution by patches, the formula of ``ops/reference.py`` as tasks: for windows that tiles do not fit."""
 
 import math
 from functools import partial
@@ -12,7 +12,7 @@ from tinygan.ops.window import Window
 from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
-NARROW = 8  # Channels. For fewer, patches are faster than tiles, and are folded by channel.
+NARROW = 8  # Channels. With fewer, patches are faster than tiles, and are folded by channel.
 
 
 class PatchCorrelation(Correlation):
@@ -52,7 +52,7 @@ class PatchCorrelation(Correlation):
             columns = np.matmul(u, d.T, out=scratch((len(u), len(d)), d.dtype))
             fold_columns(columns, self.window, out)
         else:
-            multiply = np.matmul if d.shape[1] > 1 else np.multiply  # what a column times a row is, 20 times as fast
+            multiply = np.matmul if d.shape[1] > 1 else np.multiply  # for a column times a row, 20 times as fast
             patches = multiply(d, u.T, out=scratch((len(d), len(u)), d.dtype))
             out[:] = fold(patches, self.window, out.shape)
 
@@ -82,9 +82,8 @@ def unfold_into(out: np.ndarray, image: np.ndarray, window: Window) -> None:
 def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:
     """``reference.fold`` for few channels, from patches as columns: (kh·kw·C, N·H'·W') -> (N, H, W, C).
 
-    With the channels last, each addition would run over a few numbers in a row; here it is rows of the feature map. The
-    image is put together in planes, one for each channel and each place (p, q) within a stride×stride block, and
-    interleaved at the end.
+    With the channels last, each addition would run over a few numbers at a time; here it runs over rows of the feature
+    map. The image is built in planes, interleaved at the end: one for each channel and place in a stride×stride block.
     """
     (kh, kw), (sh, sw), (ph, pw) = window
     N, H, W, C = out.shape

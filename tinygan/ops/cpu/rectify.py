@@ -13,11 +13,11 @@ from tinygan.runtime.recording import whole
 from tinygan.runtime.scratch import aligned, scratch
 
 
-def rectify(x: np.ndarray, slope: Array | float, shift: Array | float) -> np.ndarray:
+def rectify(x: Array, slope: Array | float, shift: Array | float) -> Array:
     y = aligned(x.shape, x.dtype)
     rows, out = as_rows(x), as_rows(y)
-    weights, shifts = tile_channels(np.asarray(1 - slope, x.dtype), rows), tile_channels(shift, rows)
-    slopes = tile_channels(slope, rows)
+    weights = tile_channels(np.asarray(1 - slope, x.dtype), rows)
+    slopes, shifts = tile_channels(slope, rows), tile_channels(shift, rows)
 
     def work(_: int, block: slice) -> None:
         whole(_bend, rows[block], weights, slopes, shifts, out[block])
@@ -34,18 +34,13 @@ def _bend(x: np.ndarray, weights: np.ndarray, slopes: Array | float, shifts: Arr
             np.minimum(out, 0, out=out)
             np.multiply(out, weights, out=out)
             np.subtract(x, out, out=out)
-    except FloatingPointError:  # ∞ − ∞: the definition has a value where this form has none
+    except FloatingPointError:  # ∞ − ∞, where the definition has a value
         out[...] = reference.rectify(x, slopes, shifts)
 
 
 def rectify_backward(
-    x: np.ndarray,
-    dy: np.ndarray,
-    slope: Array | float,
-    shift: Array | float,
-    need_dx: bool,
-    totals: TwoGradients = (None, None),
-) -> np.ndarray | None:
+    x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
+) -> Array | None:
     dslope, dshift = totals
     rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
     dx = aligned(x.shape, x.dtype) if need_dx else None
@@ -73,9 +68,9 @@ def rectify_backward(
 
 
 def _height_and_mask(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, np.ndarray]:
-    """x − b, and integers with all bits set where that is negative, none elsewhere: its sign bit, spread.
+    """x − b, and integers with all bits set where that is negative and none elsewhere, made by shifting its sign bit.
 
-    A negative zero counts as below the bend, to the same y.
+    A negative zero counts as below the bend, where y is the same.
     """
     height = x if np.ndim(shift) == 0 and shift == 0 else np.subtract(x, shift, out=scratch(x.shape, x.dtype))
     integer = np.dtype(f"i{x.dtype.itemsize}")

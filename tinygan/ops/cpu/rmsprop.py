@@ -2,18 +2,13 @@
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.ops.cpu.blocks import for_each_block
 from tinygan.runtime.scratch import scratch
 
 
 def rmsprop(
-    w: np.ndarray,
-    g: np.ndarray,
-    a: np.ndarray,
-    learning_rate: float,
-    decay: float,
-    epsilon: float,
-    bounded: int = 0,
+    w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float, bounded: int = 0
 ) -> None:
     def work(_: int, block: slice) -> None:
         part, average = scratch(g[block].shape, g.dtype), a[block]

@@ -1,14 +1,13 @@
 """Sums on the CPU's cores, block by block, the partial sums added in their order."""
 
-import math
-
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, sum_by_channel
 from tinygan.ops.reference import added
 
 
-def channel_sum(x: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
+def channel_sum(x: Array, total: Array | None = None) -> Array:
     rows = as_rows(x)
     parts = np.empty((block_count(*rows.shape), x.shape[-1]), x.dtype)
 
@@ -19,12 +18,7 @@ def channel_sum(x: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
     return added(parts.sum(axis=0), total)
 
 
-def around(w: np.ndarray, axis: int) -> tuple[int, int, int]:
-    """Number of values before, along and behind ``axis``."""
-    return math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])
-
-
-def add_up(total: np.ndarray, others: list[np.ndarray]) -> None:
+def add_up(total: Array, others: list[Array]) -> None:
     def work(_: int, block: slice) -> None:
         for other in others:
             total[block] += other[block]

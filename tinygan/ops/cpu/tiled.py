@@ -13,7 +13,7 @@ from tinygan.runtime.threads import run
 
 
 class TiledCorrelation(Correlation):
-    """a (P, T, s²·C), d (P, T, K), u (P, s²·C, K); tiles of m×m pixels of the feature map, T of them, stride s."""
+    """a (P, T, s²·C), d (P, T, K), u (P, s²·C, K): T tiles of m×m pixels of the feature map, stride s."""
 
     def __init__(self, window: Window, input_shape: tuple[int, int, int, int], K: int, m: int):
         super().__init__(window, input_shape, K)
@@ -21,11 +21,7 @@ class TiledCorrelation(Correlation):
         self.points = self.tiles.points
         self.inner = math.prod(window.stride) * input_shape[3]  # s²·C, the inner axis of the products
         self.rows_per_image = math.prod(self.tiles.grid)
-
-    @property
-    def tile_count(self) -> int:
-        """T, of the whole batch."""
-        return self.input_shape[0] * self.rows_per_image
+        self.tile_count = self.input_shape[0] * self.rows_per_image  # T, of the whole batch
 
     def transform_input(self, x: np.ndarray) -> np.ndarray:
         a = aligned((self.points, self.tile_count, self.inner), x.dtype)

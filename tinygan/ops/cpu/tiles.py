@@ -12,7 +12,7 @@ from tinygan.ops.reference import ceil_div
 from tinygan.ops.window import Window
 from tinygan.runtime.scratch import scratch
 
-BLOCK = 2**17  # Values of the images transformed at once: what they become is then still in the cache.
+BLOCK = 2**17  # Values of the images transformed at once: the results are then still in the cache.
 
 
 def kernel_blocks(window: Window) -> int:
@@ -23,17 +23,13 @@ def kernel_blocks(window: Window) -> int:
 class Tiles(NamedTuple):
     """The transforms of one window on images of one size, and their adjoints.
 
-    s is the stride, r the kernel's stride blocks each way, n = m + r − 1, P = n² the number of points; T = N·t·u is the
-    number of tiles, t = ⌈H'/m⌉ rows and u = ⌈W'/m⌉ columns of them per image.
-
-    Attributes:
-        window: one that :meth:`fits`; any padding.
-        image_size: (H, W) of the input.
-        m: a tile is m×m pixels of the feature map, n×n stride blocks of the input; neighbours share r − 1 blocks.
+    s is the stride, r the kernel's stride blocks each way. A tile is m×m pixels of the feature map, and n×n stride
+    blocks of the input, n = m + r − 1, of which neighbours share r − 1. P = n² is the number of points, T = N·t·u that
+    of tiles: t = ⌈H'/m⌉ rows and u = ⌈W'/m⌉ columns of them per image.
     """
 
-    window: Window
-    image_size: tuple[int, int]
+    window: Window  # one that fits(); any padding
+    image_size: tuple[int, int]  # (H, W) of the input
     m: int
 
     @staticmethod
@@ -82,7 +78,7 @@ class Tiles(NamedTuple):
         (_, H, W, _), (ph, pw) = out.shape, self.window.pad
         seen = padded[:, ph : ph + H, pw : pw + W]
         h, w = seen.shape[1:3]
-        out[:, h:] = out[:, :, w:] = 0  # what no place of the kernel reaches
+        out[:, h:] = out[:, :, w:] = 0  # pixels that no place of the kernel reaches
         for images, positions in self._slices(len(out), count):
             n = images.stop - images.start
             flat = tiles[:n].reshape(-1, self.points, values.shape[2])
@@ -130,7 +126,7 @@ class Tiles(NamedTuple):
             blocks[:] = taps
 
     def _room(self, x: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
-        """For the images transformed at once: their number; padded to whole stride blocks; cut into tiles.
+        """How many images are transformed at once, and scratch memory for them: padded, and cut into tiles.
 
         (count, s·(m·t + r − 1), s·(m·u + r − 1), C) and (count, t, u, n, n, s, s·C).
         """
@@ -153,7 +149,7 @@ class Tiles(NamedTuple):
 
 
 def _join(tiles: np.ndarray, out: np.ndarray, m: int) -> None:
-    """Tiles put together to padded images, what neighbours share added; shapes as in :meth:`Tiles._room`."""
+    """Put tiles together to padded images, adding up the blocks they share; shapes as in :meth:`Tiles._room`."""
     N, t, u, n, _, s, sC = tiles.shape
     tiles = tiles.transpose(0, 1, 3, 5, 2, 4, 6)
     whole = out.reshape(N, m * t + n - m, s, m * u + n - m, sC)

@@ -39,17 +39,11 @@ import numpy as np
 
 
 class Matrices(NamedTuple):
-    """The matrices of both dimensions at once, Kronecker squares; P = n² evaluation points.
+    """The matrices of both dimensions at once, Kronecker squares; P = n² evaluation points."""
 
-    Attributes:
-        tile: E⊗E, (P, m²).
-        kernel: F⊗F, (P, r²).
-        interpolation: (V⊗V)⁻¹, (P, P).
-    """
-
-    tile: np.ndarray
-    kernel: np.ndarray
-    interpolation: np.ndarray
+    tile: np.ndarray  # E⊗E, (P, m²)
+    kernel: np.ndarray  # F⊗F, (P, r²)
+    interpolation: np.ndarray  # (V⊗V)⁻¹, (P, P)
 
 
 @lru_cache

@@ -1,28 +1,27 @@
 """Weight norm on the CPU's cores: each weight is read once for its length and once to be scaled."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
+from tinygan.array import Array
 from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, tile_channels
-from tinygan.ops.cpu.sums import around
 from tinygan.runtime.scratch import aligned, scratch
 
 
-def weight_norm(
-    w: np.ndarray, axis: int, k: float, epsilon: float
-) -> tuple[np.ndarray, Callable[[np.ndarray, np.ndarray], None]]:
-    before, channels, behind = shape = around(w, axis)
-    # Multiplied by, since a division takes longer than fetching what it divides.
+def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
+    before, channels, after = shape = math.prod(w.shape[:axis]), w.shape[axis], math.prod(w.shape[axis + 1 :])
+    # Weights are multiplied by 1/n, since a division takes longer than fetching what it divides.
     r = 1 / np.sqrt(k * _dot(w.reshape(shape), w.reshape(shape)) + epsilon)
     v = aligned(w.shape, w.dtype)
 
     def rows(x: np.ndarray) -> np.ndarray:
-        return as_rows(x.reshape(before, channels * behind))
+        return as_rows(x.reshape(before, channels * after))
 
     def wide(values: np.ndarray) -> np.ndarray:
         """One value per output channel, (channels,), for each column of such rows."""
-        return tile_channels(np.repeat(values, behind), rows(w))
+        return tile_channels(np.repeat(values, after), rows(w))
 
     lengths = wide(r)
 
@@ -31,8 +30,8 @@ def weight_norm(
 
     for_each_block(*rows(w).shape, scale)
 
-    def add_gradient(dv: np.ndarray, dw: np.ndarray) -> None:
-        # v is not kept for this, it is w·r: a convolution that transforms its kernel can let it go.
+    def add_gradient(dv: Array, dw: Array) -> None:
+        # Written with w·r for v, which need not be kept: a convolution that transforms its kernel lets it go.
         along = wide(k * r * r * _dot(dv.reshape(shape), w.reshape(shape)))
 
         def work(_: int, block: slice) -> None:
@@ -48,16 +47,16 @@ def weight_norm(
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Σ a·b per channel, (before, channels, behind) -> (channels,); partial sums of blocks, added in their order."""
-    before, channels, behind = a.shape
-    parts = np.empty((block_count(before, channels * behind), channels), a.dtype)
+    """Σ a·b per channel, (before, channels, after) -> (channels,); partial sums of blocks, added in their order."""
+    before, channels, after = a.shape
+    parts = np.empty((block_count(before, channels * after), channels), a.dtype)
 
     def work(k: int, block: slice) -> None:
         # Both read each array once, and write nothing that is as large.
-        if behind == 1:
+        if after == 1:
             np.einsum("bc,bc->c", a[block, :, 0], b[block, :, 0], out=parts[k])
         else:
             np.vecdot(a[block], b[block]).sum(axis=0, out=parts[k])
 
-    for_each_block(before, channels * behind, work)
+    for_each_block(before, channels * after, work)
     return parts.sum(axis=0)

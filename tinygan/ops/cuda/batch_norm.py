@@ -1,4 +1,4 @@
-"""Batch norm's passes over an image batch, x, y, dy (..., C), everything else (C,)."""
+"""Batch norm's passes: x, y, dy (..., C), everything else (C,)."""
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import launch
@@ -9,7 +9,7 @@ from tinygan.ops.window import TwoGradients
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     xp, channels = array_module(x), x.shape[-1]
     rows = x.size // channels
-    chunks = max(1, round(rows**0.5))  # with which both stages of the sum are equally long
+    chunks = max(1, round(rows**0.5))  # so that both stages of the sum are equally long
     means, squares = xp.empty((2, chunks, channels), x.dtype)
     mean, var = xp.empty((2, channels), x.dtype)
     launch("batch_norm", "chunk_moments", means.size, x, rows, channels, chunks, means, squares)

@@ -21,7 +21,7 @@ DEFAULT_ALGORITHM = -1
 WORKSPACE = {True: 32 * 2**20, False: 4 * 2**20}  # what NVIDIA recommends from Hopper on, and before it
 
 Three = tuple[int, int, int]
-# Whether float32 products round their factors to TF32: of the process, as it is with CuPy; device.py sets it.
+# Whether float32 products round their factors to TF32; one setting for the process, made by device.py.
 tf32 = False
 
 # cublasGemmEx(handle, op(A), op(B), m, n, k, alpha, A, type, lda, B, type, ldb, beta, C, type, ldc, compute, algorithm)
@@ -52,10 +52,9 @@ class Handle:
         _check(library.cublasSetWorkspace_v2(self.handle, pointer, size), "cublasSetWorkspace")
 
     def gemm(self, dtype: np.dtype, size: Three, a: Three, b: Three, c: tuple[int, int], accumulate: bool) -> None:
-        """C = op(A)·op(B), or += with ``accumulate``; all matrices in columns (column-major), float32 or float64.
+        """C = op(A)·op(B), or += with ``accumulate``; all matrices column-major, float32 or float64.
 
-        ``size`` is (m, n, k): C is m×n, op(A) m×k, op(B) k×n. ``a`` and ``b`` are (pointer, leading dimension, N or T),
-        ``c`` (pointer, leading dimension).
+        ``size`` is (m, n, k): C is m×n, op(A) m×k, op(B) k×n. ``a`` and ``b`` are (pointer, leading dimension, N or T).
         """
         kind = DATA_TYPES[dtype.name]
         compute = COMPUTE_64F if dtype.itemsize == 8 else COMPUTE_32F_FAST_TF32 if tf32 else COMPUTE_32F

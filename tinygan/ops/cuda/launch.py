@@ -9,9 +9,10 @@ import numpy as np
 
 from tinygan.array import Array, array_module
 from tinygan.errors import TinyganError
+from tinygan.ops.reference import ceil_div
 
 BLOCK = 256  # threads per block
-COUNTABLE = 2**31  # elements that the kernels' 32-bit indices count with room for one more round of a loop
+COUNTABLE = 2**31  # elements that 32-bit indices count, with room for one more round of a loop
 REAL = {"float32": "float", "float64": "double"}
 Constants = tuple[tuple[str, int], ...]  # (name in the source, value)
 
@@ -25,7 +26,7 @@ def launch(file: str, kernel: str, threads: int, *arguments: Array | float | int
     array that is not contiguous, or of another type (a defect of the caller).
     """
     if threads:
-        blocks = -(-countable(threads) // BLOCK)
+        blocks = ceil_div(countable(threads), BLOCK)
         out = arguments[-1]
         function = _function(array_module(out), file, kernel, out.dtype, tuple(constants.items()))
         function((blocks,), (BLOCK,), tuple(_argument(value, kernel, out.dtype) for value in arguments))
@@ -44,7 +45,7 @@ def definitions(dtype: np.dtype, constants: Constants = ()) -> tuple[str, ...]:
 
 
 def countable(elements: int) -> int:
-    """``elements``, unless the kernels cannot count that far."""
+    """``elements``; TinyganError if that is more than 32-bit indices count."""
     if elements >= COUNTABLE:
         raise TinyganError(
             f"an array of {elements:,} elements is more than the GPU kernels count ({COUNTABLE - 1:,}): "

@@ -29,8 +29,7 @@ __device__ Loss loss_of(index_t squares, REAL logit, index_t target, index_t cou
     return squares ? squares_of(logit, target, count) : cross_entropy_of(logit, target, count);
 }
 
-// Means of `losses` terms per image, by one block: BLOCK images at a time, and one thread per loss adds up its terms in
-// their order.
+// Add up `losses` terms per image in one block, BLOCK images at a time: one thread per loss, its terms in their order.
 __device__ void add_in_order(const REAL terms[][BLOCK], index_t losses, index_t first, index_t count, REAL *sum)
 {
     __syncthreads();

@@ -10,7 +10,7 @@ from tinygan.ops.cuda.launch import countable
 
 
 def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
-    """Of float32 or float64; rows or columns of the factors must be contiguous, rows of ``total``.
+    """For float32 and float64; the factors must be contiguous in rows or in columns, ``total`` in rows.
 
     Raises ValueError: shapes that do not fit, different types, or strides that cuBLAS cannot take.
     """
@@ -32,7 +32,7 @@ def matmul(a: Array, b: Array, total: Array | None = None) -> Array:
 def _layout(x: Array) -> tuple[int, int]:
     """(distance between lines in elements, T if the lines are columns) of a matrix."""
     (rows, columns), strides = x.shape, [stride // x.itemsize for stride in x.strides]
-    # A line of one element has no stride to speak of, and a single line none to the next.
+    # The stride within a line of one element means nothing; nor does the one from a single line to the next.
     for lines, length, to_next_line, to_next, operation in (
         (rows, columns, strides[0], strides[1], cublas.N),
         (columns, rows, strides[1], strides[0], cublas.T),

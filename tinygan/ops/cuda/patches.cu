@@ -4,7 +4,7 @@
 // image, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W, PAD_H, PAD_W, and ROWS x COLUMNS, the places that the kernel has. They
 // are -D options that launch.py gives; the number of images is not among them.
 //
-// A thread has WIDE neighbouring channels, which memory gives at once: 4 where that divides them, else 1.
+// A thread has WIDE neighbouring channels, read at once: 4 where that divides them, else 1.
 
 struct __align__(WIDE == 1 ? sizeof(REAL) : 16) Group { REAL values[WIDE]; };
 #define GROUPS (CHANNELS / WIDE)
@@ -43,7 +43,7 @@ extern "C" __global__ void fold(
     const index_t first_p = y < KERNEL_H ? 0 : (y - KERNEL_H) / STRIDE_H + 1;
     const index_t first_q = x < KERNEL_W ? 0 : (x - KERNEL_W) / STRIDE_W + 1;
     Group sum = {};
-    // As many places as may reach a pixel, so that the compiler knows how many there are.
+    // All places that may reach a pixel, so that the compiler knows the number of rounds.
     for (index_t i = 0; i * STRIDE_H < KERNEL_H; ++i)
         for (index_t j = 0; j * STRIDE_W < KERNEL_W; ++j) {
             const index_t p = first_p + i, q = first_q + j, u = y - p * STRIDE_H, v = x - q * STRIDE_W;

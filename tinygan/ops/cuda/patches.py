@@ -1,4 +1,4 @@
-"""Patches as rows and their adjoint, one thread per value or four of them; compiled for each shape."""
+"""Patches as rows, and their adjoint: one thread for each one or four values, compiled for each shape."""
 
 import math
 
@@ -28,7 +28,7 @@ def fold(patches: Array, window: Window, shape: tuple[int, int, int, int], b: Ar
     if _covers(window, shape[1:]):
         return plus(patches.reshape(shape), b)
     image = array_module(patches).empty(shape, patches.dtype)
-    bias = int(b is not None), image if b is None else b  # not read where there is none
+    bias = int(b is not None), image if b is None else b  # the pointer is not read where there is none
     known = constants(shape[1:], window, width(shape[3], patches, image))
     count = image.size // known["WIDE"]
     launch("patches", "fold", count, patches, *bias, count, image, **known)
@@ -43,7 +43,7 @@ def plus(y: Array, b: Array | None) -> Array:
 
 
 def width(channels: int, *arrays: Array) -> int:
-    """How many neighbouring channels a thread takes: 4 if that divides them and the arrays lie as it takes."""
+    """How many neighbouring channels a thread takes: 4 if that divides them and the arrays are aligned to 16 bytes."""
     return 4 if channels % 4 == 0 and all(array.data.ptr % 16 == 0 for array in arrays) else 1
 
 

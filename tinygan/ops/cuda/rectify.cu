@@ -42,7 +42,7 @@ extern "C" __global__ void rectifier_input_gradient(
 }
 
 // dx, and the sums for slope and shift over every chunks-th row: one thread per channel and chunk.
-#define ROWS_AHEAD (AHEAD / 2)  // of each two loads; with more the compiler mixes them with the stores
+#define ROWS_AHEAD (AHEAD / 2)  // of two loads each; with more the compiler mixes them with the stores
 extern "C" __global__ void rectifier_backward(
     const REAL *__restrict__ x, const REAL *__restrict__ dy,
     const REAL *slope, index_t slope_learned, REAL slope_value,

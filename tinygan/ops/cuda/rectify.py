@@ -25,7 +25,7 @@ def rectify_backward(
     rows = x.size // channels
     chunks = chunk_count(rows)
     sums = xp.empty((chunks, 2 * channels), x.dtype)
-    # Without need_dx the pointer is not used; the sums' stands in for it.
+    # Without need_dx the kernel does not use the pointer: any array will do.
     results = (int(need_dx), dx if need_dx else sums, sums)
     launch("rectify", "rectifier_backward", chunks * channels, x, dy, *bend, channels, rows, chunks, *results)
     finish(sums, *totals)
@@ -33,7 +33,7 @@ def rectify_backward(
 
 
 def _bend(x: Array, slope: Array | float, shift: Array | float) -> tuple:
-    """(pointer, whether it is learned, number) of slope and shift; where it is a number, x stands in as pointer."""
+    """(pointer, whether it is learned, number) of slope and of shift; for a number the pointer is any array's."""
     return tuple(
         part
         for value in (slope, shift)

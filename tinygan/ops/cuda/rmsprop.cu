@@ -1,5 +1,5 @@
-// a <- decay * a + (1 - decay) * g^2,  w <- w - lr * g / (sqrt(a) + epsilon), clipped to [0, 1] if i < bounded,  g <- 0: see tinygan/ops/__init__.py. One thread per
-// weight.
+// a <- decay * a + (1 - decay) * g^2, w <- w - lr * g / (sqrt(a) + epsilon), clipped to [0, 1] if i < bounded, g <- 0.
+// One thread per weight.
 // The learning rate is read from the device's memory, so that a captured step can be replayed with another one.
 extern "C" __global__ void rmsprop(
     REAL *g, REAL *a, const REAL *learning_rate, REAL decay, REAL rest, REAL epsilon, index_t bounded, index_t count,

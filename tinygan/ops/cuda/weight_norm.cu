@@ -54,7 +54,7 @@ extern "C" __global__ void weight_norm(
 }
 
 // dw += (dv - k * v * s) / n with s = the sum of dv * v.
-#define PLACES (AHEAD / 2)  // with three loads each
+#define PLACES (AHEAD / 2)  // of three loads each
 extern "C" __global__ void weight_norm_gradient(
     const REAL *__restrict__ dv, const REAL *__restrict__ v, const REAL *__restrict__ length, REAL k,
     REAL *__restrict__ dw)

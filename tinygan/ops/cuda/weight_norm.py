@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from tinygan.array import Array, array_module
 from tinygan.ops.cuda.launch import BLOCK, launch
+from tinygan.ops.reference import ceil_div
 
-SIDE = 8  # units of a block, if a unit's values are not neighbours: 8 floats are what memory gives at once
+SIDE = 8  # units of a block, where a unit's values are not neighbours: memory is read 8 floats at a time
 
 
 def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, Callable[[Array, Array], None]]:
@@ -28,11 +29,11 @@ def channel_dot(a: Array, b: Array, axis: int, total: Array | None = None) -> Ar
 
 
 def constants(shape: tuple[int, ...], axis: int) -> dict[str, int]:
-    """What the compiler is told: the number of values before, along and behind ``axis``, and the units of a block."""
+    """What the compiler is told: the number of values before, along and after ``axis``, and the units of a block."""
     inner = math.prod(shape[axis + 1 :])
     side = SIDE if inner == 1 and shape[axis] > 1 else 1
     return {"OUTER": math.prod(shape[:axis]), "UNITS": shape[axis], "INNER": inner, "SIDE": side}
 
 
 def _threads(shape: dict[str, int]) -> int:
-    return -(-shape["UNITS"] // shape["SIDE"]) * BLOCK
+    return ceil_div(shape["UNITS"], shape["SIDE"]) * BLOCK
