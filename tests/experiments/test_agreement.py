@@ -26,6 +26,18 @@ def run(tmp_path):
     return path
 
 
+@pytest.fixture
+def grids(run):
+    """That run with samples, which lose their noise."""
+    (run / "samples").mkdir()
+    drawn, rng = shapes.draw(0, range(100))[0].astype(float), np.random.default_rng(0)
+    save_grid(run / "samples/reals.png", drawn[:50].astype(np.uint8))
+    for step, noise in enumerate((90, 60, 30, 5), start=1):
+        images = np.clip(drawn[50:] + rng.normal(0, noise, drawn[50:].shape), 0, 255).astype(np.uint8)
+        save_grid(run / f"samples/{100 * step:06d}.png", images)
+    return run
+
+
 def measured_at(run, iteration, distance, name=""):
     """What ``evaluate.py measures`` leaves of a checkpoint."""
     fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
@@ -34,16 +46,10 @@ def measured_at(run, iteration, distance, name=""):
     return file
 
 
-def test_a_loss_that_falls_with_the_noise_agrees(run, capsys, monkeypatch):
-    (run / "samples").mkdir()
-    drawn, rng = shapes.draw(0, range(100))[0].astype(float), np.random.default_rng(0)
-    save_grid(run / "samples/reals.png", drawn[:50].astype(np.uint8))
-    for step, noise in enumerate((90, 60, 30, 5), start=1):
-        images = np.clip(drawn[50:] + rng.normal(0, noise, drawn[50:].shape), 0, 255).astype(np.uint8)
-        save_grid(run / f"samples/{100 * step:06d}.png", images)
-    agreement.main([str(run)])
+def test_a_loss_that_falls_with_the_noise_agrees(grids, capsys, monkeypatch):
+    agreement.main([str(grids)])
     assert "grids, 4 iterations: sliced_wasserstein +1.000" in capsys.readouterr().out
-    found = json.loads((run / "evaluation" / AGREEMENT).read_text())["grids"]
+    found = json.loads((grids / "evaluation" / AGREEMENT).read_text())["grids"]
     assert found["iterations"] == [100, 200, 300, 400]
     for measure in agreement.MEASURES:
         expected = stats.spearmanr(found["running_loss"], found[measure]).statistic
@@ -51,8 +57,8 @@ def test_a_loss_that_falls_with_the_noise_agrees(run, capsys, monkeypatch):
 
     measured = []
     monkeypatch.setattr(agreement, "mean_ms_ssim", lambda images: measured.append(images) or {"mean": 0.5})
-    Image.open(run / "samples/000400.png").save(run / "samples/000500.png")
-    agreement.agreement(read_run(run))
+    Image.open(grids / "samples/000400.png").save(grids / "samples/000500.png")
+    agreement.agreement(read_run(grids))
     assert measured == []  # what is known is not measured again; 500 has no running test
 
 
@@ -116,24 +122,26 @@ def test_a_file_that_is_something_else_is_named(run, file, content):
         agreement.main([str(run)])
 
 
-def test_what_a_stored_result_lacks_is_measured_again(run):
-    whole = agreement.agreement(read_run(run))
+def test_what_a_stored_result_lacks_is_measured_again(grids, monkeypatch):
+    monkeypatch.setattr(agreement, "sliced_wasserstein_distance", lambda real, fake: {"mean": float(fake.std())})
+    monkeypatch.setattr(agreement, "mean_ms_ssim", lambda fake: {"mean": float(fake.mean())})
+    whole = agreement.agreement(read_run(grids))
     short = {"grids": whole["grids"] | {"ms_ssim": whole["grids"]["ms_ssim"][:2]}}
-    (run / "evaluation" / AGREEMENT).write_text(json.dumps(short))
-    assert agreement.agreement(read_run(run)) == whole
+    (grids / "evaluation" / AGREEMENT).write_text(json.dumps(short))
+    assert agreement.agreement(read_run(grids)) == whole
 
 
-def test_nobody_is_told_to_delete_a_picture_that_is_missing(run):
-    (run / "samples/reals.png").unlink()
+def test_nobody_is_told_to_delete_a_picture_that_is_missing(grids):
+    (grids / "samples/reals.png").unlink()
     with pytest.raises(TinyganError, match=r"reals\.png is missing: restore it"):
-        agreement.main([str(run)])
+        agreement.main([str(grids)])
 
 
-def test_a_damaged_grid_is_named(run):
-    file = run / "samples/000300.png"
+def test_a_damaged_grid_is_named(grids):
+    file = grids / "samples/000300.png"
     file.write_bytes(file.read_bytes()[:300])
     with pytest.raises(TinyganError, match=r"cannot read the picture .*000300\.png"):
-        agreement.main([str(run)])
+        agreement.main([str(grids)])
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 101])
