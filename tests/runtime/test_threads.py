@@ -137,6 +137,45 @@ def test_an_interrupt_waits_for_the_tasks_and_leaves_the_threads_free(thread_num
     test_every_task_runs_once_and_all_are_done_at_the_return(thread_number)
 
 
+class Interrupted:
+    """A lock during whose release an interrupt comes: Python raises it when the call has returned."""
+
+    def __init__(self, lock):
+        self.lock, self.acquire = lock, lock.acquire
+
+    def release(self):
+        self.lock.release()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", ["start", "wait"])
+def test_an_interrupt_at_the_start_or_before_the_wait_leaves_the_threads_free(thread_number, place, monkeypatch):
+    if thread_number == 1:
+        pytest.skip("one thread waits for nobody")
+    worker, done = threads._workers[0], []
+
+    def work():
+        time.sleep(0.05)
+        done.append(1)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if place == "start":
+            patch.setattr(worker, "_begin", Interrupted(worker._begin))
+        else:
+            patch.setattr(worker, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run([work] * 2)
+    changed = threading.Thread(target=use_all_cores, args=[thread_number], daemon=True)
+    changed.start()
+    changed.join(10)
+    assert not changed.is_alive()
+    test_every_task_runs_once_and_all_are_done_at_the_return(thread_number)
+    assert len(done) == 2
+
+
 def test_work_noted_before_an_error_is_dropped():
     def never():
         raise AssertionError("ran")

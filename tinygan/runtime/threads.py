@@ -81,17 +81,18 @@ def run(tasks: Iterable[Task], alone: bool = False) -> None:
         _here.queued.extend(tasks)
         return
     queue = iter(tasks)  # a list's iterator hands each task out once, whichever thread asks
-    helpers, taken = [], False
-    try:
-        taken = bool(_workers) and not alone and len(tasks) > 1 and _busy.acquire(blocking=False)
-        for helper in _workers[: len(tasks) - 1] if taken else ():
-            helper.work(queue)
-            helpers.append(helper)
+    if alone or len(tasks) < 2 or not _workers or _busy.locked():
         _work(queue)
-    finally:
-        errors = [helper.wait() for helper in helpers]
-        if taken:
-            _busy.release()
+        return
+    helpers: list[_Worker] = []
+    with _busy:  # a statement, since an interrupt may come after a call of acquire() and before its result is noted
+        try:
+            for helper in _workers[: len(tasks) - 1]:
+                helpers.append(helper)
+                helper.work(queue)
+            _work(queue)
+        finally:
+            errors = [helper.wait() for helper in helpers]
     for error in filter(None, errors):
         raise error
 
@@ -115,14 +116,19 @@ class _Worker:
     def __init__(self) -> None:
         self._begin = threading.Lock()
         self._begin.acquire()
+        self._done = True
+        self._error: BaseException | None = None
         with thread_started():
             threading.Thread(target=self._run, name="tinygan", daemon=True).start()
 
     def work(self, queue: Iterable[Task] | None) -> None:
         """Start on these tasks; None ends the thread."""
-        self._queue, self._error, self._done = queue, None, False
+        if not self._done and isinstance(error := self.wait(), KeyboardInterrupt):  # a caller was kept from waiting
+            raise error
+        self._queue, self._error = queue, None
         self._end = threading.Lock()  # a new one, since an interrupted wait may have taken the last one or not
         self._end.acquire()
+        self._done = False
         self._begin.release()
 
     def wait(self) -> BaseException | None:
