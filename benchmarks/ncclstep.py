@@ -15,6 +15,8 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from benchmarks import command, machine, pairing
 from benchmarks.peers.own import Tinygan
 from benchmarks.workload import CODE_SIZES, Workload
@@ -50,7 +52,7 @@ def one_rank(work: Workload, pairs: int = PAIRS) -> dict:
     """Nodes of both graphs, and :func:`benchmarks.pairing.in_turn` of the step with NCCL and the one without."""
     inputs = work.inputs()
     with_nccl, without = (Tinygan(work, inputs) for _ in range(2))
-    host = SimpleNamespace(size=1, rank=0, barrier=lambda: None)
+    host = SimpleNamespace(size=1, rank=0, all_gather=lambda values: values[np.newaxis])
     engine = nccl.Collective(with_nccl.backend.xp, host, nccl.load_library().get_unique_id())
 
     def runner(step: Tinygan, rank_of: Any) -> pairing.Run:

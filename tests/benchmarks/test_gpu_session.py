@@ -197,7 +197,8 @@ def test_the_command_lines_are_understood(tmp_path, monkeypatch, rehearsed, data
             assert (ROOT / words[-1]).exists()
             assert words[words.index("-m") + 1] == ("not gpu" if rehearsed else "gpu")
             continue
-        module = importlib.import_module(words[0].removesuffix(".py"))
+        script = words[0].endswith(".py")
+        module = importlib.import_module(f"tinygan.cli.{words[0].removesuffix('.py')}" if script else words[0])
         if words[0] == "experiments.three_models":
             found = importlib.import_module("experiments.options").parse("three_models", "", words[1:])
             assert found.minutes == 7

@@ -49,12 +49,12 @@ def test_everything_comes_back(saved):
 
 
 DIE_WHILE_SAVING = """
-import os, signal, sys
+import os, pathlib, signal, sys
 sys.path.insert(0, {root!r})
 import tinygan.files
 os.replace = os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 from tinygan.errors import TinyganError
-tinygan.files.write_atomically({path!r}, b"new" * 100000)
+tinygan.files.write_atomically(pathlib.Path({path!r}), b"new" * 100000)
 """
 
 
