@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.export.networks import BUILD, SIZE, network
+from tests.export.networks import BUILD, FLAT, network, shapes
 from tinygan import load_generator
 from tinygan.cli import evaluate
 from tinygan.errors import run_script
@@ -39,7 +39,7 @@ from torch_network import Network
 run = lambda folder, x: Network(folder / "G.safetensors")(torch.tensor(x)).detach().numpy()
 """,
 }
-every_network = pytest.mark.parametrize("which", BUILD)
+every_network = pytest.mark.parametrize("which", BUILD | FLAT)
 every_norm = pytest.mark.parametrize("norm", NORMS)
 
 
@@ -70,7 +70,7 @@ def test_a_process_without_tinygan(form, which, tmp_path):
     for folder in folders:
         folder.mkdir()
         layer, x = network(which, folder.name)
-        write(operations_of(layer), SIZE, folder / "G", {})
+        write(operations_of(layer), shapes(which), folder / "G", {})
         np.save(folder / "x.npy", turn(x))
         expected.append(turn(layer(x)[0]))
     for actual, wanted in zip(run_alone(folders, form), expected, strict=True):
@@ -79,7 +79,7 @@ def test_a_process_without_tinygan(form, which, tmp_path):
 
 def test_the_module_for_pytorch_is_short_and_alone(tmp_path):
     layer, _ = network("dcgan G", "wn")
-    write_torch(operations_of(layer), SIZE, tmp_path / "G", {})
+    write_torch(operations_of(layer), shapes("dcgan G"), tmp_path / "G", {})
     text = (tmp_path / "torch_network.py").read_text()
     assert len(text.splitlines()) <= 40
     assert not re.search(r"(import|from) tinygan", text)
@@ -93,7 +93,7 @@ def test_onnx_with_any_number_of_images(which, norm, tmp_path):
     from tinygan.export import onnx_files
 
     layer, x = network(which, norm)
-    (file,) = onnx_files.write_network(operations_of(layer), SIZE, tmp_path / "G", {})
+    (file,) = onnx_files.write_network(operations_of(layer), shapes(which), tmp_path / "G", {})
     session = runtime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     for rows in (slice(None), slice(1)):
         (y,) = session.run(None, {"x": channels_first(x[rows])})

@@ -7,28 +7,45 @@ from tinygan.export.folded import Operation
 CHANNELS_FIRST = (3, 2, 0, 1)  # (kh, kw, C_in, C_out) -> (C_out, C_in, kh, kw); of a transposed one C_in comes first
 
 
-def channels_first(operations: list[Operation]) -> list[Operation]:
-    """The same operations for images (N, C, H, W): kernels as above, linear weights (C_out, C_in)."""
-    following = [*operations[1:], None]
-    return [_channels_first(*pair) for pair in zip(operations, following, strict=True)]
+def channels_first(operations: list[Operation], rank: int) -> list[Operation]:
+    """The same operations for images (N, C, H, W) and an input of ``rank`` axes: kernels as above, linear weights
+    (C_out, C_in).
+
+    A reshape counts values with the channels last. So they are moved there before it and back after it, by operations
+    ``permute`` with the setting ``axes``. A crop becomes a pad with a negative border.
+    """
+    converted: list[Operation] = []
+    numbers, ranks = [0], [rank]  # of each of tinygan's values: its number in the new list, and its axes with N
+
+    def add(one: Operation, x: tuple[int, ...]) -> tuple[int]:
+        converted.append(one._replace(inputs=x))
+        return (len(converted),)
+
+    for one in operations:
+        x, rank = tuple(numbers[k] for k in one.inputs), ranks[one.inputs[0]]
+        if one.kind == "reshape":
+            last, rank = [0, *range(2, rank), 1], 1 + len(one.settings["shape"])
+            first = [0, rank - 1, *range(1, rank - 1)]
+            x = add(_permute(one, last), x) if len(last) > 2 else x
+            x = add(one, x)
+            x = add(_permute(one, first), x) if rank > 2 else x
+        else:
+            x = add(_converted(one, rank), x)
+        numbers += x
+        ranks.append(rank)
+    return converted
 
 
-def _channels_first(one: Operation, following: Operation | None) -> Operation:
-    arrays, settings = dict(one.arrays), dict(one.settings)
-    if one.kind == "linear":
-        if following is not None and following.kind == "reshape" and len(following.settings["shape"]) == 3:
-            arrays = {name: _permuted(array, following.settings["shape"]) for name, array in arrays.items()}
-        arrays["w"] = arrays["w"].T
-    elif one.kind == "reshape":
-        settings["shape"] = settings["shape"][-1:] + settings["shape"][:-1]
-    else:
-        arrays = {
-            name: array if name == "b" else array.transpose(CHANNELS_FIRST) if name == "w" else array.reshape(-1, 1, 1)
-            for name, array in arrays.items()
-        }
-    return one._replace(arrays={name: np.ascontiguousarray(a) for name, a in arrays.items()}, settings=settings)
+def _permute(one: Operation, axes: list[int]) -> Operation:
+    return one._replace(kind="permute", settings={"axes": axes})
 
 
-def _permuted(array: np.ndarray, shape: list[int]) -> np.ndarray:
-    """The last axis, which counts a map (h, w, C), in the order (C, h, w)."""
-    return np.moveaxis(array.reshape(*array.shape[:-1], *shape), -1, -3).reshape(array.shape)
+def _converted(one: Operation, rank: int) -> Operation:
+    def array_of(name: str, array: np.ndarray) -> np.ndarray:
+        if name == "w":
+            return array.T if one.kind == "linear" else array.transpose(CHANNELS_FIRST)
+        return array if name == "b" else array.reshape(-1, *[1] * (rank - 2))
+
+    if one.kind == "crop":
+        one = one._replace(kind="pad", settings={"border": [-pixels for pixels in one.settings["border"]]})
+    return one._replace(arrays={name: np.ascontiguousarray(array_of(name, a)) for name, a in one.arrays.items()})

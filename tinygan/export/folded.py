@@ -56,6 +56,13 @@ class Operation(NamedTuple):
     arrays: dict[str, np.ndarray]  # float32
 
 
+class Shapes(NamedTuple):
+    """Of a network's input and output, without N, as in tinygan: G's are (Z,) and (H, W, 3), D's (H, W, 3) and ()."""
+
+    x: tuple[int, ...]
+    y: tuple[int, ...]
+
+
 def operations_of(network: Layer) -> list[Operation]:
     """The operations of ``network`` in evaluation mode, its result last; TinyganError for a layer of one's own."""
     for layer in network.walk():
@@ -103,12 +110,17 @@ def _(layer: Sequential, x: int, operations: list[Operation]) -> int:
 
 
 def _fold_into(own: list[Operation], layer: BatchNorm, operations: list[Operation]) -> bool:
-    """Put batch norm into the weighted layer before it, of the same sequence; False if there is none."""
+    """Put batch norm into the weighted layer before it, of the same sequence; False if there is none that can take it.
+
+    A reshape between them may have cut the layer's outputs into several values of each channel, as behind a linear
+    layer, but not joined them.
+    """
     back = 2 if len(own) > 1 and own[-1].kind == "reshape" else 1
     if len(own) < back or own[-back].kind not in OUTPUT_AXIS:
         return False
     before, (w, b) = own[-back], own[-back].arrays.values()
-    # A linear layer in front of a reshape has h·w outputs of each channel.
+    if len(b) % layer.scale.size:
+        return False
     a, c = (np.tile(values, len(b) // layer.scale.size) for values in _line(layer))
     axis = OUTPUT_AXIS[before.kind]
     arrays = {"w": np.moveaxis(np.moveaxis(w, axis, -1) * a, -1, axis), "b": a * b + c}

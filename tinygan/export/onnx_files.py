@@ -14,26 +14,22 @@ except ImportError as error:
     raise TinyganError(f"--to onnx needs the onnx package: {how_to_install('onnx')}") from error
 
 from tinygan.export.channelsfirst import channels_first
-from tinygan.export.folded import Operation
+from tinygan.export.folded import Operation, Shapes
 from tinygan.files import write_atomically
-from tinygan.models.pyramid import Size
 
 OPSET, IR_VERSION = 17, 8  # of 2022, so that runtimes since then can read it
 INPUT, BATCH = "x", "N"
 
 
-def write_network(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:
+def write_network(operations: list[Operation], shapes: Shapes, path: Path, description: dict[str, str]) -> list[Path]:
     """Write ``<path>.onnx``."""
     graph = Graph()
     names = [INPUT]
-    for one in channels_first(operations):
+    for one in channels_first(operations, 1 + len(shapes.x)):
         names.append(graph.append(one, [names[k] for k in one.inputs]))
-    x_shape, y_shape = [BATCH, 3, *size], [BATCH]
-    if operations[0].kind == "linear":  # G
-        x_shape, y_shape = [BATCH, len(operations[0].arrays["w"])], x_shape
     inputs, outputs = (
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
-        for name, shape in ((INPUT, x_shape), (names[-1], y_shape))
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [BATCH, *shape[-1:], *shape[:-1]])]
+        for name, shape in ((INPUT, shapes.x), (names[-1], shapes.y))
     )
     body = helper.make_graph(graph.nodes, path.name, inputs, outputs, graph.constants)
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -74,14 +70,15 @@ class Graph:
 
 
 DOUBLE = {"mode": "nearest", "nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
-# Every operation of the table in folded.py, as nodes of a graph.
+# Every operation of channelsfirst.py, as nodes of a graph.
 RUN = {
     "linear": lambda graph, x, w, b: graph.node("Gemm", x, w, b, transB=1),
     "correlate": lambda graph, x, w, b, stride, pad: graph.node("Conv", x, w, b, strides=stride, pads=pad * 2),
     "correlate_transpose": lambda graph, x, w, b, stride, pad: graph.node(
         "ConvTranspose", x, w, b, strides=stride, pads=pad * 2
     ),
-    "reshape": lambda graph, x, shape: graph.node("Reshape", x, graph.constant([-1, *shape])),
+    "reshape": lambda graph, x, shape: graph.node("Reshape", x, graph.constant([0, *shape])),  # 0: as it is
+    "permute": lambda graph, x, axes: graph.node("Transpose", x, perm=axes),
     "scale_shift": lambda graph, x, scale, shift: graph.node("Add", graph.node("Mul", x, scale), shift),
     "rectify": lambda graph, x, slope, shift: graph.node(
         "Add", graph.node("PRelu", graph.node("Sub", x, shift), slope), shift
@@ -92,5 +89,4 @@ RUN = {
     "average_pool": lambda graph, x: graph.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2]),
     "nearest_double": lambda graph, x: graph.node("Resize", x, "", graph.constant([1.0, 1.0, 2.0, 2.0]), **DOUBLE),
     "pad": Graph.padded,
-    "crop": lambda graph, x, border: graph.padded(x, [-pixels for pixels in border]),
 }

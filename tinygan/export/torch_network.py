@@ -28,6 +28,7 @@ RUN = {
     "correlate": lambda x, w, b, stride, pad: F.conv2d(x, w, b, stride, pad),
     "correlate_transpose": lambda x, w, b, stride, pad: F.conv_transpose2d(x, w, b, stride, pad),
     "reshape": lambda x, shape: x.reshape(len(x), *shape),
+    "permute": lambda x, axes: x.permute(axes),
     "scale_shift": lambda x, scale, shift: scale * x + shift,
     "rectify": lambda x, slope, shift: torch.where(x >= shift, x, shift + slope * (x - shift)),
     "sigmoid": torch.sigmoid,
@@ -36,5 +37,4 @@ RUN = {
     "average_pool": lambda x: F.avg_pool2d(x, 2),
     "nearest_double": lambda x: F.interpolate(x, scale_factor=2),
     "pad": lambda x, border: F.pad(x, (border[1], border[1], border[0], border[0])),
-    "crop": lambda x, border: F.pad(x, (-border[1], -border[1], -border[0], -border[0])),
 }

@@ -9,9 +9,8 @@ import safetensors.numpy
 
 from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.export.channelsfirst import channels_first
-from tinygan.export.folded import Operation, operations_of
+from tinygan.export.folded import Operation, Shapes, operations_of
 from tinygan.files import write_atomically
-from tinygan.models.pyramid import Size
 from tinygan.output import make_new_folder
 
 
@@ -24,11 +23,13 @@ def export(generator: TrainedGenerator, form: str, folder: Path) -> list[Path]:
     if form == "onnx":
         from tinygan.export.onnx_files import write_network  # only here: it needs the onnx package
     make_new_folder(folder, "--out")
-    files, networks = [], {"generator": generator.network, "discriminator": generator.discriminator}
-    for name, network in networks.items():
-        if network is not None:
-            size = generator.options.image_size
-            files += write_network(operations_of(network), size, folder / name, describe(generator))
+    code, image = (generator.code_size,), (*generator.options.image_size, 3)
+    networks = {"generator": (generator.network, Shapes(code, image))}
+    if generator.discriminator is not None:
+        networks["discriminator"] = generator.discriminator, Shapes(image, ())
+    files = []
+    for name, (network, shapes) in networks.items():
+        files += write_network(operations_of(network), shapes, folder / name, describe(generator))
     return list(dict.fromkeys(files))
 
 
@@ -38,23 +39,27 @@ def describe(generator: TrainedGenerator) -> dict[str, str]:
     return {
         "run": generator.name,
         "checkpoint": f"{generator.checkpoint}, {at}" if generator.checkpoint else at,
+        "image_size": json.dumps(options.image_size),
         "network": f"{options.model}, norm {options.norm}, code size {options.code_size}, dataset {options.dataset}",
     }
 
 
-def write_numpy(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:
+def write_numpy(operations: list[Operation], shapes: Shapes, path: Path, description: dict[str, str]) -> list[Path]:
     """For any program that reads NumPy's arrays: ``<path>.npz``, and a module of NumPy alone that runs it."""
     file = path.with_suffix(".npz")
-    texts = {"operations": _as_text(operations), "description": json.dumps({"image_size": size, **description})}
+    texts = {
+        "operations": _as_text(operations),
+        "description": json.dumps({"input": shapes.x, "output": shapes.y, **description}),
+    }
     write_atomically(file, lambda opened: np.savez(opened, **texts, **_all_arrays(operations)))
     return [file, _copy_program("numpy_network.py", path.parent)]
 
 
-def write_torch(operations: list[Operation], size: Size, path: Path, description: dict[str, str]) -> list[Path]:
+def write_torch(operations: list[Operation], shapes: Shapes, path: Path, description: dict[str, str]) -> list[Path]:
     """For PyTorch: ``<path>.safetensors``, and a module of 40 lines that runs it."""
-    operations = channels_first(operations)
+    operations = channels_first(operations, 1 + len(shapes.x))
     file = path.with_suffix(".safetensors")
-    metadata = {"operations": _as_text(operations), "image_size": json.dumps(size), **description}
+    metadata = {"operations": _as_text(operations), **description}
     write_atomically(file, safetensors.numpy.save(_all_arrays(operations), metadata))
     return [file, _copy_program("torch_network.py", path.parent)]
 
