@@ -126,7 +126,7 @@ def _checkpoints(folder: Path) -> dict[int, dict]:
     """What ``evaluate.py measures`` wrote, by iteration; the newest where there are several, as of other counts."""
     rows = {}
     for path in sorted(folder.glob("measures-*.json"), key=lambda file: file.stat().st_mtime):
-        found = read_json(path, MEASURED, REMEDY)
+        found = read_json(path, MEASURED, "delete it, and let evaluate.py measures write it anew")
         rows[found["iteration"]] = {name: found["fake"][name]["mean"] for name in MEASURES}
     return rows
 

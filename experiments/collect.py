@@ -43,9 +43,10 @@ def main(arguments: list[str]) -> None:
     options = build_parser().parse_args(arguments)
     if options.results.resolve() in {run.resolve().parent for run in options.run}:
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
-    collect([read_run(run) for run in options.run], options.results)
+    runs = {run.resolve(): run for run in options.run}.values()  # each once, whatever it is called
+    collect([read_run(run) for run in runs], options.results)
     if options.generators:
-        for run in options.run:
+        for run in runs:
             keep_generator(RunFolder(run), options.results / run.resolve().name / "generator-best.safetensors")
     say(options.results)
 

@@ -137,6 +137,9 @@ class FolderLock:
             self.release()
             raise TinyganError(refusal)
 
+    def __del__(self) -> None:
+        self.release()  # a trainer that was dropped holds nothing
+
     def release(self) -> None:
         """Let others in; does nothing where there is no lock."""
         if self._descriptor is not None:

@@ -361,8 +361,9 @@ def test_members_that_lead_elsewhere_are_refused_however_written(tmp_path, archi
 
 
 def test_a_colon_in_a_name_leads_nowhere(tmp_path, archive):
-    pack(open_zip(archive(pictures("12:30/1.png", "2026-11-26 at 19:30.png"))), tmp_path)
-    assert names_in(tmp_path) == ["12:30/1.png", "2026-11-26 at 19:30.png"]
+    names = ["12:30/1.png", "1:30.png", "2026-11-26 at 19:30.png", "D: sunset.png", "a: b/1.png"]
+    pack(open_zip(archive(pictures(*names))), tmp_path)
+    assert names_in(tmp_path) == names
 
 
 def test_links_duplicates_bombs_and_damage_in_an_archive_are_listed(tmp_path, archive):

@@ -327,7 +327,7 @@ def test_an_arc_keeps_its_length_and_meets_its_ends():
         (["interpolate", "RUN", "--data-dir", "gone"], 1, ["--data-dir gone does not exist"]),
         (["measures", "RUN", "--count", "1"], 1, ["at least 2 images are needed, not 1"]),
         *(
-            ([*command.split(), "new/"], 2, ["new/ is a folder: name a file, such as new/FILE"])
+            ([*command.split(), "new/"], 2, ["new/ ends as a folder's name does: name a file, such as new\n"])
             for command in ("explore RUN --out", "report RUN --out", "compare RUN --json", "samples RUN --npz")
         ),
     ],

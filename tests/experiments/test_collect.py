@@ -39,6 +39,12 @@ def test_it_does_not_collect_into_the_runs(tmp_path):
         collect.main([str(path), "--results", str(tmp_path / "runs")])
 
 
+def test_a_run_that_is_named_twice_is_collected_once(tmp_path):
+    (tmp_path / "again").symlink_to(path := make_run(tmp_path / "runs" / "00000-wn"))
+    collect.main([str(path), str(tmp_path / "again"), "--results", str(tmp_path / "results")])
+    assert len(json.loads((tmp_path / "results" / "comparison.json").read_text())["runs"]) == 1
+
+
 def test_runs_of_one_name_are_not_laid_over_each_other(tmp_path):
     runs = [str(make_run(tmp_path / place / "00000-wn")) for place in ("one", "two")]
     with pytest.raises(UsageError, match="two runs are called 00000-wn: rename the folder of one"):

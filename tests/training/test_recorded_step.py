@@ -107,6 +107,16 @@ def alone(monkeypatch, tiny_options):
     return workers.context, step
 
 
+@pytest.mark.parametrize("name", ["decay", "epsilon"])
+def test_another_setting_of_an_optimiser_is_recorded_anew(alone, name):
+    game, step = alone
+    step()
+    first = game.recorded
+    setattr(game.generator.optimiser, name, 0.5)
+    step()
+    assert game.recorded is not first
+
+
 def test_another_batch_is_recorded_anew(alone):
     game, step = alone
     step()

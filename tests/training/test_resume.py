@@ -1,5 +1,7 @@
 """Exact resume: k iterations, stop, resume, n − k iterations are n iterations, bit for bit."""
 
+import dataclasses
+import gc
 import itertools
 import json
 import os
@@ -161,6 +163,17 @@ def test_a_folder_is_trained_by_one_process_at_a_time(tiny_options):
     assert first.folder.log.read_bytes() == log
     other.unlock()
     go_on(first.folder.last, iterations=5)
+
+
+def test_a_session_that_is_dropped_lets_go_of_the_folder(tiny_options):
+    """A notebook's cell that resumes is run twice, and what the first made is never trained."""
+    first = run(tiny_options(iterations=3))
+    stored = checkpoint.load(first.folder.last)
+    options = dataclasses.replace(stored.options, iterations=5)
+    dropped = session.resume(stored, options)
+    del dropped
+    gc.collect()
+    assert session.resume(stored, options).folder.path == first.folder.path
 
 
 @pytest.mark.parametrize("method", ["write_log", "describe"])

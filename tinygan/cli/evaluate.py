@@ -105,7 +105,7 @@ def checkpoint_name(text: str) -> str:
     try:
         return text if text in names else str(RANGES["checkpoint"].read(text))
     except ValueError:
-        line = f"--checkpoint is {text!r}{did_you_mean(text, names)}: give best, last or an iteration"
+        line = f"--checkpoint is {text!r}{did_you_mean(text, names)}: give best, last or {RANGES['checkpoint']}"
         raise UsageError(line) from None
 
 

@@ -135,7 +135,8 @@ def path(name: str, file: bool = False) -> Callable[[str], Path]:
 
     def read(text: str) -> Path:
         if file and text.endswith(("/", os.sep)):
-            raise UsageError(f"{name} {text} is a folder: name a file, such as {text}FILE")
+            example = f"{text}FILE" if Path(text).is_dir() else text.rstrip("/" + os.sep)
+            raise UsageError(f"{name} {text} ends as a folder's name does: name a file, such as {example}")
         return Path(filled(name)(text))
 
     return read

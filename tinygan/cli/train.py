@@ -136,7 +136,7 @@ def main(arguments: list[str]) -> None:
         say(*describe(options).split("\n"))
         return
     if stored and stored.progress.iteration >= options.iterations:
-        say(f"{stored.path} is already at iteration {stored.progress.iteration}: give --iterations to go further")
+        say(f"{stored.path} is already at iteration {stored.progress.iteration}: give more --iterations to go on")
         return
     command = [*started_as(), *arguments]
     current = session.resume(stored, options, command) if stored else session.start(options, command)

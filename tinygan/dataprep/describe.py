@@ -1,5 +1,6 @@
 """What a packed set is, in words; and whether it still is what was packed."""
 
+import shlex
 from pathlib import Path
 
 from tinygan.data.imageset import ImageSet, with_split
@@ -43,7 +44,7 @@ def describe(folder: Path, description: dict) -> list[str]:
         lines += [f"  {name}: {why}" for name, why in skipped[:LISTED]]
         if len(skipped) > LISTED:
             lines.append(f"  and {len(skipped) - LISTED} more, listed in {folder / 'dataset.json'}")
-    return [*lines, f"look at: {folder / PREVIEW}", f"train with: train.py --data-dir {folder}"]
+    return [*lines, f"look at: {folder / PREVIEW}", f"train with: train.py --data-dir {shlex.quote(str(folder))}"]
 
 
 def verify(folder: Path, images: ImageSet) -> str:

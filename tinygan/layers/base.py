@@ -42,7 +42,7 @@ class Layer:
     pass writes into what it was given. Every docstring says what its layer keeps for ``backward``.
 
     A subclass declares parameters and child layers in its constructor with :meth:`parameter`, :meth:`buffer` and
-    :meth:`child`; :func:`initialise` then creates them, and each is an attribute of that name.
+    :meth:`child`; :func:`initialise` then creates the arrays, each an attribute of that name.
     """
 
     mixes_images = False  # whether an image's output depends on the others in its batch (batch norm, in training)
@@ -65,7 +65,7 @@ class Layer:
         self.buffer_specs[name] = Spec(shape, init)
 
     def child(self, name: str, layer: "Layer") -> "Layer":
-        """Make ``layer`` part of this one; its parameters are named ``<name>.<its own name>``."""
+        """Make ``layer`` part of this one, and return it; its parameters are named ``<name>.<their own name>``."""
         self.children[name] = layer
         return layer
 

@@ -29,11 +29,12 @@ class RecordedGame(Game):
     recorded: tuple[Any, Recording, list, list] | None = None  # for which shapes; the calls, inputs and results
 
     def step(self, schedule: str, share: float, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
-        """One step; arguments and result as in ``step.py``. Recorded anew when shapes, schedule or share change."""
+        """One step; arguments and result as in ``step.py``. Recorded anew when one of these or an optimiser changes."""
         game, step = Game(*self)._replace(share=share), SCHEDULES[schedule].step
         if self.eagerly or not _repeats_itself(self, real):
             return step(game, real, codes, learning_rate)
-        values, key = (real, codes, learning_rate), (schedule, share, real.shape, codes.shape)
+        optimisers = [(one.optimiser, one.optimiser.decay, one.optimiser.epsilon) for one in self[:2]]
+        values, key = (real, codes, learning_rate), (schedule, share, real.shape, codes.shape, optimisers)
         if self.recorded is None or self.recorded[0] != key:
             if not _recording.acquire(blocking=False):
                 return step(game, *values)

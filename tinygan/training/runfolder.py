@@ -83,7 +83,9 @@ class RunFolder:
 
     def lock(self) -> None:
         """Keep other processes from training here until :meth:`unlock` or this one's end; TinyganError if one does."""
-        self._lock.acquire(f"{self.path} is being trained by another process: wait for it or stop it")
+        self._lock.acquire(
+            f"{self.path} is being trained by another process, or a trainer of this one: wait for it or stop it"
+        )
 
     def unlock(self) -> None:
         """Let others train here; does nothing where there is no lock."""

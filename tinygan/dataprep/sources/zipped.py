@@ -2,6 +2,7 @@
 
 import hashlib
 import posixpath
+import re
 import stat
 import zipfile
 import zlib
@@ -123,7 +124,8 @@ def name_of(member: zipfile.ZipInfo) -> str:
 def _refuse_hostile(path: Path, member: zipfile.ZipInfo) -> None:
     """An archive that was made to write outside its folder is not trusted at all."""
     parts = name_of(member).replace("\\", "/").split("/")
-    if parts[0] == "" or ".." in parts or parts[0][1:2] == ":":  # a drive of Windows, as in C:/
+    drive = len(parts) > 1 and re.fullmatch("[A-Za-z]:", parts[0])  # of Windows, as in C:/
+    if parts[0] == "" or ".." in parts or drive:
         raise TinyganError(
             f"{path} has a member {printable(member.filename)!r} whose path is absolute or leads upwards; "
             "nothing was read; do not use this archive, get it from its original source"
