@@ -86,9 +86,9 @@ class Correlation:
         return result
 
 
-def channel_parts(channels: int) -> list[slice]:
-    """The channels cut into as many parts as there are threads, or more, but none too small or too large."""
-    size = min(MOST_CHANNELS, max(FEWEST_CHANNELS, ceil_div(channels, thread_count())))
+def channel_parts(channels: int, most: int = MOST_CHANNELS) -> list[slice]:
+    """The channels cut into as many parts as there are threads, or more, but none too small or larger than ``most``."""
+    size = min(most, max(FEWEST_CHANNELS, ceil_div(channels, thread_count())))
     return [slice(first, first + size) for first in range(0, channels, size)]
 
 

@@ -13,6 +13,7 @@ from tinygan.runtime.scratch import aligned, scratch
 from tinygan.runtime.threads import run
 
 NARROW = 8  # Channels. With fewer, patches are faster than tiles, and are folded by channel.
+MOST_ROWS = 256  # Of a task's part of a kernel's gradient: enough to multiply fast, few enough to stay in the cache.
 
 
 class PatchCorrelation(Correlation):
@@ -66,7 +67,7 @@ class PatchCorrelation(Correlation):
             else:
                 rows[part] += np.matmul(a[:, part].T, d, out=scratch(rows[part].shape, a.dtype))
 
-        run(partial(work, part) for part in channel_parts(len(rows)))
+        run(partial(work, part) for part in channel_parts(len(rows), MOST_ROWS))
         return dw
 
 
