@@ -34,8 +34,20 @@ class Kill(NamedTuple):
 
 
 def _kill_a_worker(process: subprocess.Popen) -> None:
-    """One of the processes that it has begun, or itself while there is none."""
-    os.kill(random.choice(children(process.pid) or [process.pid]), signal.SIGKILL)
+    """One of the processes that it has begun, or itself while there is none.
+
+    Not git, which a run asks for its commit: without an answer it goes on as it would without git.
+    """
+    workers = [child for child in children(process.pid) if _name(child) not in ("git", None)]
+    os.kill(random.choice(workers or [process.pid]), signal.SIGKILL)
+
+
+def _name(pid: int) -> str | None:
+    """What the process is called; None if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None
 
 
 KILLS = {
