@@ -8,31 +8,31 @@ CHANNELS_FIRST = (3, 2, 0, 1)  # (kh, kw, C_in, C_out) -> (C_out, C_in, kh, kw);
 
 
 def channels_first(operations: list[Operation], rank: int) -> list[Operation]:
-    """The same operations for images (N, C, H, W) and an input of ``rank`` axes: kernels as above, linear weights
-    (C_out, C_in).
+    """The same operations for images (N, C, H, W); ``rank`` is the number of axes of the network's input, with N.
 
-    A reshape counts values with the channels last. So they are moved there before it and back after it, by operations
-    ``permute`` with the setting ``axes``. A crop becomes a pad with a negative border.
+    Kernels are laid out as above, linear weights (C_out, C_in). A reshape counts values with the channels last, so they
+    are moved there before it and back after it, by operations ``permute`` with the setting ``axes``. A crop becomes a
+    pad with a negative border.
     """
     converted: list[Operation] = []
-    numbers, ranks = [0], [rank]  # of each of tinygan's values: its number in the new list, and its axes with N
+    numbers, ranks = [0], [rank]  # of each of tinygan's values: its number in the new list, and its axes
 
-    def add(one: Operation, x: tuple[int, ...]) -> tuple[int]:
-        converted.append(one._replace(inputs=x))
-        return (len(converted),)
+    def add(one: Operation, *inputs: int) -> int:
+        converted.append(one._replace(inputs=inputs))
+        return len(converted)
 
     for one in operations:
-        x, rank = tuple(numbers[k] for k in one.inputs), ranks[one.inputs[0]]
+        inputs, axes = [numbers[k] for k in one.inputs], ranks[one.inputs[0]]
         if one.kind == "reshape":
-            last, rank = [0, *range(2, rank), 1], 1 + len(one.settings["shape"])
-            first = [0, rank - 1, *range(1, rank - 1)]
-            x = add(_permute(one, last), x) if len(last) > 2 else x
-            x = add(one, x)
-            x = add(_permute(one, first), x) if rank > 2 else x
+            if axes > 2:
+                inputs = [add(_permute(one, [0, *range(2, axes), 1]), *inputs)]
+            number, axes = add(one, *inputs), 1 + len(one.settings["shape"])
+            if axes > 2:
+                number = add(_permute(one, [0, axes - 1, *range(1, axes - 1)]), number)
         else:
-            x = add(_converted(one, rank), x)
-        numbers += x
-        ranks.append(rank)
+            number = add(_converted(one, axes), *inputs)
+        numbers.append(number)
+        ranks.append(axes)
     return converted
 
 

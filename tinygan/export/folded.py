@@ -112,7 +112,7 @@ def _(layer: Sequential, x: int, operations: list[Operation]) -> int:
 def _fold_into(own: list[Operation], layer: BatchNorm, operations: list[Operation]) -> bool:
     """Put batch norm into the weighted layer before it, of the same sequence; False if there is none that can take it.
 
-    A reshape between them may have cut the layer's outputs into several values of each channel, as behind a linear
+    A reshape between them may have cut the layer's outputs into several values of each channel, as after a linear
     layer, but not joined them.
     """
     back = 2 if len(own) > 1 and own[-1].kind == "reshape" else 1
