@@ -1,12 +1,13 @@
 """What the commands of this folder share: the parser, a GPU that has to be there, and figures in a JSON file."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
-from tinygan.cli.parser import OneLineParser, add_path
+from tinygan.cli.parser import OneLineParser, path
 from tinygan.device import why_no_gpu
 from tinygan.errors import TinyganError
-from tinygan.output import write_output
+from tinygan.output import check_output, write_output
 
 
 def parser(name: str, about: str | None, example: str = "") -> OneLineParser:
@@ -17,8 +18,16 @@ def parser(name: str, about: str | None, example: str = "") -> OneLineParser:
 
 
 def add_out(made: OneLineParser, text: str = "where the figures go, as JSON", required: bool = False) -> None:
-    """The option ``--out``."""
-    add_path(made, "--out", "FILE", text, required=required)
+    """The option ``--out``: its folder is made, and a file that cannot be written refused, before hours are measured."""
+    made.add_argument("--out", type=_new_file, metavar="FILE", help=text, required=required)
+
+
+def _new_file(text: str) -> Path:
+    file = path("--out", file=True)(text)
+    with suppress(OSError):  # check_output says it better
+        file.parent.mkdir(parents=True, exist_ok=True)
+    check_output(file, "--out")
+    return file
 
 
 def need_gpu(what: str) -> None:
@@ -28,6 +37,5 @@ def need_gpu(what: str) -> None:
 
 
 def write_json(file: Path, found: dict) -> None:
-    """Write the figures, in a folder that is made where it is missing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Write the figures."""
     write_output(file, (json.dumps(found, indent=1) + "\n").encode())

@@ -34,6 +34,12 @@ def test_a_layer_that_stands_in_two_places():
         initialise(Sequential({"first": shared, "act": ReLU(), "2nd": shared}), np.random.default_rng(0))
 
 
+def test_two_arrays_of_one_name():
+    twice = Sequential({"a": Sequential({"b": Linear(2, 2)}), "a.b": Linear(2, 2)})
+    with says(UsageError, "two arrays of the network would be called 'a.b.w': give their layers other names"):
+        initialise(twice, np.random.default_rng(0))
+
+
 class Forgetful(Layer):
     """Its constructor does not call that of Layer."""
 

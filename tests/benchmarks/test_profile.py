@@ -1,6 +1,7 @@
 """Where the time goes: every layer is seen, and the looks fall where the time is spent."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from benchmarks import pairing, profile, sampling
 from benchmarks.contender import Worker
+from tinygan.errors import TinyganError
 
 
 def test_every_layer_and_direction_has_its_row(tiny):
@@ -72,9 +74,16 @@ def test_nothing_is_captured_where_every_launch_waits(tiny, monkeypatch):
 
 def test_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pairing, "WARM_UP_SECONDS", 0.0)
-    out = tmp_path / "profile.json"
+    out = tmp_path / "new folder" / "profile.json"
     profile.main(["--size", "16", "--batch", "2", "--features", "4", "--steps", "20", "--out", str(out)])
     result = json.loads(out.read_text())
     assert sum(row["share"] for row in result["lines"]) == pytest.approx(1)
     assert {"workload", "machine", "commit", "versions", "command", "ms", "layers", "lines"} <= set(result)
     assert "down0 forward" in capsys.readouterr().out
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path, tmp_path / "file" / "profile.json"):
+        with pytest.raises(TinyganError, match=rf"^--out {re.escape(str(out))}"):
+            profile.main(["--out", str(out)])

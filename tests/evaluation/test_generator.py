@@ -7,7 +7,7 @@ import pytest
 import safetensors.numpy
 
 from tinygan import load_generator, rng_for
-from tinygan.errors import InputError, TinyganError
+from tinygan.errors import InputError, TinyganError, UsageError
 from tinygan.evaluation import generator as module
 
 
@@ -68,6 +68,12 @@ def test_a_run_is_named_as_everywhere_and_a_checkpoint_by_its_number(trained, tm
 def test_a_checkpoint_is_named_by_its_run(trained):
     with pytest.raises(TinyganError, match=r"last\.safetensors is .*: name a run's folder, or a file that experiments"):
         load_generator(trained / "checkpoints/last.safetensors")
+
+
+def test_a_stored_generator_has_no_checkpoints():
+    for stored in ("cifar10-wn", module.STORED / "cifar10-wn.safetensors"):
+        with pytest.raises(UsageError, match=r"is one generator, stored at its run's best: there is no checkpoint last$"):
+            load_generator(stored, "last")
 
 
 @pytest.mark.parametrize("damage", ["short", "foreign", "tensor missing", "shape", "metadata"])

@@ -8,7 +8,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from tinygan.device import Backend, open_backend
-from tinygan.errors import InputError, TinyganError
+from tinygan.errors import InputError, TinyganError, UsageError
 from tinygan.evaluation.trained import open_run
 from tinygan.layers import Layer, initialise
 from tinygan.rng import rng_for
@@ -62,10 +62,10 @@ def load_generator(run: str | Path, checkpoint: str | int = "best", device: str 
     >>> generator(rng_for(0, "my codes").standard_normal((16, generator.code_size))).shape
     (16, 32, 32, 3)
     """
-    stored = STORED / f"{run}.safetensors"
-    if Path(run).suffix == ".safetensors":
-        return _open_stored(Path(run), device)
-    if not Path(run).exists() and stored.exists():
+    stored = Path(run) if Path(run).suffix == ".safetensors" else STORED / f"{run}.safetensors"
+    if stored == Path(run) or (stored.exists() and not Path(run).exists()):
+        if checkpoint != "best":
+            raise UsageError(f"{run} is one generator, stored at its run's best: there is no checkpoint {checkpoint}")
         return _open_stored(stored, device)
     folder = run_called(run)
     if not folder.exists():
