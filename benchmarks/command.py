@@ -18,7 +18,7 @@ def parser(name: str, about: str | None, example: str = "") -> OneLineParser:
 
 
 def add_out(made: OneLineParser, text: str = "where the figures go, as JSON", required: bool = False) -> None:
-    """The option ``--out``: its folder is made, and a file that cannot be written refused, before hours are measured."""
+    """The option ``--out``: its folder is made, and a file that cannot be written refused, before measuring begins."""
     made.add_argument("--out", type=_new_file, metavar="FILE", help=text, required=required)
 
 

@@ -4,7 +4,7 @@
 
 Each stored grid of samples is measured against the run's grid of real images, and what ``evaluate.py measures`` wrote
 of kept checkpoints is read; both with the running loss of the same iteration. The result goes into
-``evaluation/agreement.json``, which the report shows. Grids that it holds already are not measured again.
+``evaluation/agreement.json``, which the report shows. What it holds already is kept, and not measured again.
 """
 
 import json
@@ -29,7 +29,7 @@ from tinygan.text import say
 MEASURES = ("sliced_wasserstein", "ms_ssim")
 FEWEST = 3  # iterations that a rank correlation is shown for
 # What the files that are read must be, see tinygan/jsonfile.py.
-KNOWN = {"grids?": {"iterations": list[int], **dict.fromkeys(MEASURES, list[float])}}
+KNOWN = {key: {"iterations": list[int], **dict.fromkeys(MEASURES, list[float])} for key in ("grids?", "checkpoints?")}
 MEASURED = {"iteration": int, "fake": {measure: {"mean": float} for measure in MEASURES}}
 REMEDY = "delete it, it will be measured again"
 
@@ -54,10 +54,10 @@ def main(arguments: list[str]) -> None:
 def agreement(run: RunSummary) -> dict:
     """The measures beside the running loss, by what was measured, also written into the run's evaluation folder."""
     file = run.folder.evaluation / AGREEMENT
-    losses = {test.iteration: test.loss for test in run.tests}
+    losses, known = {test.iteration: test.loss for test in run.tests}, _known(file)
     sources = {
-        "grids": ("the stored grids of 100 samples", _grids(run, losses, _known_grids(file))),
-        "checkpoints": ("evaluate.py measures", _checkpoints(run.folder.evaluation)),
+        "grids": ("the stored grids of 100 samples", _grids(run, losses, known.get("grids", {}))),
+        "checkpoints": ("evaluate.py measures", known.get("checkpoints", {}) | _checkpoints(run.folder.evaluation)),
     }
     found = {}
     for name, (measured_on, rows) in sources.items():
@@ -75,8 +75,9 @@ def agreement(run: RunSummary) -> dict:
                 measure: rank_correlation(np.array(running), np.array(values)) for measure, values in columns.items()
             },
         }
-    file.parent.mkdir(exist_ok=True)
-    write_atomically(file, json.dumps(found, indent=2).encode())
+    if found:
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, json.dumps(found, indent=2).encode())
     return found
 
 
@@ -109,16 +110,14 @@ def images_of(path: Path, height: int, width: int) -> np.ndarray:
 def _grids(run: RunSummary, losses: dict[int, float], known: dict[int, dict]) -> dict[int, dict]:
     """The measures of the grids at tested iterations, by iteration."""
     size = run.options["image_size"]
-    real, rows = None, {}
+    count = run.data.get("images", {}).get("train")  # in a small set's grid of real images the last cells are empty
+    real, rows = None, dict(known)
     for iteration, path in numbered(run.folder.samples):
-        if iteration not in losses:
-            continue
-        if iteration not in known:
-            real = images_of(run.folder.samples / "reals.png", *size) if real is None else real
-            fake = images_of(path, *size)
+        if iteration in losses and iteration not in rows:
+            real = images_of(run.folder.samples / "reals.png", *size)[:count] if real is None else real
+            fake = images_of(path, *size)[:count]
             swd, ssim = sliced_wasserstein_distance(real, fake)["mean"], mean_ms_ssim(fake)["mean"]
-            known[iteration] = {"sliced_wasserstein": swd, "ms_ssim": ssim}
-        rows[iteration] = known[iteration]
+            rows[iteration] = {"sliced_wasserstein": swd, "ms_ssim": ssim}
     return rows
 
 
@@ -131,13 +130,13 @@ def _checkpoints(folder: Path) -> dict[int, dict]:
     return rows
 
 
-def _known_grids(file: Path) -> dict[int, dict]:
-    """What a stored result says of the grids, by iteration; what it lacks is measured again."""
-    stored = read_json(file, KNOWN, REMEDY).get("grids") if file.exists() else None
-    if not stored:
-        return {}
-    rows = zip(stored["iterations"], *(stored[measure] for measure in MEASURES), strict=False)
-    return {iteration: dict(zip(MEASURES, values, strict=True)) for iteration, *values in rows}
+def _known(file: Path) -> dict[str, dict[int, dict]]:
+    """What a stored result says, by what was measured and by iteration; what it lacks is measured again."""
+    known = {}
+    for name, stored in (read_json(file, KNOWN, REMEDY) if file.exists() else {}).items():
+        rows = zip(stored["iterations"], *(stored[measure] for measure in MEASURES), strict=False)
+        known[name] = {iteration: dict(zip(MEASURES, values, strict=True)) for iteration, *values in rows}
+    return known
 
 
 def show(correlation: float | None) -> str:

@@ -43,10 +43,9 @@ def main(arguments: list[str]) -> None:
     options = build_parser().parse_args(arguments)
     if options.results.resolve() in {run.resolve().parent for run in options.run}:
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
-    runs = {run.resolve(): run for run in options.run}.values()  # each once, whatever it is called
-    collect([read_run(run) for run in runs], options.results)
+    collect([read_run(run) for run in options.run], options.results)
     if options.generators:
-        for run in runs:
+        for run in options.run:
             keep_generator(RunFolder(run), options.results / run.resolve().name / "generator-best.safetensors")
     say(options.results)
 
@@ -54,13 +53,16 @@ def main(arguments: list[str]) -> None:
 def collect(runs: list[RunSummary], results: Path) -> None:
     """Copy config, log, results of tests, and the first, best and last pictures of each run; write table and JSON.
 
-    UsageError if two of them have the same name.
+    UsageError if two of them have the same name, or one has that of another run that is kept there.
     """
     places: dict[Path, RunSummary] = {}
     for run in runs:
         name = run.folder.path.resolve().name
         if results / name in places:
             raise UsageError(f"two runs are called {name}: rename the folder of one")
+        kept = RunFolder(results / name)
+        if kept.config.exists() and kept.read_config().get("sessions", [])[:1] != run.config.get("sessions", [])[:1]:
+            raise UsageError(f"{kept.path} holds another run: give another --results, or rename the folder of one")
         places[results / name] = run
     for place, run in places.items():
         for file in _worth_keeping(run):

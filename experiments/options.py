@@ -7,6 +7,7 @@ from tinygan.cli.parser import OneLineParser, add_number, add_path, filled, numb
 from tinygan.data import DATASETS
 from tinygan.device import DEVICES
 from tinygan.errors import UsageError
+from tinygan.output import check_output
 
 
 def build_parser(name: str, description: str) -> OneLineParser:
@@ -45,4 +46,6 @@ def parse(name: str, description: str, arguments: list[str]) -> argparse.Namespa
         )
     if options.results.resolve() == options.out.resolve():
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
+    if options.report:
+        check_output(options.report, "--report")
     return options

@@ -59,7 +59,7 @@ def refuse_another(run: RunFolder, wanted: Options) -> None:
         differences.append(f"images {config['data']['fingerprint'][:20]}… instead of {here[:20]}…")
     code = git_commit() or f"version {tinygan.__version__}"
     others = {one.get("git_commit") or f"version {one['versions']['tinygan']}" for one in config["sessions"]} - {code}
-    differences += [f"code {other[:16]} instead of {code[:16]}" for other in sorted(others)]
+    differences += [f"code {other} instead of {code}" for other in sorted(others)]
     if differences:
         raise UsageError(
             f"{run.path} is not what this experiment trains: {'; '.join(differences)}; "

@@ -221,6 +221,11 @@ def test_a_second_preparation_into_the_same_folder(photos, whole, tmp_path):
     with pytest.raises(TinyganError, match=r"is not empty \(it holds thesis.tex\): choose a new folder"):
         prepare(FolderSource(photos), OPTIONS, tmp_path / "full", 1)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+    (mine := tmp_path / "mine" / "unfinished").mkdir(parents=True)
+    (mine / "thesis.tex").write_text("precious")
+    with pytest.raises(TinyganError, match=r"is not empty \(it holds unfinished/thesis.tex\): choose a new folder"):
+        prepare(FolderSource(photos), OPTIONS, mine.parent, 1)
+    assert (mine / "thesis.tex").read_text() == "precious"
     with pytest.raises(UsageError, match="lies in the source"):
         prepare(FolderSource(photos), OPTIONS, photos / "out", 1)
     assert not (photos / "out").exists()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tinygan.cli import evaluate
 from tinygan.errors import TinyganError
-from tinygan.evaluation.comparison import table, to_json
+from tinygan.evaluation.comparison import show_difference, table, to_json
 from tinygan.evaluation.runsummary import read_run
 
 IMAGES = np.random.default_rng(0).uniform(0.5, 1.5, 40)  # how hard each of the final test's images is
@@ -94,6 +95,31 @@ def test_without_a_vanilla_run_the_first_is_the_reference(three):
     assert comparison["reference"] == "00001-bn"
     assert comparison["runs"][0]["difference"] is None
     assert comparison["runs"][1]["difference"]["relative"] == pytest.approx(0.9 / 1.1 - 1)
+
+
+def test_runs_of_one_norm_are_against_the_first(three, tmp_path):
+    other = read_run(make_run(tmp_path / "00003-wn", "wn", (0.02,), final=0.0099, options={"learning_rate": 4e-4}))
+    comparison = to_json([three[0], other])
+    assert comparison["reference"] == "00002-wn"
+    assert comparison["runs"][1]["difference"]["relative"] == pytest.approx(0.1)
+    assert "reference" in table([three[0], other])
+
+
+def test_a_run_without_a_counterpart_is_against_nothing(three, tmp_path):
+    """One vanilla run is everybody's reference; of two with other settings, none is that of a third setting."""
+    slow = read_run(make_run(tmp_path / "00003-slow", "none", (0.02,), final=0.02, options={"learning_rate": 5e-5}))
+    wn = read_run(make_run(tmp_path / "00004-fast-wn", "wn", (0.02,), final=0.01, options={"learning_rate": 4e-4}))
+    assert to_json([three[1], wn])["runs"][1]["difference"]["relative"] == pytest.approx(0.0)
+    comparison = to_json([three[0], three[1], slow, wn])
+    assert [run["reference"] for run in comparison["runs"]] == ["00000-vanilla", "00000-vanilla", "00003-slow", None]
+    assert [show_difference(run) for run in comparison["runs"]][1:] == ["reference", "reference", "–"]
+    assert comparison["runs"][0]["difference"]["relative"] == pytest.approx(-0.1)
+
+
+def test_a_run_that_is_named_twice_is_compared_once(three, tmp_path, capsys):
+    (tmp_path / "again").symlink_to(three[0].folder.path)
+    evaluate.main(["compare", str(three[0].folder.path), str(three[1].folder.path), str(tmp_path / "again")])
+    assert capsys.readouterr().out.count("0.013000 ± 0.001000") == 1
 
 
 def test_json_holds_what_the_table_shows(three):
@@ -185,7 +211,9 @@ def test_a_part_of_the_final_set_is_flagged(three, tmp_path):
 def test_a_final_loss_of_an_older_best_is_flagged(tmp_path):
     path = make_run(tmp_path / "run", final=None)
     write_final(path, 0.01, iteration=100)
-    assert "of iteration 100, its lowest running loss of 200: repeat the final test" in table([read_run(path)])
+    assert "of iteration 100, its lowest running loss of 200: if best.safetensors is of that one, repeat" in table(
+        [read_run(path)]
+    )
 
 
 def test_the_newest_complete_result_counts(tmp_path):

@@ -72,7 +72,9 @@ def test_a_checkpoint_is_named_by_its_run(trained):
 
 def test_a_stored_generator_has_no_checkpoints():
     for stored in ("cifar10-wn", module.STORED / "cifar10-wn.safetensors"):
-        with pytest.raises(UsageError, match=r"is one generator, stored at its run's best: there is no checkpoint last$"):
+        with pytest.raises(
+            UsageError, match=r"is one generator, stored at its run's best: there is no checkpoint last$"
+        ):
             load_generator(stored, "last")
 
 

@@ -9,9 +9,10 @@ from tinygan.device import open_backend
 from tinygan.layers import initialise
 from tinygan.models.dcgan import generator
 from tinygan.models.norms import NORMS
-from tinygan.reconstruction import Search, join, search_codes, summary
+from tinygan.reconstruction import Reconstruction, Search, join, search_codes, summary
 from tinygan.rng import rng_for
 from tinygan.runtime.workers import WorkerGroup
+from tinygan.training import batched_search
 from tinygan.training.batched_search import reconstruct, usual_batch
 
 SIZE, CODE = (12, 16), 6
@@ -112,6 +113,18 @@ def test_restarts_never_make_an_image_worse(optimiser):
     )  # code, image and loss belong together
     error = again.images - targets / 255
     np.testing.assert_allclose((error * error).mean(axis=(1, 2, 3)), again.losses, rtol=1e-12)
+
+
+def test_a_restart_stands_in_for_a_search_that_has_diverged(monkeypatch):
+    losses = iter([[np.nan, 1.0, 1.0, np.nan], [2.0, 2.0, 0.5, np.nan], [3.0, np.nan, 0.75, 4.0]])
+    monkeypatch.setattr(
+        batched_search,
+        "search_codes",
+        lambda _, targets, *__: Reconstruction(np.zeros((4, 1)), targets, np.array(next(losses))),
+    )
+    targets = np.zeros((4, 1, 1, 3), np.uint8)
+    found = reconstruct(None, targets, 1, Search(1, restarts=2), open_backend("cpu"), 4, lambda _: np.zeros((4, 1)))
+    np.testing.assert_array_equal(next(found).losses, [2.0, 1.0, 0.5, 4.0])
 
 
 def restart_codes(restart):

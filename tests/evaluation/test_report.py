@@ -116,11 +116,14 @@ def test_whatever_files_say_is_text(folders, tmp_path):
 
 
 def test_settings_that_differ_come_first_and_are_marked(folders, tmp_path):
+    config = json.loads((folders[0] / "config.json").read_text())
+    config["options"]["d_features"] = [48, 96]
+    (folders[0] / "config.json").write_text(json.dumps(config))
     page = report(folders, tmp_path / "report.html")
-    assert "Show all settings (5 options, 1 of them different)" in page.text["summary"]
-    assert len([row for row in page.all("tr") if row.get("class") == "differs"]) == 1
+    assert "Show all settings (6 options, 2 of them different)" in page.text["summary"]
+    assert len([row for row in page.all("tr") if row.get("class") == "differs"]) == 2
     options = page.text["tbody"].partition("Options")[2]
-    assert options.startswith("≠normnonewn")
+    assert options.startswith("≠normnonewn≠d_features48,96–")
     assert "image_size48x3248x32" in options
 
 

@@ -51,6 +51,21 @@ def test_models_of_one_norm_are_told_apart(tmp_path):
     assert [model.name for model in models(runs)] == ["wn, learning-rate 0.0001", "wn, learning-rate 0.0004"]
 
 
+def test_a_second_run_of_a_seed_is_no_second_seed(four, tmp_path):
+    shutil.copytree(four[3].folder.path, tmp_path / "branch")
+    found = models([*four, read_run(tmp_path / "branch")])
+    assert [(model.name, [run.name for run in model.runs]) for model in found] == [
+        ("none", ["a", "c"]), ("wn", ["b", "d"]), ("wn (branch)", ["branch"]),
+    ]  # fmt: skip
+
+
+def test_options_that_an_older_version_did_not_write_are_the_defaults(tmp_path):
+    older, newer = seeded(tmp_path / "older", "wn", 0), seeded(tmp_path / "newer", "wn", 1, d_features=None, augment="")
+    assert [model.name for model in models([read_run(older), read_run(newer)])] == ["wn"]
+    flipped = read_run(seeded(tmp_path / "flipped", "wn", 1, augment="flip"))
+    assert [model.name for model in models([read_run(older), flipped])] == ["wn, augment ", "wn, augment flip"]
+
+
 def test_everything_is_compared_at_the_iteration_that_all_have_reached(four):
     none, wn = over_seeds(four)
     assert (none["iteration"], wn["iteration"], wn["seeds"]) == (200, 200, [0, 1])
@@ -136,12 +151,13 @@ def test_a_run_has_collapsed_at_twice_its_lowest_running_loss(tmp_path, running,
     assert ("run has collapsed" in table([run])) is expected
 
 
+@pytest.mark.parametrize("every", [50, 1000, 2000])
 @pytest.mark.parametrize(("noise", "expected"), [(0.0, True), (1e-3, False)])
-def test_a_run_whose_losses_stand_still_has_collapsed(tmp_path, noise, expected):
+def test_a_run_whose_losses_stand_still_has_collapsed(tmp_path, noise, expected, every):
     path = seeded(tmp_path / "run", "wn", 0)
     tests = (path / "log.jsonl").read_text().split("\n", 20)[20]
     lines = [
-        {"iteration": 50 * k, "d_real": 0.69 + (k < 10), "d_fake": 0.69 + noise * (k % 2), "g": 0.69}
+        {"iteration": every * k, "d_real": 0.69 + (k < 10), "d_fake": 0.69 + noise * (k % 2), "g": 0.69}
         for k in range(1, 41)
     ]
     (path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + tests)
@@ -149,7 +165,6 @@ def test_a_run_whose_losses_stand_still_has_collapsed(tmp_path, noise, expected)
 
 
 def test_one_seed_each_needs_no_rows(tmp_path):
-    path = seeded(tmp_path / "run", "wn", 0)
-    assert over_seeds([read_run(path)]) == []
-    shutil.copytree(path, tmp_path / "again")
-    assert len(over_seeds([read_run(path), read_run(tmp_path / "again")])) == 1
+    runs = [read_run(seeded(tmp_path / str(seed), "wn", seed)) for seed in (0, 1)]
+    assert over_seeds(runs[:1]) == []
+    assert len(over_seeds(runs)) == 1

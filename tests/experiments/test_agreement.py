@@ -131,6 +131,33 @@ def test_what_a_stored_result_lacks_is_measured_again(grids, monkeypatch):
     assert agreement.agreement(read_run(grids)) == whole
 
 
+def test_what_was_measured_is_kept_when_its_sources_are_gone(grids):
+    """As in a collected run, which keeps two of the grids."""
+    for iteration in (100, 200, 300):
+        measured_at(grids, iteration, 9.0 - iteration)
+    whole = agreement.agreement(read_run(grids))
+    for file in [*grids.glob("samples/000[123]*"), *grids.glob("evaluation/measures-*")]:
+        file.unlink()
+    assert agreement.agreement(read_run(grids)) == whole
+    (grids / "evaluation" / AGREEMENT).unlink()
+    assert agreement.agreement(read_run(grids)) == {}
+    assert not (grids / "evaluation" / AGREEMENT).exists()
+
+
+def test_the_empty_cells_of_a_small_sets_grid_are_no_images(grids, monkeypatch):
+    config = json.loads((grids / "config.json").read_text())
+    config["data"]["images"]["train"] = 47
+    (grids / "config.json").write_text(json.dumps(config))
+    seen = []
+    monkeypatch.setattr(
+        agreement,
+        "sliced_wasserstein_distance",
+        lambda real, fake: seen.append((len(real), len(fake))) or {"mean": 1.0},
+    )
+    agreement.agreement(read_run(grids))
+    assert set(seen) == {(47, 47)}
+
+
 def test_nobody_is_told_to_delete_a_picture_that_is_missing(grids):
     (grids / "samples/reals.png").unlink()
     with pytest.raises(TinyganError, match=r"reals\.png is missing: restore it"):

@@ -52,6 +52,20 @@ def test_runs_of_one_name_are_not_laid_over_each_other(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_kept_run_is_not_laid_over_by_another_of_its_name(tmp_path):
+    results = tmp_path / "results"
+    first, second = (
+        make_run(tmp_path / place / "00000-wn", final=final) for place, final in (("one", 0.01), ("two", None))
+    )
+    config = json.loads((second / "config.json").read_text())
+    (second / "config.json").write_text(json.dumps(config | {"sessions": [{"started": "later"}]}))
+    collect.main([str(first), "--results", str(results)])
+    with pytest.raises(UsageError, match=r"results/00000-wn holds another run: give another --results"):
+        collect.main([str(second), "--results", str(results)])
+    collect.main([str(first), "--results", str(results)])  # itself, when it has gone on
+    assert read_run(results / "00000-wn").final.loss == pytest.approx(0.01)
+
+
 def test_the_newest_final_test_stays_the_newest(tmp_path):
     path = make_run(tmp_path / "runs/00000-wn")
     older = write_final(path, 0.02, 200, steps=500)

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from experiments import affine, learning_rates, resnet, runner, three_models
 from tests.experiments.conftest import OPTIONS
 from tinygan.cli import evaluate, train
-from tinygan.errors import NonFiniteError, Stopped, UsageError
+from tinygan.errors import NonFiniteError, Stopped, TinyganError, UsageError
 from tinygan.training.runfolder import RunFolder
 
 
@@ -172,7 +172,7 @@ OTHERS = [
     (("options", "learning_rate"), 2e-4, "--learning-rate 0.0002 instead of 0.0001"),
     (("options", "test_every"), 7, "--test-every 7 instead of 1"),
     (("data", "fingerprint"), "sha256:other", "images sha256:other… instead of sha256:"),
-    (("sessions", 0, "git_commit"), "0123456789abcdef0", "code 0123456789abcdef instead of"),
+    (("sessions", 0, "git_commit"), "0123456789abcdef0", "code 0123456789abcdef0 instead of"),
 ]
 
 
@@ -189,6 +189,12 @@ def test_a_run_that_is_something_else_is_refused_by_name(call, finished, tmp_pat
         (run / "config.json").write_text(whole)
     with pytest.raises(UsageError, match=r"00000-shapes-none-seed0 is at iteration 2 already: give --iterations 2"):
         call(OPTIONS.replace("--iterations 2", "--iterations 1"))
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_trained(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "main", lambda arguments: pytest.fail("trained"))
+    with pytest.raises(TinyganError, match=r"^--report .*: there is no folder .*nowhere; make it first"):
+        call(f"{OPTIONS} --report {tmp_path / 'nowhere' / 'page.html'}")
 
 
 def test_other_lengths_and_places_are_no_difference(call, finished, tmp_path):

@@ -17,7 +17,7 @@ from tinygan.device import open_backend
 from tinygan.errors import run_script
 from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.export import explorepage
-from tinygan.export.explorepage import HELD_OUT, packed, principal_directions, write_page
+from tinygan.export.explorepage import HELD_OUT, held_out_images, packed, principal_directions, write_page
 from tinygan.export.folded import operations_of
 from tinygan.images import save_grid
 from tinygan.models.norms import NORMS
@@ -59,6 +59,7 @@ def explored(browser, tmp_path_factory):
     run = make_run(folder)
     (folder / "reconstructions").mkdir()
     save_grid(folder / "reconstructions" / "targets.png", held_out())
+    (folder / "config.json").write_text('{"options": {"norm": "wn"}}')
     path = folder / "explore.html"
     write_page(run, path)
     return path
@@ -308,7 +309,9 @@ def test_a_held_out_image_is_the_target_and_a_search_stops(page):
 def test_a_search_ends_the_one_before(page):
     page.run("byId('steps').value = '2000', document.querySelector('#held-out button').click()")
     page.wait_for("searching.path.length > 3")
+    assert not page.run("byId('step').disabled")
     page.run("byId('steps').value = '50', document.querySelector('#held-out button:nth-child(3)').click()")
+    assert page.run("searching.path.length > 0 || (byId('step').disabled && byId('take').disabled)")
     page.wait_for("byId('said').textContent")
     np.testing.assert_array_equal(pixels(page, "byId('target')"), held_out()[2])
     assert page.run("searching.path.map((one) => one.step)") == list(range(51))
@@ -361,6 +364,14 @@ def test_a_run_is_explored(trained, tmp_path, capsys):
     facts = json.loads(re.search(r'id="network">(.*?)</script>', path.read_text())[1])
     assert len(facts["held_out"]) == HELD_OUT
     assert len(facts["directions"]) == 6  # a code of six values has no more
+
+
+def test_the_empty_cells_of_a_small_sets_grid_are_no_held_out_images(trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["images"]["running"] = 3
+    (run / "config.json").write_text(json.dumps(config))
+    assert len(held_out_images(load_generator(run))) == 3
 
 
 def test_a_damaged_picture_of_the_held_out_images_is_named(trained, tmp_path, capsys):

@@ -26,6 +26,13 @@ def test_nearest_double_repeats_pixels():
     np.testing.assert_array_equal(NearestDouble()(x)[0], x.repeat(2, axis=1).repeat(2, axis=2))
 
 
+def test_what_is_cut_out_is_contiguous():
+    """As the kernels of a GPU need it."""
+    x = smooth_input((2, 5, 6, 3))
+    assert Crop((1, 2))(x)[0].flags.c_contiguous
+    assert Pad((1, 1))(x)[1](x).flags.c_contiguous
+
+
 def test_pad_surrounds_with_zeros_and_crop_takes_them_away():
     x = smooth_input((2, 3, 5, 2))
     y = Pad((2, 1))(x)[0]

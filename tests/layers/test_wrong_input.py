@@ -1,6 +1,7 @@
 """Every layer refuses what does not fit, in one line that names the layer, what it expected and what it found."""
 
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -93,6 +94,16 @@ def test_shapes_that_a_window_cannot_take(build, shape):
     layer = build()
     prepare(layer)
     refuses(layer, np.ones(shape))
+
+
+@every_layer
+def test_a_number_and_an_array_of_another_library(case: Case):
+    layer = case.build()
+    prepare(layer)
+    refuses(layer, np.array(1.0), case.training)
+    refuses(
+        layer, SimpleNamespace(dtype="torch.float32", shape=case.shape, ndim=len(case.shape), size=7), case.training
+    )
 
 
 def test_the_three_that_were_silently_wrong():

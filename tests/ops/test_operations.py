@@ -116,3 +116,56 @@ def test_infinities_go_through_a_rectifier_as_its_formula_says():
         np.testing.assert_array_equal(one.rectify(x, 0.25, 0.0), [[-np.inf, np.inf, np.nan, -0.25]])
         slopes = np.array([0.5, 0.5, 0.5, 0.5])
         np.testing.assert_array_equal(one.rectify(x, slopes, np.zeros(4)), [[-np.inf, np.inf, np.nan, -0.5]])
+
+
+def odd_strides(x):
+    """The same values, each axis of length 1 with a stride that means nothing, as NumPy gives it to x[..., None]."""
+    return np.lib.stride_tricks.as_strided(
+        x, x.shape, [7 * s if n == 1 else s for n, s in zip(x.shape, x.strides, strict=True)]
+    )
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+@pytest.mark.parametrize("shape", [(2, 8, 7, 1), (1, 8, 8, 1), (1, 1, 1, 3), (3, 1, 5, 1)])
+@pytest.mark.parametrize("name", ["correlate", "correlate_transpose"])
+def test_the_stride_of_an_axis_of_length_1_means_nothing(name, shape, pad):
+    rng = np.random.default_rng(0)
+    kernel = tuple(min(3, n + 2 * pad) for n in shape[1:3])
+    w = rng.standard_normal((*kernel, *((shape[3], 4) if name == "correlate" else (4, shape[3]))))
+    window, x = Window(kernel, (1, 1), (pad, pad) if name == "correlate" else (0, 0)), rng.standard_normal(shape)
+    found = []
+    for one, given in (reference, np.copy), (cpu, odd_strides):
+        y, backward = getattr(one, name)(given(x), w, window)
+        found.append((y, *backward(given(np.sin(np.arange(y.size)).reshape(y.shape)))))
+    for right, fast in zip(*found, strict=True):
+        np.testing.assert_allclose(fast, right, rtol=0, atol=1e-12 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("types", [("f4", "f8"), ("f8", "f4"), (">f4", "f4"), (">f8", ">f8")], ids=str)
+def test_a_rectifier_takes_gradients_of_another_float_type(types):
+    x, dy = np.array([[-1, 3, -2, 5]], types[0]), np.array([[1, 2, 3, 4]], types[1])
+    slope = np.full(4, 0.5, types[0])
+    for one in (cpu, reference):
+        totals = np.zeros(4), np.zeros(4)
+        np.testing.assert_array_equal(one.rectify_backward(x, dy, slope, 0.0, True, totals), [[0.5, 2, 1.5, 4]])
+        np.testing.assert_array_equal(totals, [[-1, 0, -6, 0], [0.5, 0, 1.5, 0]])
+
+
+@pytest.mark.parametrize("types", [("f4", "f8"), ("f8", "f4")], ids=str)
+def test_weight_norm_takes_gradients_of_another_float_type(types):
+    w, dv = np.ones((3, 2), types[0]), np.arange(6, dtype=types[1]).reshape(3, 2)
+    for axis in (0, 1):
+        totals = [np.zeros((3, 2)) for _ in range(2)]
+        for one, total in zip((cpu, reference), totals, strict=True):
+            one.weight_norm(w, axis, 1.0, 0.0)[1](dv, total)
+        np.testing.assert_allclose(*totals, rtol=1e-6, atol=1e-6)
+
+
+def test_a_total_that_cannot_be_added_to_in_place_is_refused():
+    rng, window = np.random.default_rng(0), Window((2, 2), (1, 1), (0, 0))
+    x, w = rng.standard_normal((2, 5, 5, 3)), rng.standard_normal((2, 2, 3, 4))
+    y, backward = cpu.correlate(x, w, window)
+    with pytest.raises(ValueError, match=r"contiguous arrays: one of shape \(2, 2, 3, 4\) is not"):
+        backward(y, False, True, np.zeros(w.shape, order="F"))
+    with pytest.raises(ValueError, match=r"contiguous arrays: one of shape \(2, 2, 3, 4\) is not"):
+        cpu.weight_norm(w, 3, 1.0, 0.0)[1](w, np.zeros(w.shape, order="F"))

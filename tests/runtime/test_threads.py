@@ -1,5 +1,6 @@
 """Tasks on threads: each runs once, errors arrive, scratch memory is a thread's own."""
 
+import os
 import signal
 import threading
 import time
@@ -31,6 +32,24 @@ def test_every_task_runs_once_and_all_are_done_at_the_return(thread_number):
 
         run([lambda k=k: work(k) for k in range(count)])
         np.testing.assert_array_equal(done, 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_process_that_somebody_else_forks_has_no_threads_to_wait_for(thread_number):
+    run([lambda: None] * 4)
+    pid = os.fork()
+    if pid == 0:
+        done = []
+        run([lambda: done.append(thread_count())] * 4)
+        os._exit(done != [1] * 4)
+    until = time.monotonic() + 10
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < until:
+        time.sleep(0.01)
+    if ended[0] == 0:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert ended == (pid, 0)
+    assert thread_count() == thread_number
 
 
 def test_tasks_run_side_by_side(thread_number):

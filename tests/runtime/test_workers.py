@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinygan.device import open_backend
 from tinygan.errors import TinyganError
 from tinygan.runtime import collectives, sharedmemory, threads
 from tinygan.runtime.collectives import split_evenly
@@ -83,8 +84,8 @@ def fail_in(_, where, how):
     barrier()  # for one that has exited
 
 
-def give_too_much(_):
-    collectives.all_gather(np.zeros(sharedmemory.ROOM + 1))
+def gather_many(_, count):
+    return collectives.all_gather(np.arange(count) + 0.5 * collectives.rank())
 
 
 def handlers(_):
@@ -326,10 +327,13 @@ def test_an_interruption_while_processes_start_leaves_none(size, monkeypatch):
 
 
 def test_a_thread_that_is_refused_in_another_process_is_told(make, size, monkeypatch):
-    def refuse():
-        raise TinyganError("the system refuses a further thread")
+    first = os.getpid()
 
-    monkeypatch.setattr(threads, "start_anew", refuse)
+    def refuse():
+        if os.getpid() != first:
+            raise TinyganError("the system refuses a further thread")
+
+    monkeypatch.setattr(threads, "use_all_cores", refuse)
     with pytest.raises(TinyganError, match="refuses a further thread"):
         make().run(describe, [(0,)] * size)
 
@@ -356,9 +360,25 @@ def test_no_semaphore_has_a_name(make, size, monkeypatch):
     assert len(make().run(describe, [(0,)] * size)) == size
 
 
-def test_too_much_for_the_buffer(make, size):
-    with pytest.raises((ValueError, RuntimeError), match="too many for the buffer"):
-        make().run(give_too_much, [()] * size)
+def test_more_than_the_buffer_holds_goes_in_parts(make, size, monkeypatch):
+    monkeypatch.setattr(sharedmemory, "ROOM", 8)
+    for count in (8, 9, 24, 30):
+        expected = np.arange(count) + 0.5 * np.arange(size)[:, None]
+        for answer in make().run(gather_many, [(count,)] * size):
+            np.testing.assert_array_equal(answer, expected)
+
+
+def test_a_backend_opened_meanwhile_leaves_the_division_of_the_cores(make, size, monkeypatch):
+    monkeypatch.setattr(threads, "core_count", lambda: 2 * size)
+    with make():
+        open_backend("cpu")
+        assert threads.thread_count() == 2
+        with WorkerGroup(None, 2):
+            assert threads.thread_count() == 1
+        assert threads.thread_count() == 2
+    assert threads.thread_count() == 2 * size
+    monkeypatch.undo()
+    threads.use_all_cores()
 
 
 def test_processes_end_with_the_first_whatever_they_do():

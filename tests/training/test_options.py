@@ -7,7 +7,7 @@ import pytest
 
 from tinygan.errors import UsageError
 from tinygan.ranges import RANGES
-from tinygan.training.options import CHANGEABLE_ON_RESUME, PRESETS, RESNET_ONLY, Options, resolve, resume
+from tinygan.training.options import CHANGEABLE_ON_RESUME, PRESETS, RESNET_ONLY, Options, flag, resolve, resume
 
 
 def test_typed_options_win_over_the_preset_and_the_preset_over_the_defaults():
@@ -144,6 +144,14 @@ def test_a_list_has_numbers_of_its_range(name, value):
 def test_options_that_cannot_be_meant(typed, message):
     with pytest.raises(UsageError, match=message):
         resolve(typed, None)
+
+
+@pytest.mark.parametrize(
+    "name", ["seed", "batch_size", "image_size", "learning_rate", "name", "augment", "out", "loss"]
+)
+def test_none_is_no_value_of_an_option_that_has_one(name):
+    with pytest.raises(UsageError, match=f"{flag(name)} is None|unknown {name} None"):
+        Options(**{name: None})
 
 
 def test_a_resumed_run_cannot_end_within_its_warmup_but_an_old_one_can_be_opened():

@@ -165,6 +165,17 @@ def test_a_folder_is_trained_by_one_process_at_a_time(tiny_options):
     go_on(first.folder.last, iterations=5)
 
 
+def test_a_run_that_another_process_trained_meanwhile_is_not_cut_back(tiny_options):
+    first = run(tiny_options(iterations=3))
+    stale = checkpoint.load(first.folder.last)
+    go_on(first.folder.last, iterations=7)
+    log = first.folder.log.read_bytes()
+    with pytest.raises(TinyganError, match="was trained further by another process just now: resume it again"):
+        session.resume(stale, dataclasses.replace(stale.options, iterations=5))
+    assert first.folder.log.read_bytes() == log
+    assert go_on(first.folder.last, iterations=8).progress.iteration == 8
+
+
 def test_a_session_that_is_dropped_lets_go_of_the_folder(tiny_options):
     """A notebook's cell that resumes is run twice, and what the first made is never trained."""
     first = run(tiny_options(iterations=3))

@@ -14,6 +14,13 @@ from tinygan.text import as_called, did_you_mean
 from tinygan.training.runfolder import run_called
 
 
+class _EachOnce(argparse.Action):
+    """Several paths, each once, whatever it is called."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        setattr(namespace, self.dest, list({path.resolve(): path for path in values}.values()))
+
+
 class OneLineParser(argparse.ArgumentParser):
     """Reports a typing error as one line with the likely correction, instead of the whole usage.
 
@@ -36,10 +43,8 @@ class OneLineParser(argparse.ArgumentParser):
     def add_run(self, several: bool = False, also: str = "") -> None:
         """The argument RUN: a run's folder as a path, or several; everywhere it may be ``latest``."""
         text = f"a run folder, or 'latest' for the newest one in runs{also}"
-        count = "+" if several else None
-        self.add_argument(
-            "run", metavar="RUN", type=lambda name: run_called(filled("RUN")(name)), nargs=count, help=text
-        )
+        how = {"nargs": "+", "action": _EachOnce} if several else {}
+        self.add_argument("run", metavar="RUN", type=lambda name: run_called(filled("RUN")(name)), help=text, **how)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError."""

@@ -18,6 +18,7 @@ from tinygan.files import TEMPORARY_SUFFIX, FolderLock, cannot_write, remove_tem
 from tinygan.jsonfile import read_json
 
 JOURNAL = "journal.json"
+INSIDE = {IMAGES, JOURNAL, "keys.npy", "keys.json", "pixels.npy"}  # of the folder; the last three are of sources
 # What it must be, see jsonfile.py.
 JOURNAL_KIND = {"job": dict, "done": int, "rows": int, "skipped": list[tuple[int, str]], "notes": dict[str, int]}
 JOURNAL_KIND |= {"crc?": int}  # of the pixels; journals of older versions have none
@@ -52,9 +53,13 @@ class PartialPack:
                 )
             out.mkdir(parents=True, exist_ok=True)
             ours = {UNFINISHED, *keep}
+            foreign = []
             if self.folder.is_dir():  # these may have taken their places just before a crash
                 ours |= {IMAGES, LABELS, NAMES, PREVIEW, TRAIN, DESCRIPTION}
-            foreign = sorted(path.name for path in out.iterdir() if not _is_of(path.name, ours))
+                foreign = [
+                    f"{UNFINISHED}/{path.name}" for path in self.folder.iterdir() if not _is_of(path.name, INSIDE)
+                ]
+            foreign += sorted(path.name for path in out.iterdir() if not _is_of(path.name, ours))
             if foreign:
                 raise TinyganError(f"--out {out} is not empty (it holds {foreign[0]}): choose a new folder")
             self.folder.mkdir(exist_ok=True)

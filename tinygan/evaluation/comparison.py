@@ -26,8 +26,8 @@ PAPER = [
 def to_json(runs: list[RunSummary]) -> dict:
     """The comparison as JSON can hold it; the terminal's table and the page are made from it.
 
-    A run's reference is the vanilla run of the same settings and seed, else the first vanilla one; without vanilla runs
-    those with the first run's norm take their place.
+    A run's reference is the vanilla run of the same settings and seed, or the only vanilla one; without vanilla runs
+    those with the first run's norm take their place. ``reference`` is its name, None where a run has no counterpart.
     ``difference.relative`` is loss / reference's loss − 1, of the final losses where both runs have one, else of the
     running ones; ``difference.of`` says which. Its ``standard_error`` pairs the two losses of each image (delta method
     for a ratio of means) and is None where they cannot be paired. ``models`` holds the rows of :func:`over_seeds`.
@@ -37,9 +37,12 @@ def to_json(runs: list[RunSummary]) -> dict:
         raise TinyganError("no runs to compare: name at least one run folder")
     norm = "none" if any(run.norm == "none" for run in runs) else runs[0].norm
     plain = [run for run in runs if run.norm == norm]
-    references = [next((other for other in plain if _setting(other) == _setting(run)), plain[0]) for run in runs]
+    plain = plain[:1] if len(plain) == len(runs) else plain
+    several = len(plain) > 1
+    references = [
+        next((one for one in plain if _setting(one) == _setting(run)), None) if several else plain[0] for run in runs
+    ]
     entries = [_entry(run, reference) for run, reference in zip(runs, references, strict=True)]
-    several = len({id(reference) for reference in references}) > 1
     against = f"the {norm} run of the same settings and seed" if several else plain[0].name
     models = over_seeds(runs)
     return {"reference": against, "runs": entries, "models": models, "notes": _notes(runs, models), "paper": PAPER}
@@ -74,7 +77,7 @@ def show_loss(figures: dict | None) -> str:
 def show_difference(run: dict) -> str:
     """A run's relative difference to the reference, in percent, and of which loss if not of the final one."""
     if run["difference"] is None:
-        return "reference"
+        return "–" if run["reference"] is None else "reference"
     relative, error = run["difference"]["relative"], run["difference"]["standard_error"]
     text = f"{100 * relative:+.1f}" + (f" ± {100 * error:.1f}" if error is not None else "") + " %"
     return text.replace("-", "−") + (" (running loss)" if run["difference"]["of"] == "running" else "")
@@ -88,7 +91,7 @@ def _align(rows: list[tuple[str, ...]], texts: int) -> list[str]:
     return ["  ".join(places).format(*row).rstrip() for row in rows]
 
 
-def _entry(run: RunSummary, reference: RunSummary) -> dict:
+def _entry(run: RunSummary, reference: RunSummary | None) -> dict:
     count = run.data.get("images", {}).get("running", 0)
     error = standard_error(run.best.std, count)
     final = run.final and {name: getattr(run.final, name) for name in FinalResult._fields[:-2]}
@@ -101,7 +104,8 @@ def _entry(run: RunSummary, reference: RunSummary) -> dict:
         "running": {"loss": run.best.loss, "standard_error": error, "psnr": run.best.psnr, "z2": run.best.z2},
         "last": {"iteration": run.tests[-1].iteration, "loss": run.tests[-1].loss},
         "final": final,
-        "difference": None if run is reference else _difference(run, reference),
+        "reference": reference and reference.name,
+        "difference": _difference(run, reference) if reference and reference is not run else None,
     }
 
 
@@ -168,7 +172,8 @@ def _notes(runs: list[RunSummary], models: list[dict]) -> list[str]:
             notes.append(f"{run.name} has no final loss yet{differs}: {command}")
         elif run.final.iteration != run.best.iteration:
             iterations = f"{run.final.iteration:,}, its lowest running loss of {run.best.iteration:,}"
-            notes.append(f"The final loss of {run.name} is of iteration {iterations}: repeat the final test.")
+            told = f"The final loss of {run.name} is of iteration {iterations}"
+            notes.append(f"{told}: if best.safetensors is of that one, repeat the final test.")
     if len(runs) > 1:
         notes.append("± is the standard error over test images; trainings with other seeds may differ by more.")
     return notes

@@ -65,8 +65,7 @@ def reconstruction_test(
             found = run.search(targets, search, batch_size, rows, workers=workers)
             if not np.isfinite(found.losses).all():
                 raise NonFiniteError(
-                    f"the search's loss is not finite at --learning-rate {search.learning_rate}: give a smaller one; "
-                    "nothing was written"
+                    f"the search's loss is not finite at --learning-rate {search.learning_rate}: give a smaller one"
                 )
             codes, losses = np.concatenate([codes, found.codes]), np.concatenate([losses, found.losses])
             seconds += time.monotonic() - started

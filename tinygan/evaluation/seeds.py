@@ -5,6 +5,8 @@ their losses of the same test images, seed by seed.
 """
 
 import json
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from tinygan.evaluation.runsummary import FinalResult, RunningTest, RunSummary
 from tinygan.evaluation.statistics import mean_error
-from tinygan.training.options import CHANGEABLE_ON_RESUME, flag
+from tinygan.training.options import CHANGEABLE_ON_RESUME, Options, flag
 
 # Options in which runs of one model may differ.
 OF_A_RUN = {"seed", "name", *CHANGEABLE_ON_RESUME} - {"learning_rate", "warmup"}
@@ -38,22 +40,26 @@ def seed_of(run: RunSummary) -> int:
 
 def settings(run: RunSummary) -> dict:
     """What makes the model: data and options, without those of one run of it."""
-    options = {name: value for name, value in run.options.items() if name not in OF_A_RUN}
-    return {"data": run.data.get("fingerprint"), **options}
+    options = json.loads(json.dumps(asdict(Options()))) | run.options  # older versions did not write all of them
+    made = {name: value for name, value in options.items() if name not in OF_A_RUN}
+    return {"data": run.data.get("fingerprint"), **made}
 
 
 def models(runs: list[RunSummary]) -> list[Model]:
-    """The runs by model, in the order of their first runs."""
-    groups: dict[str, list[RunSummary]] = {}
+    """The runs by model, in the order of their first runs; a second run of a seed begins a model of its own."""
+    groups: dict[tuple[str, int], list[RunSummary]] = {}
+    seen: Counter[tuple[str, int]] = Counter()
     for run in runs:
-        groups.setdefault(json.dumps(settings(run), sort_keys=True), []).append(run)
+        setting = json.dumps(settings(run), sort_keys=True)
+        groups.setdefault((setting, seen[setting, seed_of(run)]), []).append(run)
+        seen[setting, seed_of(run)] += 1
     firsts = [settings(group[0]) for group in groups.values()]
     names = dict.fromkeys(name for first in firsts for name in first if name not in ("norm", "data"))
     differing = [name for name in names if len({str(first.get(name)) for first in firsts}) > 1]
     found = []
-    for group, first in zip(groups.values(), firsts, strict=True):
+    for ((_, again), group), first in zip(groups.items(), firsts, strict=True):
         name = ", ".join([group[0].norm, *(f"{flag(name)[2:]} {first.get(name)}" for name in differing)])
-        found.append(Model(name, sorted(group, key=seed_of)))
+        found.append(Model(f"{name} ({group[0].name})" if again else name, sorted(group, key=seed_of)))
     return found
 
 
@@ -67,7 +73,7 @@ def collapsed(run: RunSummary) -> bool:
     iterations = run.losses["iteration"]
     if len(iterations) < 2 or iterations[-1] - iterations[0] < SPAN:
         return False
-    late = iterations >= iterations[-1] - SPAN
+    late = iterations >= min(iterations[-1] - SPAN, iterations[-2])
     return all(np.ptp(values[late]) < CONSTANT for name, values in run.losses.items() if name != "iteration")
 
 

@@ -90,12 +90,14 @@ def principal_directions(generator: TrainedGenerator) -> np.ndarray:
 
 def held_out_images(generator: TrainedGenerator) -> list[str]:
     """Targets of the running test as data URLs, cut out of the run's own picture; none where there is no picture."""
-    picture = RunFolder(generator.source).reconstructions / "targets.png"
+    run = RunFolder(generator.source)
+    picture = run.reconstructions / "targets.png"
     if not picture.exists():
         return []
     height, width = generator.options.image_size
     grid, _ = read_picture(picture)
-    lefts = [GAP + k * (width + GAP) for k in range(min(HELD_OUT, grid.width // (width + GAP)))]
+    there = run.read_config().get("data", {}).get("images", {}).get("running", HELD_OUT)  # the others' cells are empty
+    lefts = [GAP + k * (width + GAP) for k in range(min(HELD_OUT, there, grid.width // (width + GAP)))]
     return [_data_url(grid.crop((left, GAP, left + width, GAP + height))) for left in lefts]
 
 

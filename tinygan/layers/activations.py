@@ -34,11 +34,11 @@ class TranslatedRectifier(Layer):
         if slope is None:
             self.parameter("slope", (channels,), constant(INITIAL_SLOPE), bounded=True)  # type: ignore[arg-type]
         else:
-            self.slope = slope
+            self.slope = float(slope)
         if shift is None:
             self.parameter("shift", (channels,), constant(0.0))  # type: ignore[arg-type]
         else:
-            self.shift = shift
+            self.shift = float(shift)
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         self.expect(x, "", self.channels)

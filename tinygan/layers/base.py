@@ -88,8 +88,8 @@ class Layer:
             not hasattr(x, "dtype")
             or (axes and x.ndim != len(axes))
             or (channels is not None and (x.ndim < 2 or x.shape[-1] != channels))
-            or x.dtype.kind != "f"
-            or not x.size
+            or getattr(x.dtype, "kind", "") != "f"
+            or not (x.ndim and x.size)
         ):
             form = ", ".join(axes[:-1] if channels is not None and axes else axes) or "N, ..."
             self.refuse(x, f"floats ({form}{'' if channels is None else f', {channels}'}), N at least 1")

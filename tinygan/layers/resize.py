@@ -53,9 +53,9 @@ class Crop(Layer):
 
 
 def without_border(x: Array, border: Border) -> Array:
-    """The middle of ``x`` (N, H, W, C), (N, H − 2·v, W − 2·h, C): a view, not to be written to."""
+    """The middle of ``x`` (N, H, W, C), (N, H − 2·v, W − 2·h, C), contiguous."""
     (_, H, W, _), (v, h) = x.shape, border
-    return x[:, v : H - v, h : W - h]
+    return array_module(x).ascontiguousarray(x[:, v : H - v, h : W - h])
 
 
 class AveragePool(Layer):

@@ -43,7 +43,7 @@ class Rescale(Layer):
 
     def __init__(self, a: float, b: float):
         super().__init__()
-        self.a, self.b = a, b
+        self.a, self.b = float(a), float(b)
 
     def __call__(self, x: Array, training: bool = False) -> tuple[Array, Backward]:
         self.expect(x, "")

@@ -50,7 +50,8 @@ def summary(comparison: dict) -> str:
         for run in runs
         if run["difference"]
     ]
-    return f"{text}, the lowest of {len(runs)} runs. Against {comparison['reference']}: {'; '.join(differences)}."
+    text += f", the lowest of {len(runs)} runs."
+    return text + (f" Against {comparison['reference']}: {'; '.join(differences)}." if differences else "")
 
 
 def _over_seeds(rows: list[dict]) -> str:

@@ -3,6 +3,7 @@
 from tinygan.data.transform import shown
 from tinygan.evaluation.runsummary import FinalResult, RunSummary
 from tinygan.jsonfile import read_json
+from tinygan.training.options import SIZES
 
 AGREEMENT = "agreement.json"  # what experiments/agreement.py writes into a run's evaluation folder
 CORRELATIONS = {"sliced_wasserstein": float | None, "ms_ssim": float | None}
@@ -40,7 +41,7 @@ def settings(runs: list[RunSummary]) -> dict[str, list[tuple[str, list[str], boo
     for title, values in groups.items():
         rows = []
         for name in dict.fromkeys(name for one in values for name in one):
-            cells = [show(one.get(name)) for one in values]
+            cells = [show(name, one.get(name)) for one in values]
             rows.append((name, cells, len(set(cells)) > 1))
         if rows:
             found[title] = sorted(rows, key=lambda row: not row[2])
@@ -58,8 +59,8 @@ def flat(values: dict) -> dict:
     return result
 
 
-def show(value: object) -> str:
-    """A setting as a reader expects it: sizes, which JSON holds as [height, width], as WIDTHxHEIGHT."""
-    if isinstance(value, list) and len(value) == 2:
-        return shown(value)
+def show(name: str, value: object) -> str:
+    """A setting as train.py takes it: sizes, which JSON holds as [height, width], as WIDTHxHEIGHT; 64,128 for lists."""
+    if isinstance(value, list):
+        return shown(value) if name in SIZES and len(value) == 2 else ",".join(map(str, value))
     return "–" if value in (None, "") else str(value)

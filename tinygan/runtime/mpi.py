@@ -100,7 +100,7 @@ def begin() -> None:
     global local_rank
     node = world.Split_type(MPI.COMM_TYPE_SHARED)
     local_rank = node.rank
-    own = os.sched_getaffinity(0)
+    own = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}  # macOS: all cores are everybody's
     cores.sharers = sum(bool(own & other) for other in node.allgather(own))
     watched = os.getppid(), _neighbours(node)
     node.Free()

@@ -14,14 +14,14 @@ import numpy as np
 from tinygan.runtime.collectives import split_vector
 from tinygan.runtime.recording import whole
 
-ROOM = 2**16  # values that a rank can give at once: more than twice the channels of any layer
+ROOM = 2**16  # values that a rank can give at once
 SPINS = 200  # tries of a semaphore before going to sleep: being woken takes longer than most waits last
 PATIENCE = 1.0  # seconds of sleep after which to check that the others are still running
 CACHE_LINE = 64  # bytes; also room enough for any system's semaphore
 
 
 class Collective:
-    """For ``size`` ranks, made before they are forked; OSError if there is no memory or no semaphore.
+    """For ``size`` ranks, made before they are forked; OSError if there is no semaphore.
 
     ``look_around`` is called now and then while waiting, and raises if another rank has exited.
     """
@@ -52,9 +52,10 @@ class Collective:
 
     def all_gather(self, values: np.ndarray) -> np.ndarray:
         """See :func:`all_gather`. Double-buffered: a buffer that a rank still reads is never overwritten."""
-        buffer, self.turn = self._buffers[self.turn], 1 - self.turn
         if values.size > ROOM:
-            raise ValueError(f"{values.size} values are too many for the buffer: it has room for {ROOM}")
+            parts = (values[start : start + ROOM] for start in range(0, values.size, ROOM))
+            return np.concatenate([self.all_gather(part) for part in parts], axis=1)
+        buffer, self.turn = self._buffers[self.turn], 1 - self.turn
         buffer[self.rank, : values.size] = values
         self.barrier()
         return buffer[:, : values.size].copy()
@@ -103,6 +104,9 @@ class _Semaphore:
 
 
 def shared_zeros(count: int, dtype: np.dtype) -> np.ndarray:
-    """Zeros, (count,), in memory that this process and those that will be forked from it share."""
+    """Zeros, (count,), in memory that this process and those that will be forked from it share; or MemoryError."""
     dtype = np.dtype(dtype)
-    return np.frombuffer(mmap.mmap(-1, max(1, count * dtype.itemsize)), dtype, count)
+    try:
+        return np.frombuffer(mmap.mmap(-1, max(1, count * dtype.itemsize)), dtype, count)
+    except (OSError, OverflowError) as error:
+        raise MemoryError(str(error)) from error

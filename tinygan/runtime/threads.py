@@ -6,6 +6,7 @@ thread. No two tasks write to the same place, and partial sums are added in a fi
 gives the same bits. OpenBLAS is told to use one thread (:func:`use_all_cores`): a task's products run on its own core.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ Task = Callable[[], None]
 
 _workers: "list[_Worker]" = []
 _busy = threading.Lock()  # held by the thread for which the workers work
+processes = 1  # among which this one and its copies have divided the cores
 
 
 class _Here(threading.local):
@@ -31,8 +33,11 @@ _here = _Here()
 
 
 def use_all_cores(threads: int | None = None) -> None:
-    """Run tasks on this many threads from now on (default: all cores), each product on one; TinyganError if refused."""
-    others = (threads or core_count()) - 1
+    """Run tasks on this many threads from now on (default: all cores, or this process's share), each product on one.
+
+    Raises TinyganError if the system refuses them.
+    """
+    others = (threads or max(1, core_count() // processes)) - 1
     with _busy:  # another thread's work is done first
         while len(_workers) < others:
             _workers.append(_Worker())
@@ -41,12 +46,15 @@ def use_all_cores(threads: int | None = None) -> None:
     threadpool_limits(1, "blas")
 
 
-def start_anew() -> None:
-    """In a forked process, which has no copies of the threads: start as many as there were."""
+def _forget_workers() -> None:
+    """In a forked process, which has no copies of the threads."""
     global _busy
-    others, _busy = len(_workers), threading.Lock()
+    _busy = threading.Lock()
     _workers.clear()
-    use_all_cores(others + 1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_workers)
 
 
 def thread_count() -> int:

@@ -48,11 +48,13 @@ class WorkerGroup:
     def __init__(self, context: Any, size: int):
         self.context, self.size = context, size
         self.helpers: list[_Helper] = []
+        self._sharers = 1  # of what were this process's cores
         if size == 1:
             return
         try:
             self.collective = Collective(size)
-            threads.use_all_cores(max(1, threads.core_count() // size))
+            threads.processes, self._sharers = threads.processes * size, size
+            threads.use_all_cores()
             for rank in range(1, size):
                 self.helpers.append(self._fork(rank))
         except BaseException as error:
@@ -96,6 +98,7 @@ class WorkerGroup:
             helper.close(at_once)
         self.helpers = []
         if self.size > 1:
+            threads.processes, self._sharers = threads.processes // self._sharers, 1
             threads.use_all_cores()
 
     def _fork(self, rank: int) -> "_Helper":
@@ -116,7 +119,7 @@ class WorkerGroup:
             gc.freeze()  # what the parent left to be collected must not be freed here: CUDA's handles, say
             _close_files_but(connection.fileno())  # a lock, say, is held as long as any process has the file open
             self.helpers, self.collective.rank = [], rank
-            refused = outcome(threads.start_anew)
+            refused = outcome(threads.use_all_cores)
             if refused[1]:
                 connection.send(refused)
                 os._exit(1)

@@ -56,7 +56,7 @@ def reconstruct(
         best = found(batch, np.zeros((len(batch), code_size)))
         for restart in range(1, search.restarts + 1):
             other = found(batch, random_codes(restart)[rows])
-            better = other.losses < best.losses
+            better = (other.losses < best.losses) | np.isnan(best.losses)
             for kept, new in zip(best, other, strict=True):
                 kept[better] = new[better]
         yield best

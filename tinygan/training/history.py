@@ -24,6 +24,8 @@ def folder_to_go_on_in(stored: Checkpoint, out: Path, title: str, notes: list[st
     if goes_on:
         own.lock()
     try:
+        if goes_on and load(stored.path).progress.iteration != stored.progress.iteration:
+            raise TinyganError(f"{own.path} was trained further by another process just now: resume it again")
         config = own.read_config() if goes_on else {}
         # Log lines after the checkpoint, and losses of an interval that was cut short, will be written again.
         iteration = stored.progress.iteration

@@ -83,7 +83,8 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
     by one factor, (dL_G/dlₙ)/(dL_D/dlₙ), which is applied at the end instead of going through D once more.
 
     The divisor, dL_D/dlₙ, vanishes when D is very sure. So it is kept at UPSTREAM_FLOOR or above, which is reached at
-    logits of −46: G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit, far below RMSProp's ε.
+    logits of −46 (least squares: −23 and 46). G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit,
+    far below RMSProp's ε.
 
     ``game`` is the :class:`~tinygan.training.step.Game` of D. Returns d_real, d_fake, g (0-d), dfake (N, H, W, 3).
     """

@@ -87,6 +87,9 @@ class Options:
                 raise UsageError(f"unknown {name} {typed!r}{similar}: {flag(name)} takes one of {several}{own}")
         for name in RANGES.keys() & vars(self).keys():
             self._check_numbers(name, RANGES[name])
+        for name in ("augment", "name", "out"):
+            if not isinstance(getattr(self, name), str):
+                raise UsageError(f"{flag(name)} is {getattr(self, name)!r}: give text")
         for name in ("out", "data_dir"):
             if getattr(self, name) == "":
                 raise UsageError(f"{flag(name)} is empty: name a folder, or leave it out")
@@ -105,7 +108,9 @@ class Options:
             each = " each way" if right else " each way, as (32, 32)"
         elif name in RESNET_ONLY:
             right, each = isinstance(value, list), " for each level"
-        if value is not None and not (right and (not each or all(one in numbers for one in value))):
+        if (value is not None or getattr(Options, name) is not None) and not (
+            right and (not each or all(one in numbers for one in value))
+        ):
             typed = show(value) if isinstance(value, tuple | list) else repr(value)
             raise UsageError(f"{flag(name)} is {typed}: give {numbers}{each}")
 

@@ -52,6 +52,7 @@ class SearchPanel {
 
   async search(target) {
     this.path = [];
+    this.lookBack(false);
     this.complain("");
     paint(byId("target"), target);
     byId("found").hidden = false;
@@ -61,7 +62,7 @@ class SearchPanel {
     await this.engine.search(target, steps, ({ step, loss, code, image }) => {
       if (path !== this.path) return; // a later search has begun
       path.push({ step, loss, code });
-      byId("take").disabled = false;
+      this.lookBack(true);
       paint(byId("reached"), image);
       this.figures(path[step]);
       this.draw();
@@ -70,6 +71,11 @@ class SearchPanel {
     byId("stop").disabled = true;
     const last = path[path.length - 1];
     byId("said").textContent = `Search ended at step ${last.step} with loss ${last.loss.toFixed(6)}.`;
+  }
+
+  /** Whether there is a step to look at and to go on from. */
+  lookBack(possible) {
+    for (const name of ["take", "step"]) byId(name).disabled = !possible;
   }
 
   shown() {

@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 
+from tinygan.ops.cpu.blocks import as_it_lies
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
 from tinygan.ops.reference import ceil_div, fold, zero_pad
 from tinygan.ops.window import Window
@@ -59,7 +60,7 @@ class PatchCorrelation(Correlation):
 
     def weight_grad(self, a: np.ndarray, d: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
         dw = aligned(self.kernel_shape, a.dtype) if total is None else total
-        rows = dw.reshape(a.shape[1], d.shape[1])
+        rows = as_it_lies(dw).reshape(a.shape[1], d.shape[1])
 
         def work(part: slice) -> None:
             if total is None:
@@ -75,9 +76,10 @@ def unfold_into(out: np.ndarray, image: np.ndarray, window: Window) -> None:
     """``reference.unfold`` in one copy: (N, H, W, C) -> (N·H'·W', kh·kw·C)."""
     (kh, kw), (sh, sw), pad = window
     (N, H, W, C), padded = image.shape, zero_pad(image, pad)
-    n, h, w, c = padded.strides
+    n, h, w, _ = padded.strides  # the last is any number where C is 1
     shape = N, *window.positions((H, W)), kh, kw * C
-    out.reshape(shape)[...] = np.lib.stride_tricks.as_strided(padded, shape, (n, h * sh, w * sw, h, c))
+    strides = n, h * sh, w * sw, h, padded.itemsize
+    out.reshape(shape)[...] = np.lib.stride_tricks.as_strided(padded, shape, strides)
 
 
 def fold_columns(columns: np.ndarray, window: Window, out: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """The rectifiers on the CPU's cores, each block read and written once.
 
-Computed as y = x − (1 − a)·u with u = min(x − b, 0), which has the values of the definition for all finite x.
+Computed as y = x − (1 − a)·u with u = min(x − b, 0): the definition to the rounding of x and b. At x = +∞ the gradient
+of a learned slope is NaN, where the definition leaves it out.
 """
 
 import numpy as np
@@ -42,7 +43,7 @@ def rectify_backward(
     x: Array, dy: Array, slope: Array | float, shift: Array | float, need_dx: bool, totals: TwoGradients = (None, None)
 ) -> Array | None:
     dslope, dshift = totals
-    rows, dy_rows, C = as_rows(x), as_rows(dy), x.shape[-1]
+    rows, dy_rows, C = as_rows(x), as_rows(np.asarray(dy, x.dtype)), x.shape[-1]
     dx = aligned(x.shape, x.dtype) if need_dx else None
     parts = np.zeros((2, block_count(*rows.shape), C), x.dtype)  # of da and db, added in this order
     weight = np.asarray(1 - slope, x.dtype)
@@ -73,7 +74,7 @@ def _height_and_mask(x: np.ndarray, shift: Array | float) -> tuple[np.ndarray, n
     A negative zero counts as below the bend, where y is the same.
     """
     height = x if np.ndim(shift) == 0 and shift == 0 else np.subtract(x, shift, out=scratch(x.shape, x.dtype))
-    integer = np.dtype(f"i{x.dtype.itemsize}")
+    integer = np.dtype(x.dtype.str.replace("f", "i"))
     sign = 8 * x.dtype.itemsize - 1
     return height, np.right_shift(height.view(integer), sign, out=scratch(x.shape, integer))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array
-from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, tile_channels
+from tinygan.ops.cpu.blocks import as_it_lies, as_rows, block_count, for_each_block, tile_channels
 from tinygan.runtime.scratch import aligned, scratch
 
 
@@ -33,13 +33,14 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
     def add_gradient(dv: Array, dw: Array) -> None:
         # Written with w·r for v, which need not be kept: a convolution that transforms its kernel lets it go.
         along = wide(k * r * r * _dot(dv.reshape(shape), w.reshape(shape)))
+        total = rows(as_it_lies(dw))
 
         def work(_: int, block: slice) -> None:
             own, given = rows(w)[block], rows(dv)[block]
             part = np.multiply(own, along, out=scratch(own.shape, w.dtype))
             np.subtract(given, part, out=part)
             np.multiply(part, lengths, out=part)
-            rows(dw)[block] += part
+            total[block] += part
 
         for_each_block(*rows(w).shape, work)
 
@@ -49,7 +50,7 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Σ a·b per channel, (before, channels, after) -> (channels,); partial sums of blocks, added in their order."""
     before, channels, after = a.shape
-    parts = np.empty((block_count(before, channels * after), channels), a.dtype)
+    parts = np.empty((block_count(before, channels * after), channels), np.result_type(a, b))
 
     def work(k: int, block: slice) -> None:
         # Both read each array once, and write nothing that is as large.

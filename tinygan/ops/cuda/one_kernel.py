@@ -46,7 +46,7 @@ def chain_losses(logits: Array, loss: str, share: float, floor: float) -> tuple[
 def rmsprop(
     w: Array, g: Array, a: Array, learning_rate: Array | float, decay: float, epsilon: float, bounded: int = 0
 ) -> None:
-    if isinstance(learning_rate, float | int):
+    if isinstance(learning_rate, float | int | np.generic):
         learning_rate = array_module(w).full((), learning_rate, w.dtype)
     numbers = (float(decay), float(1 - decay), float(epsilon))
     # w last: the argument whose type the kernel is compiled for.
