@@ -50,7 +50,7 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Σ a·b per channel, (before, channels, after) -> (channels,); partial sums of blocks, added in their order."""
     before, channels, after = a.shape
-    parts = np.empty((block_count(before, channels * after), channels), np.result_type(a, b))
+    parts = np.empty((block_count(before, channels * after), channels), np.result_type(a.dtype, b.dtype))
 
     def work(k: int, block: slice) -> None:
         # Both read each array once, and write nothing that is as large.
