@@ -472,3 +472,64 @@ def test_what_cannot_be_checked_is_refused_in_one_line():
 def test_float64_out_of_float32_is_found():
     with pytest.raises(GradientError, match=r"float32 does not stay float32: .*'y': dtype"):
         check_gradients(Widened(), np.random.default_rng(0).standard_normal((4, 3)))
+
+
+class Dropping(Layer):
+    """Other numbers at each pass."""
+
+    def __call__(self, x, training=False):
+        kept = np.random.default_rng().random(x.shape) < 0.5 if training else np.ones(x.shape, bool)
+        return x * kept, lambda dy, grads=None, need_dx=True: dy * kept if need_dx else None
+
+
+class WidenedInTraining(Layer):
+    def __call__(self, x, training=False):
+        factor = np.full(x.shape[1:], 2.0) if training else np.ones((), x.dtype)
+        return factor * x, lambda dy, grads=None, need_dx=True: factor * dy if need_dx else None
+
+
+class Replacing(Layer):
+    """y = s·x, whose gradient takes the place of what was there."""
+
+    def __init__(self):
+        super().__init__()
+        self.parameter("s", (), constant(1.0))
+
+    def __call__(self, x, training=False):
+        def backward(dy, grads=None, need_dx=True):
+            if grads is not None:
+                grads[self.path("s")] = grads[self.path("s")] + (dy * x).sum()
+            return dy * self.s if need_dx else None
+
+        return self.s * x, backward
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Dropping(), r"two passes over the same x differ \(random numbers\?"),
+        (WidenedInTraining(), r"float32 does not stay float32: .*'y': dtype"),
+        (Replacing(), r"grads\['s'\] is replaced: add to it in place, with \+="),
+    ],
+    ids=["random", "float64 in training", "replaced"],
+)
+def test_the_promise_that_is_broken_is_named(layer, message):
+    with pytest.raises(GradientError, match=message):
+        check_gradients(layer, np.random.default_rng(0).standard_normal((4, 3)))
+
+
+class OnADevice(Tanh):
+    """Knows its backend."""
+
+    def __init__(self):
+        super().__init__()
+        self.backend = open_backend("cpu")
+
+
+def test_a_layer_may_hold_its_backend():
+    assert check_gradients(OnADevice(), np.random.default_rng(0).standard_normal((4, 3))) < 1e-7
+
+
+def test_a_number_is_no_batch():
+    with pytest.raises(UsageError, match=r"x is float64 \(\): give at least one row"):
+        check_gradients(Tanh(), np.float64(3))

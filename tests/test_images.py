@@ -1,9 +1,11 @@
 """Sample grids."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from tinygan.images import grid, save_grid, to_uint8
+from tinygan.errors import InputError
+from tinygan.images import grid, save_gif, save_grid, save_png_folder, to_uint8
 
 
 def test_rounding_and_clipping():
@@ -23,3 +25,13 @@ def test_a_grid_is_filled_row_by_row(tmp_path):
 
     save_grid(tmp_path / "grid.png", images, columns=3)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "grid.png")), picture)
+
+
+def test_paths_as_text_and_images_that_are_no_bytes(tmp_path):
+    images = np.full((2, 4, 4, 3), 200, np.uint8)
+    save_grid(str(tmp_path / "grid.png"), images)
+    save_gif(str(tmp_path / "a.gif"), images, 100)
+    save_png_folder(str(tmp_path / "pngs"), images)
+    assert {file.name for file in tmp_path.rglob("*.*")} == {"grid.png", "a.gif", "000000.png", "000001.png"}
+    with pytest.raises(InputError, match=r"expected images as bytes, .*; found float64: use to_uint8"):
+        grid(images / 255, columns=2)

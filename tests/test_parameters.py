@@ -1,5 +1,7 @@
 """The flat vector and its views."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,9 @@ def test_load_checks_names_and_shapes(parameters, change, message):
     change(values)
     with pytest.raises(ValueError, match=message):
         parameters.load(values)
+
+
+def test_a_copy_whose_views_no_network_holds_is_refused():
+    store = Parameters({"w": (2,)}, open_backend("cpu", "float64"))
+    with pytest.raises(TypeError, match=r"make another network, and load\(store.to_host\(\)\)"):
+        copy.deepcopy(store)

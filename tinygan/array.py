@@ -14,7 +14,7 @@ def array_module(x: Array) -> ModuleType:
     >>> array_module(np.zeros(3)).__name__
     'numpy'
     """
-    if isinstance(x, np.ndarray | np.generic):
+    if isinstance(x, np.ndarray | np.generic | float | int):
         return np
     import cupy
 

@@ -36,6 +36,9 @@ class Backend:
     dtype: np.dtype  # of parameters and activations
     description: str  # one line for people: processor or GPU model
 
+    def __deepcopy__(self, copies: dict) -> "Backend":
+        return self  # it never changes, and a module cannot be copied
+
     def to_device(self, host: np.ndarray) -> Array:
         """Copy a host array to the device as ``dtype`` (no copy where it already is that)."""
         return self.xp.asarray(host.astype(self.dtype, copy=False))

@@ -49,7 +49,7 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
     file's, None for that of any new one. Raises TinyganError where the system refuses to write (full disk, no
     permission), naming the file and what is kept.
     """
-    temporary = None
+    path, temporary = Path(path), None
     try:
         with _new_temporary(path) as file:
             temporary = Path(file.name)
@@ -129,8 +129,8 @@ class FolderLock:
         self._descriptor: int | None = None
 
     def acquire(self, refusal: str) -> None:
-        """Lock the folder, where the system and the file system can; TinyganError(refusal) if another process has."""
-        if fcntl is None:
+        """Lock the folder, where the system and the file system can; TinyganError(refusal) if another one has."""
+        if fcntl is None or self._descriptor is not None:
             return
         self._descriptor = os.open(self.folder, os.O_RDONLY)
         if _lock(self._descriptor) is False:

@@ -46,7 +46,7 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
     """
     _require(isinstance(layer, Layer), f"{layer!r} is no layer: give one that is made, as Linear(5, 3)")
     x = np.asarray(x)
-    if x.dtype != np.float64 or not x.size or not np.isfinite(x).all():
+    if x.dtype != np.float64 or not x.size or not x.ndim or not np.isfinite(x).all():
         raise UsageError(f"x is {x.dtype} {x.shape}: give at least one row of finite float64, as x.astype(np.float64)")
     rng, layer = rng_for(seed, "gradcheck"), deepcopy(layer)
     parameters, buffers = initialise(Sequential({"layer": layer}), rng, open_backend("cpu", "float64"))
@@ -55,15 +55,20 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
     modes = [(batch, mode, _upstream(layer, batch, mode, rng)) for batch in batches for mode in (True, False)]
     cases = [case for case in modes if case[2] is not None]
     running, worst = buffers.flat.copy(), 0.0
+
+    def output(batch: Array, training: bool) -> Arrays:
+        buffers.flat[:] = running  # each evaluation starts from the same running statistics
+        return {"y": layer(batch.copy(), training)[0].copy()}
+
+    random = "two passes over the same x differ (random numbers? draw them from a generator made anew in each):"
+    for batch, training, _ in cases:
+        _require_same(output(batch, training), output(batch, training), random)
     if not any(one.mixes_images for one in layer.walk()):
-        first = []
-        for batch in (x[:1], x):
-            buffers.flat[:] = running
-            first.append({"y": layer(batch.copy(), True)[0][:1]})
-        _require_same(first[0], first[1], "an image's output depends on the others, and mixes_images is not set:")
+        own = {"y": output(x, True)["y"][:1]}
+        _require_same(output(x[:1], True), own, "an image's output depends on the others, and mixes_images is not set:")
 
     def forward() -> tuple[Array, Backward]:
-        buffers.flat[:] = running  # each evaluation starts from the same running statistics
+        buffers.flat[:] = running
         return layer(batch, training)
 
     def other_passes() -> None:
@@ -81,9 +86,10 @@ def check_gradients(layer: Layer, x: Array, *, tolerance: float = TOLERANCE, see
                 where = f"{'training' if training else 'evaluation'}, N = {len(batch)}"
                 raise GradientError(f"{str(wrong).replace('layer.', '')} ({where})") from None
     initialise(layer, rng, open_backend("cpu", "float32"))
-    y, backward = layer(x.astype(np.float32))
-    kinds = {"y": y.dtype, "dx": backward(np.ones_like(y)).dtype}
-    _require(set(kinds.values()) == {np.dtype("float32")}, f"float32 does not stay float32: {kinds}")
+    for training in sorted({mode for _, mode, _ in cases}):
+        y, backward = layer(x.astype(np.float32), training)
+        kinds = {"y": y.dtype, "dx": backward(np.ones_like(y)).dtype}
+        _require(set(kinds.values()) == {np.dtype("float32")}, f"float32 does not stay float32: {kinds}")
     return worst
 
 
@@ -159,6 +165,10 @@ def _worst(forward: Forward, values: Arrays, gradients: Arrays, dy: Array, toler
 
 
 class _Gradients(Arrays):
+    def __setitem__(self, name: str, value: Array) -> None:
+        _require(value is self.get(name, value), f"grads[{name!r}] is replaced: add to it in place, with +=")
+        super().__setitem__(name, value)
+
     def __missing__(self, name: str) -> None:
         raise GradientError(f"grads[{name!r}] is no parameter's full name: use grads[self.path({name!r})]")
 

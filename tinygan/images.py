@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tinygan.errors import InputError
 from tinygan.files import write_atomically
 from tinygan.output import make_new_folder
 
@@ -21,6 +22,8 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 def grid(images: np.ndarray, columns: int) -> np.ndarray:
     """uint8 images (N, H, W, 3) row by row in one picture, with black gaps; missing cells of the last row are black."""
+    if images.dtype != np.uint8:
+        raise InputError(f"expected images as bytes, uint8 (N, H, W, 3); found {images.dtype}: use to_uint8(images)")
     N, H, W, C = images.shape
     rows = -(-N // columns)
     picture = np.zeros((rows * (H + GAP) + GAP, columns * (W + GAP) + GAP, C), np.uint8)
@@ -44,7 +47,7 @@ def save_png_folder(folder: Path, images: Iterable[np.ndarray]) -> None:
 
     Raises TinyganError where the folder exists and is not empty, or cannot be made.
     """
-    make_new_folder(folder, "--png-folder")
+    make_new_folder(folder := Path(folder), "--png-folder")
     for number, image in enumerate(images):
         Image.fromarray(image).save(folder / f"{number:06d}.png")
 

@@ -6,6 +6,7 @@ layers and checkpoints never see the vector. Gradients and optimiser averages us
 
 import math
 from collections.abc import Collection, Mapping
+from typing import NoReturn
 
 import numpy as np
 
@@ -34,6 +35,9 @@ class Parameters(dict[str, Array]):
         # `grads[name] += dw` ends in this call with the view itself; anything else would leave the flat vector.
         if value is not self[name]:
             raise TypeError(f"parameter {name!r} is a view: write into it with [...] or +=")
+
+    def __deepcopy__(self, copies: dict) -> NoReturn:
+        raise TypeError("parameters are views that a network holds: make another network, and load(store.to_host())")
 
     def seen_as(self, kind: type[Array]) -> "Parameters":
         """The same memory as arrays of this class."""

@@ -11,9 +11,10 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import Backend
-from tinygan.errors import Choices
+from tinygan.errors import Choices, InputError
 from tinygan.frozen import frozen
 from tinygan.layers import Layer
+from tinygan.layers.base import described
 from tinygan.optim import Adam, RMSProp
 from tinygan.parameters import Parameters
 
@@ -50,7 +51,7 @@ def search_codes(
     Each image has its own loss, L = mean over its H·W·3 values of (G(z) − x)², and only its own gradient dL/dz: no mean
     over the batch is taken, which would shrink the gradient against the optimiser's ε. With G in evaluation mode an
     image's result then depends on the others by rounding alone, and any batch size gives the same figure. The loss is
-    that after the last step, as in the paper, not the lowest on the way.
+    that after the last step, as in the paper, not the lowest on the way. InputError: targets that are no such images.
     """
     codes = Parameters({"z": start.shape}, backend)
     codes["z"][...] = backend.to_device(start)
@@ -58,6 +59,9 @@ def search_codes(
     optimiser = OPTIMISERS[search.optimiser](codes)
     values = targets[0].size
     generator = frozen(network)
+    shape = generator(codes["z"])[0].shape
+    if targets.shape != shape or targets.dtype.kind != "f":
+        raise InputError(f"expected targets as floats in [0, 1] {shape}, one for each code; found {described(targets)}")
     for _ in range(search.steps):
         images, backward = generator(codes["z"], training=False)
         gradients["z"][...] = backward((images - targets) * (2 / values))

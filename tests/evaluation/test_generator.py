@@ -1,5 +1,6 @@
 """Trained generators as functions: out of a run's folder, out of a file, and the one that tinygan brings."""
 
+import copy
 import shutil
 
 import numpy as np
@@ -101,3 +102,13 @@ def test_a_damaged_file_is_one_line(tmp_path, damage):
         load_generator(file)
     with pytest.raises(TinyganError, match="there is no generator"):
         load_generator(tmp_path / "none.safetensors")
+
+
+def test_many_codes_are_drawn_in_parts(monkeypatch):
+    generator, codes = load_generator("cifar10-wn"), rng_for(0, "many codes").standard_normal((7, 128))
+    whole = generator(codes)
+    monkeypatch.setattr(module, "SAMPLE_BATCH", 3)
+    np.testing.assert_allclose(generator(codes), whole, rtol=0, atol=1e-6)
+    assert generator(codes).dtype == np.float32
+    again = copy.deepcopy(generator)
+    np.testing.assert_array_equal(again(codes), generator(codes))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tinygan.device import open_backend
+from tinygan.errors import InputError, UsageError
 from tinygan.layers import initialise
 from tinygan.models.dcgan import generator
 from tinygan.models.norms import NORMS
@@ -173,3 +174,15 @@ def test_usual_batch():
     assert usual_batch((64, 64, 3), "cpu") == 50
     assert usual_batch((160, 160, 3), "cpu") == 16
     assert usual_batch((160, 160, 3), "gpu") == 40
+
+
+def test_targets_that_are_not_such_images_are_refused():
+    network, backend = make_generator("wn")
+    targets, start = np.zeros((5, *network(np.zeros((1, CODE)))[0].shape[1:])), np.zeros((5, CODE))
+    for wrong, codes in (
+        (targets[..., :1], start), (targets, start[:1]), (targets, start[:3]), (targets.astype(np.uint8), start),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="expected targets as floats"):
+            search_codes(network, wrong, codes, Search(1), backend)
+    with pytest.raises(UsageError, match="restarts needs random_codes"):
+        next(reconstruct(network, targets.astype(np.uint8), CODE, Search(1, restarts=1), backend, 5))

@@ -8,7 +8,7 @@ from tests.layers.cases import CASES, prepare, smooth_input
 from tinygan.errors import TinyganError
 from tinygan.export import numpy_network
 from tinygan.export.folded import operations_of
-from tinygan.layers import Layer, Linear, Sequential
+from tinygan.layers import Layer, Linear, Sequential, WeightNorm
 from tinygan.models.norms import NORMS
 
 
@@ -72,3 +72,24 @@ def test_a_layer_of_ones_own_that_inherits_from_one_of_tinygans_is_named():
         prepare(own)
         with pytest.raises(TinyganError, match=f"a layer {own!r} cannot be exported"):
             operations_of(Sequential({"own": own}))
+
+
+class Doubling(Linear):
+    """Its own way with the weight, under its parent's name for a pass."""
+
+    def apply_weight(self, x, w, b=None, frozen=None):
+        return super().apply_weight(x, 2 * w, b, frozen)
+
+
+@pytest.mark.parametrize("layer", [Doubling(3, 2), WeightNorm(Doubling(3, 2))], ids=repr)
+def test_a_weight_of_ones_own_is_named(layer):
+    prepare(layer)
+    with pytest.raises(TinyganError, match="a layer Doubling cannot be exported"):
+        operations_of(Sequential({"act": layer}))
+
+
+def test_two_layers_that_would_have_one_name_are_refused():
+    network = Sequential({"a": Sequential({"b": Linear(3, 3)}), "a_b": Linear(3, 3)})
+    prepare(network)
+    with pytest.raises(TinyganError, match=r"two layers would have one name there, .*: rename one"):
+        operations_of(network)

@@ -12,7 +12,7 @@ import pytest
 from tests.export.networks import BUILD, FLAT, network, shapes
 from tinygan import load_generator
 from tinygan.cli import evaluate
-from tinygan.errors import run_script
+from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.trained import open_run
 from tinygan.export.folded import operations_of
 from tinygan.export.writing import export, write_numpy, write_torch
@@ -147,3 +147,11 @@ def test_without_onnx_the_remedy_is_named(trained, tmp_path, capsys, monkeypatch
     assert run_script(evaluate.main, ["export", str(trained), "--to", "onnx", "--out", str(out)]) == 1
     assert 'pip install -e ".[onnx]"' in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_forms_and_folders_as_text(tmp_path):
+    generator = load_generator("cifar10-wn")
+    assert all(file.is_file() for file in export(generator, "numpy", str(tmp_path / "out")))
+    with pytest.raises(UsageError, match=r"unknown form 'pytorch' .*: choose one of torch, numpy, onnx"):
+        export(generator, "pytorch", tmp_path / "other")
+    assert not (tmp_path / "other").exists()

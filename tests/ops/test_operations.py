@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakecupy import install
 from tinygan import ops
+from tinygan.errors import InputError
 from tinygan.ops import Window, cpu, cuda, dispatch, reference
 
 IMPLEMENTATIONS = {"reference": reference, "cpu": cpu, "cuda": cuda}
@@ -169,3 +170,8 @@ def test_a_total_that_cannot_be_added_to_in_place_is_refused():
         backward(y, False, True, np.zeros(w.shape, order="F"))
     with pytest.raises(ValueError, match=r"contiguous arrays: one of shape \(2, 2, 3, 4\) is not"):
         cpu.weight_norm(w, 3, 1.0, 0.0)[1](w, np.zeros(w.shape, order="F"))
+
+
+def test_what_is_no_array_is_refused_in_one_line():
+    with pytest.raises(InputError, match=r"sigmoid takes arrays, found a list: give np.asarray"):
+        ops.sigmoid([0.5])

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinygan.errors import UsageError
+from tinygan import ops
+from tinygan.errors import TinyganError, UsageError
 from tinygan.evaluation.trained import open_run
 from tinygan.images import save_png_folder
+from tinygan.optim import Adam
 from tinygan.training import checkpoint, session
 from tinygan.training.loop import Trainer
-from tinygan.training.options import Options
+from tinygan.training.options import Options, flag
+from tinygan.training.runfolder import RunFolder
 from tinygan.training.step import SCHEDULES
 
 
@@ -110,6 +113,7 @@ def test_losses_of_ones_own_are_a_pair(options, images):
                 step = 1e-6 * np.eye(4)
                 slopes = [(loss(logits + h, *arguments)[0] - loss(logits - h, *arguments)[0]) / 2e-6 for h in step]
                 assert gradient == pytest.approx(slopes)
+                assert loss(logits.astype(np.float32), *arguments)[1].dtype == np.float32
         for schedule in SCHEDULES.values():
             current = session.start(options, images=images)
             game = current.game._replace(loss=(d_loss, g_loss))
@@ -118,3 +122,52 @@ def test_losses_of_ones_own_are_a_pair(options, images):
             before = game.generator.parameters.flat.copy()
             assert np.isfinite(schedule.step(game, real, codes, 1e-3)).all()
             assert not np.array_equal(before, game.generator.parameters.flat)
+
+
+def test_a_trainer_that_was_stopped_goes_on(options, images):
+    trainer = Trainer(session.start(options, images=images))
+    trainer.after_iteration = lambda: trainer.progress.iteration == 2 and trainer.stop()
+    trainer.run()
+    assert trainer.progress.iteration == 2
+    seen = []
+    trainer.after_iteration = lambda: seen.append(taken(trainer.session.folder.path))
+    trainer.run()
+    assert (trainer.progress.iteration, seen) == (6, [True] * 4)
+    assert not taken(trainer.session.folder.path)
+
+
+def taken(path):
+    """Whether somebody trains in the folder."""
+    other = RunFolder(path)
+    try:
+        other.lock()
+    except TinyganError:
+        return True
+    other.unlock()
+    return False
+
+
+def test_each_session_runs_on_the_operations_of_its_options(options, images):
+    formulas = session.start(dataclasses.replace(options, ops="reference"), images=images)
+    fast, seen = session.start(options, images=images), []
+    for current in (formulas, fast):
+        trainer = Trainer(current)
+        trainer.after_iteration = lambda: seen.append(ops.implementation())
+        trainer.run()
+    assert seen == ["reference"] * 6 + ["fast"] * 6
+
+
+def test_what_may_not_change_on_resuming_is_refused_from_code_too(options, images):
+    current = session.start(options, images=images)
+    Trainer(current).run()
+    stored = checkpoint.load(current.folder.last)
+    for changed in ({"batch_size": 5}, {"seed": 9}, {"image_size": (32, 32)}):
+        with pytest.raises(UsageError, match=f"{flag(next(iter(changed)))} .* does not fit .*: leave it out"):
+            session.resume(stored, dataclasses.replace(stored.options, **changed), images=images)
+
+
+def test_another_optimiser_is_refused_before_a_checkpoint_lacks_it(options, images):
+    current = session.start(options, images=images)
+    current.game.generator.optimiser = Adam(current.game.generator.parameters)
+    with pytest.raises(UsageError, match="checkpoints hold RMSProp's average"):
+        Trainer(current).run()

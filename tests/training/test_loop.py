@@ -10,7 +10,7 @@ import pytest
 
 from tinygan.data.split import split
 from tinygan.device import open_backend
-from tinygan.errors import NonFiniteError, TinyganError, UsageError
+from tinygan.errors import InputError, NonFiniteError, TinyganError, UsageError
 from tinygan.rng import rng_for
 from tinygan.runtime import threads
 from tinygan.runtime.scratch import release_scratch
@@ -114,6 +114,8 @@ def test_what_an_iteration_is_fed(tiny_options):
     assert abs(many.var() - 1) < 0.0214
     assert preview_codes(options).shape == (100, 5)
     images = rng_for(0, "bytes").integers(0, 256, (2, 3, 4, 3)).astype(np.uint8)
+    with pytest.raises(InputError, match=r"images as bytes, uint8 .*; found float64 \(2, 3, 4, 3\)"):
+        to_unit_range(images / 255, open_backend("cpu"))
     real = to_unit_range(images, open_backend("cpu"))
     assert real.dtype == np.float32
     np.testing.assert_array_equal(np.rint(real * 255), images)

@@ -9,7 +9,7 @@ import pytest
 from tests.training.conftest import TINY_RESNET
 from tinygan import ops
 from tinygan.device import open_backend
-from tinygan.layers import ReLU
+from tinygan.layers import Conv2d, Linear, ReLU, Reshape, Sequential, Sigmoid, WeightNorm
 from tinygan.models.norms import NORMS
 from tinygan.optim import RMSProp
 from tinygan.rng import rng_for
@@ -17,6 +17,7 @@ from tinygan.runtime import arena, threads
 from tinygan.runtime.recording import Recording
 from tinygan.runtime.scratch import _scratch, scratch
 from tinygan.training import recorded_step, shards
+from tinygan.training.player import Player
 from tinygan.training.session import build_game
 from tinygan.training.shards import sharded_step, training_workers
 from tinygan.training.step import SCHEDULES
@@ -228,3 +229,28 @@ def test_scratch_memory_is_not_the_recordings(alone):
     found = []
     threads.run([lambda: found.append(scratch((size,), np.uint8))])
     assert type(found[0]) is np.ndarray
+
+
+class Noisy(Conv2d):
+    """Its own way with the weight, at each pass another."""
+
+    passes = 0
+
+    def apply_weight(self, x, w, b=None, frozen=None):
+        Noisy.passes += 1
+        return super().apply_weight(x, w, b, frozen)
+
+
+def test_a_layer_of_ones_own_within_weight_norm_is_not_recorded(monkeypatch, tiny_options):
+    rng, backend = np.random.default_rng(0), open_backend("cpu")
+    G = Sequential([Linear(6, 8 * 8 * 3), Reshape((8, 8, 3)), Sigmoid()])
+    D = Sequential([WeightNorm(Noisy(3, 4, 4, 2, 1)), ReLU(), Conv2d(4, 1, 4), Reshape(())])
+    game = recorded_step.RecordedGame(Player(G, rng, backend), Player(D, rng, backend), "bce")
+    threads.use_all_cores(1)
+    passes = []
+    for _ in range(3):
+        before = Noisy.passes
+        real, codes = rng.random((2, 8, 8, 3), np.float32), rng.standard_normal((2, 2, 6)).astype(np.float32)
+        game.step("alternating", 1.0, real, codes, 1e-3)
+        passes.append(Noisy.passes - before)
+    assert passes[0] == passes[1] == passes[2] > 0

@@ -9,13 +9,14 @@ import pytest
 from tests.tiles import patches_only
 from tinygan.device import open_backend
 from tinygan.errors import InputError
-from tinygan.layers import BatchNorm, Layer, Sequential
+from tinygan.layers import BatchNorm, Layer, Linear, ReLU, Reshape, Sequential
 from tinygan.losses import ADVERSARIAL_LOSSES
 from tinygan.models.norms import NORMS
 from tinygan.rng import rng_for
 from tinygan.training import one_chain
+from tinygan.training.player import Player
 from tinygan.training.session import build_game
-from tinygan.training.step import SCHEDULES, alternating_step, shared_step
+from tinygan.training.step import SCHEDULES, Game, alternating_step, shared_step
 
 LEARNING_RATE = 1e-3
 
@@ -285,3 +286,24 @@ def test_real_images_that_are_not_as_generated_ones_are_refused(make, norm, sche
     game, real, codes = make(norm)
     with pytest.raises(InputError):
         SCHEDULES[schedule].step(game, spoil(real), codes, LEARNING_RATE)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("N", [8, 7])
+def test_real_things_need_not_be_images(schedule, N):
+    """Points in a plane."""
+    rng, backend = np.random.default_rng(0), open_backend("cpu", "float64")
+    G, D = Sequential([Linear(3, 2)]), Sequential([Linear(2, 5), ReLU(), Linear(5, 1), Reshape(())])
+    game = Game(Player(G, rng, backend), Player(D, rng, backend), "bce")
+    before = game.generator.parameters.flat.copy()
+    losses = SCHEDULES[schedule].step(game, rng.random((N, 2)), rng.standard_normal((2, 8, 3)), LEARNING_RATE)
+    assert np.isfinite(losses).all()
+    assert not np.array_equal(before, game.generator.parameters.flat)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_logits_with_an_axis_too_many_are_refused(schedule):
+    rng, backend = np.random.default_rng(0), open_backend("cpu", "float64")
+    game = Game(Player(Linear(3, 2), rng, backend), Player(Linear(2, 1), rng, backend), "bce")
+    with pytest.raises(InputError, match=r"found .*\(\d+, 1\)"):
+        SCHEDULES[schedule].step(game, rng.random((8, 2)), rng.standard_normal((2, 8, 3)), LEARNING_RATE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tinygan.bars import tqdm
-from tinygan.errors import NonFiniteError, TinyganError
+from tinygan.errors import Choices, NonFiniteError, TinyganError
 from tinygan.evaluation.trained import TrainedRun
 from tinygan.files import write_atomically
 from tinygan.images import save_grid
@@ -38,7 +38,7 @@ def reconstruction_test(
     is not the run's.
     """
     images = run.load_images(data_dir)
-    targets = images.take(getattr(images.split, which_set))
+    targets = images.take(Choices("set", images.split._asdict())[which_set])
     if not len(targets):
         raise TinyganError(
             f"{run.folder.path}: its data set of {len(images.images)} images is too small for a {which_set} test"

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from tinygan.device import Backend, open_backend
 from tinygan.errors import InputError, TinyganError, UsageError
-from tinygan.evaluation.trained import open_run
+from tinygan.evaluation.trained import SAMPLE_BATCH, open_run
 from tinygan.layers import Layer, initialise
 from tinygan.rng import rng_for
 from tinygan.text import printable
@@ -47,8 +47,9 @@ class TrainedGenerator:
         codes = np.asarray(codes)
         if codes.ndim != 2 or codes.shape[1] != self.code_size or not len(codes):
             raise InputError(f"expected codes (N, {self.code_size}), N at least 1; found {codes.shape}")
-        images = self.network(self.backend.to_device(codes))[0]
-        return self.backend.to_host(images).astype(np.float32, copy=False)
+        parts = (self.backend.to_device(codes[k : k + SAMPLE_BATCH]) for k in range(0, len(codes), SAMPLE_BATCH))
+        images = [self.backend.to_host(self.network(part)[0]) for part in parts]
+        return np.concatenate(images).astype(np.float32, copy=False)
 
 
 def load_generator(run: str | Path, checkpoint: str | int = "best", device: str = "cpu") -> TrainedGenerator:

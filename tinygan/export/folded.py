@@ -65,11 +65,15 @@ class Shapes(NamedTuple):
 
 def operations_of(network: Layer) -> list[Operation]:
     """The operations of ``network`` in evaluation mode, its result last; TinyganError for a layer of one's own."""
-    for layer in network.walk():
-        if not type(layer).__call__.__module__.startswith("tinygan."):  # it may only inherit from one of tinygan's
+    for layer in (one for parent in network.walk() for one in (parent, getattr(parent, "inner", parent))):
+        methods = [getattr(type(layer), name, Layer.walk) for name in ("__call__", "apply_weight")]
+        if not all(method.__module__.startswith("tinygan.") for method in methods):  # its class may add nothing
             raise _unknown(layer)
     operations: list[Operation] = []
     _append(network, 0, operations)
+    names = [one.name for one in operations if one.arrays]
+    if len(set(names)) < len(names):
+        raise TinyganError("two layers would have one name there, with _ for the dots of its path: rename one")
     return operations
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
+from tinygan.errors import Choices
 from tinygan.evaluation.generator import TrainedGenerator
 from tinygan.export.channelsfirst import channels_first
 from tinygan.export.folded import Operation, Shapes, operations_of
@@ -17,12 +18,12 @@ from tinygan.output import make_new_folder
 def export(generator: TrainedGenerator, form: str, folder: Path) -> list[Path]:
     """Write a generator, and its discriminator if there is one, into ``folder``, and return the paths.
 
-    TinyganError where the folder is not empty.
+    ``form`` is "torch", "onnx" or "numpy". TinyganError where the folder is not empty.
     """
-    write_network = {"torch": write_torch, "numpy": write_numpy}.get(form)
+    write_network = FORMS[form]
     if form == "onnx":
         from tinygan.export.onnx_files import write_network  # only here: it needs the onnx package
-    make_new_folder(folder, "--out")
+    make_new_folder(folder := Path(folder), "--out")
     code, image = (generator.code_size,), (*generator.options.image_size, 3)
     networks = {"generator": (generator.network, Shapes(code, image))}
     if generator.discriminator is not None:
@@ -78,3 +79,8 @@ def _copy_program(name: str, folder: Path) -> Path:
     """Put the module ``name`` of this package, which needs nothing of tinygan, into ``folder``."""
     write_atomically(folder / name, resources.files(__package__).joinpath(name).read_bytes())
     return folder / name
+
+
+FORMS = Choices(
+    "form", {"torch": write_torch, "numpy": write_numpy, "onnx": None}
+)  # that one is imported when asked for

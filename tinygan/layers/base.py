@@ -11,6 +11,7 @@ from tinygan.errors import InputError, UsageError
 from tinygan.init import Initialiser
 from tinygan.parameters import Parameters
 
+CALL_INITIALISE = "call initialise(network, rng) before the first pass, on layers declared with self.child"
 Gradients = MutableMapping[str, Array]
 Backward = Callable[..., Array]  # backward(dy, grads=None, need_dx=True) -> dx, None if not needed
 
@@ -111,7 +112,7 @@ class Layer:
                 f"{type(self).__name__} has no {name!r}: call super().__init__() first in its __init__"
             )
         if name in self.parameter_specs or name in self.buffer_specs:
-            raise AttributeError(f"{self!r} has no {name!r} yet: call initialise(network, rng) before the first pass")
+            raise AttributeError(f"{self!r} has no {name!r} yet: {CALL_INITIALISE}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
@@ -150,7 +151,7 @@ def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None =
         declared = [(one, name, spec) for one in layers for name, spec in getattr(one, kind).items()]
         shapes = {one.path(name): spec.shape for one, name, spec in declared}
         arrays = Parameters(shapes, backend, [one.path(name) for one, name, spec in declared if spec.bounded])
-        arrays.load({one.path(name): spec.init(rng, spec.shape) for one, name, spec in declared})
+        arrays.load({one.path(name): np.asarray(spec.init(rng, spec.shape)) for one, name, spec in declared})
         for one, name, _ in declared:
             setattr(one, name, arrays[one.path(name)])
         return arrays

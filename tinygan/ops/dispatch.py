@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from tinygan.array import Array
+from tinygan.errors import InputError
 
 IMPLEMENTATIONS = ("fast", "reference")
 OPERATIONS: list[str] = []  # the names of all operations, in the order of the page
@@ -57,6 +58,10 @@ def operation(declaration: Declared) -> Declared:
 
     @functools.wraps(declaration)
     def call(x: Array, *rest: object, **keywords: object) -> Any:
-        return (_host if isinstance(x, HOST_TYPES) else _device)[name](x, *rest, **keywords)
+        if isinstance(x, HOST_TYPES):
+            return _host[name](x, *rest, **keywords)
+        if not hasattr(x, "dtype"):
+            raise InputError(f"{name} takes arrays, found a {type(x).__name__}: give np.asarray(x, np.float32)")
+        return _device[name](x, *rest, **keywords)
 
     return cast(Declared, call)

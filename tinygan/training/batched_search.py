@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinygan.device import Backend
+from tinygan.errors import UsageError
 from tinygan.layers import Layer
 from tinygan.reconstruction import Reconstruction, Search, join, search_codes
 from tinygan.runtime.collectives import split_evenly
@@ -43,6 +44,9 @@ def reconstruct(
     (M, Z), and each image keeps the best of its searches. Each batch is divided among ``workers``, whose context is the
     game of ``network``. Without them, ``after_step`` is called after each step, to show progress.
     """
+
+    if search.restarts and random_codes is None:
+        raise UsageError("a search with restarts needs random_codes, which gives their starts")
 
     def found(batch: np.ndarray, start: np.ndarray) -> Reconstruction:
         if workers is None:

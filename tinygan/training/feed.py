@@ -4,6 +4,8 @@ import numpy as np
 
 from tinygan.array import Array
 from tinygan.device import Backend
+from tinygan.errors import InputError
+from tinygan.layers.base import described
 from tinygan.rng import rng_for
 from tinygan.training.options import Options
 
@@ -24,6 +26,8 @@ def preview_codes(options: Options) -> np.ndarray:
 
 def to_unit_range(images: np.ndarray, backend: Backend) -> Array:
     """uint8 images (N, H, W, 3), on the host or there already -> [0, 1] on the device; bytes travel, not floats."""
+    if images.dtype != np.uint8:
+        raise InputError(f"expected images as bytes, uint8 (N, H, W, 3); found {described(images)}")
     return backend.xp.asarray(images).astype(backend.dtype) / 255
 
 

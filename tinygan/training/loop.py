@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinygan import ops
 from tinygan.errors import NonFiniteError, Stopped, TinyganError
 from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
@@ -28,7 +29,8 @@ class Trainer:
     """Runs a session to its last iteration; log, samples and checkpoints appear in its folder.
 
     Set ``after_log`` to a function to be called after each line of mean losses in the log, and ``after_iteration`` to
-    one to be called after every iteration, whose number is ``progress.iteration``.
+    one to be called after every iteration, whose number is ``progress.iteration``. What they change in a network has to
+    be in a parameter or buffer: processes share these, and see no other attribute.
     """
 
     def __init__(self, session: Session):
@@ -53,6 +55,8 @@ class Trainer:
         TinyganError where a file cannot be written, and what was there is kept.
         """
         alone, resumed = self.session.workers, self.progress.iteration > 0
+        self.session.folder.lock()  # if an earlier run has let it go
+        ops.use(self.options.ops)
         try:
             with self._workers() as self.session.workers:
                 self._run()
@@ -63,7 +67,7 @@ class Trainer:
         finally:
             if isinstance(self.iteration, CapturedIteration):
                 self.iteration.close()
-            self.session.workers = alone
+            self.session.workers, self._stopping = alone, False
             self.session.folder.unlock()
 
     def _workers(self) -> AbstractContextManager:

@@ -47,7 +47,8 @@ def as_one_batch(game: Any, real: Array, fake: Array) -> bool:
 
 def all_known(player: Player) -> bool:
     """Whether all layers are tinygan's; what a user's own ones do is not known here."""
-    return all(type(layer).__module__.startswith("tinygan.") for layer in player.network.walk())
+    layers = [one for layer in player.network.walk() for one in (layer, getattr(layer, "inner", layer))]
+    return all(type(layer).__module__.startswith("tinygan.") for layer in layers)
 
 
 def fits(values: int, device: str) -> bool:
@@ -86,11 +87,13 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
     logits of −46 (least squares: −23 and 46). G's gradient stays exact, and D's changes by 10⁻²⁰ times that of a logit,
     far below RMSProp's ε.
 
-    ``game`` is the :class:`~tinygan.training.step.Game` of D. Returns d_real, d_fake, g (0-d), dfake (N, H, W, 3).
+    ``game`` is the :class:`~tinygan.training.step.Game` of D. Returns d_real, d_fake, g (0-d), dfake like ``fake``.
     """
     xp = array_module(fake)
     if as_one_batch(game, real, fake) and len(real) == len(fake):
         logits, backward = _judge(D, fake, real)
+        if logits.ndim != 1:
+            raise InputError(f"expected logits (N,) from D; found {described(logits)}: end it in Reshape(())")
         (d_real, d_fake, g), upstream, ratio = ops.chain_losses(logits, game.loss, game.share, UPSTREAM_FLOOR)
         dfake = backward(upstream, D.gradients)[: len(fake)]
     else:
@@ -102,7 +105,7 @@ def learn_and_pass_on(D: Player, real: Array, fake: Array, game: Any) -> tuple[A
         ratio, dfake = g_dlogits / upstream, backward(upstream, D.gradients)
         del backward  # with what D kept of the generated images, before the real ones need the memory
         d_real = D.learn(real, 1, loss)
-    return d_real, d_fake, g, dfake * ratio[:, None, None, None]
+    return d_real, d_fake, g, dfake * ratio.reshape(-1, *[1] * (dfake.ndim - 1))
 
 
 def _judge(D: Player, one: Array, other: Array) -> tuple[Array, Backward]:

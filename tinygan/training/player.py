@@ -7,6 +7,7 @@ import numpy as np
 from tinygan import ops
 from tinygan.array import Array
 from tinygan.device import Backend
+from tinygan.errors import UsageError
 from tinygan.layers import Layer, initialise
 from tinygan.optim import RMSProp
 from tinygan.parameters import Parameters
@@ -54,5 +55,7 @@ class Player:
         collectives.share_parts(self.parameters.flat)
 
     def stores(self) -> dict[str, Parameters]:
-        """Everything that a checkpoint must hold of this player, by the name it has there."""
+        """Everything that a checkpoint must hold of this player, by its name there; UsageError if not for RMSProp."""
+        if not isinstance(self.optimiser, RMSProp):
+            raise UsageError("checkpoints hold RMSProp's average: with another optimiser, train in a loop of your own")
         return {"parameters": self.parameters, "buffers": self.buffers, "average": self.optimiser.average}

@@ -26,6 +26,7 @@ from tinygan.text import started_as
 from tinygan.training.checkpoint import Checkpoint, Progress, restore
 from tinygan.training.history import folder_to_go_on_in
 from tinygan.training.options import Options
+from tinygan.training.options import resume as resumed
 from tinygan.training.own_model import build_own, check_shapes, is_own
 from tinygan.training.player import Player
 from tinygan.training.recorded_step import RecordedGame
@@ -77,9 +78,11 @@ def resume(
 ) -> Session:
     """Take up ``stored``: in its own folder if it is the run's last checkpoint, else as a branch in a new folder.
 
-    ``options`` are the stored ones with what was changed; the rest is as in :func:`start`. Raises TinyganError if the
-    images are not those that the run was started on.
+    ``options`` are the stored ones with what was changed; the rest is as in :func:`start`. Raises UsageError if that
+    may not change, TinyganError if the images are not those that the run was started on.
     """
+    changed = {name: value for name, value in vars(options).items() if value != getattr(stored.options, name)}
+    options = resumed(stored.options, changed, stored.path)
     ops.use(options.ops)
     backend = open_backend(options.device, options.precision)
     images = load_images(options) if images is None else of_array(images)

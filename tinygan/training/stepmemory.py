@@ -99,15 +99,19 @@ def _shard_memory(options: Options, game: Game, shard: int, most: int, device: s
 
 
 def _peak(options: Options, game: Game, images: int) -> int:
-    """Bytes that one step with ``images`` images allocates on top of what is there, at its peak."""
+    """Bytes that a step with ``images`` images allocates on top of what is there, at its peak."""
     schedule = SCHEDULES[options.schedule]
     dtype = game.generator.parameters.flat.dtype
     real = np.full((images, *options.image_size, 3), 0.5, dtype)
     codes = latent_codes(dataclasses.replace(options, batch_size=images), 1, schedule.code_batches).astype(dtype)
+    schedule.step(game, real, codes, 0.0)  # fills caches for good, and imports
     release_scratch()  # so that it counts
     tracemalloc.start()
     try:
-        schedule.step(game, real, codes, 0.0)
+        for _ in range(
+            2
+        ):  # in one alone, a thread may miss the large tasks, whose scratch memory it keeps from then on
+            schedule.step(game, real, codes, 0.0)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
