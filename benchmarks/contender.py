@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks import layertimes, machine, pairing, sampling
 from benchmarks.workload import LEARNING_RATE, PARITY_STEPS, Workload
+from tinygan.signals import follow_parent
 
 ROOT = Path(__file__).parent.parent
 # JAX would otherwise reserve most of the memory at once, and its peak would say nothing about what it uses.
@@ -177,7 +178,8 @@ def _peak() -> int:
 
 
 def serve(name: str, workload: Workload) -> None:
-    """Answer requests until the pipe is closed."""
+    """Answer requests until the pipe is closed, or the other end is killed."""
+    follow_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     worker = Worker(name, workload)

@@ -14,7 +14,9 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 
     begin_script()
 
+import importlib.util
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -38,7 +40,8 @@ LIBRARIES = ("cupy", "cuda", "nvidia-", "numpy", "torch", "jax")  # beginnings o
 NODES = 200  # of a graph whose kernels do nothing worth mentioning
 ROWS, COLUMNS = 2048, 256  # of a sum by one block: its loads wait for L2, and are few enough for one processor
 IN_L2, IN_MEMORY = 2**21, 2**27  # floats that are read and written
-ROUNDS = 20
+L2_ROUNDS = 50  # in one graph, whose launch takes longer than one of them
+WARM, TURN, TURNS = 0.5, 0.1, 5  # seconds until clocks have risen, seconds of a turn, turns
 STEPS = {  # size, norm, schedule
     "32 wn shared": (32, "wn", "shared"),
     "32 wn alternating": (32, "wn", "alternating"),
@@ -70,9 +73,10 @@ def constants() -> dict:
     x, sums = xp.ones((ROWS, COLUMNS), np.float32), xp.zeros((1, COLUMNS), np.float32)
     one_block = _seconds(backend, lambda: launch("sums", "column_sums", COLUMNS, x, ROWS, COLUMNS, 1, sums))
     found = {"floor": floor, "l2_latency": (one_block - floor) / (ROWS / AHEAD) - AHEAD * ADDITION}
-    for name, floats in (("l2_bandwidth", IN_L2), ("memory_bandwidth", IN_MEMORY)):
+    for name, floats, times in (("l2_bandwidth", IN_L2, L2_ROUNDS), ("memory_bandwidth", IN_MEMORY, 1)):
         y = xp.zeros(min(floats, backend.free_memory() // 16), np.float32)
-        found[name] = 2 * y.nbytes / (_seconds(backend, lambda y=y: y.__iadd__(1)) - floor)
+        seconds = _seconds(backend, lambda y=y, times=times: [y.__iadd__(1) for _ in range(times)]) / times
+        found[name] = 2 * y.nbytes / (seconds - floor)
     return found
 
 
@@ -123,16 +127,20 @@ def _seconds(backend: Backend, work: Callable[[], object]) -> float:
 
 
 def _replayed(backend: Backend, replay: Replay) -> float:
-    """Seconds of a replay, many of them one after the other."""
+    """Seconds of a replay, many of them one after the other: the median of some turns."""
     wait = backend.xp.cuda.get_current_stream().synchronize
-    for _ in range(WARM_UPS + 3):
-        replay()
-    wait()
-    started = time.perf_counter()
-    for _ in range(ROUNDS):
-        replay()
-    wait()
-    return (time.perf_counter() - started) / ROUNDS
+
+    def of_each(times: int) -> float:
+        started = time.perf_counter()
+        for _ in range(times):
+            replay()
+        wait()
+        return (time.perf_counter() - started) / times
+
+    until, seconds = time.monotonic() + WARM, of_each(WARM_UPS + 3)
+    while time.monotonic() < until:
+        seconds = of_each(10)
+    return statistics.median(of_each(max(1, round(TURN / seconds))) for _ in range(TURNS))
 
 
 def build_parser() -> OneLineParser:
@@ -158,6 +166,8 @@ def main(arguments: list[str]) -> None:
     }
     found = measure[options.what]()
     command.write_json(options.out, found)
+    if found.get("obstacle") and importlib.util.find_spec("cupy"):
+        raise TinyganError(found["obstacle"])
     say(*json.dumps(found, indent=1).split("\n"))
 
 

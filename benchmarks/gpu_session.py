@@ -1,7 +1,7 @@
 """All the work that waits for a GPU, in steps that each fit into a call of ten minutes:
 
-    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 --steps device,kernels
-    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 --steps training      and so on, in this order:
+    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 --steps device
+    python -m benchmarks.gpu_session --out DIR --data-dir CIFAR10 --steps kernels      and so on, in this order:
 
 device       its name and versions; whether the tests can be collected there
 kernels      the tests of kernels, products, graphs and streams, each file in a process of its own
@@ -19,7 +19,8 @@ models       experiments.three_models, for --minutes; again, and it goes on
 Every command has a process and a limit of time of its own, and the next is begun however it ends. DIR/SUMMARY.md is
 written anew after each, from all that was ever run in DIR. DIR holds eight files at most, to be carried home (cp
 DIR/*.* HOME): the page, sample grids, and an archive of everything else but checkpoints. It lies unpacked in DIR/work;
-unpacked in another DIR, the session goes on there. ``--rehearse`` runs the same on the CPU, as small as can be.
+unpacked in another DIR, the session goes on there. Where a call is cut off, ``timeout -s TERM 580`` before the command
+ends it in order. ``--rehearse`` runs the same on the CPU, as small as can be.
 """
 
 if __name__ == "__main__":  # first of all, since the imports take a second
@@ -52,12 +53,13 @@ from tinygan.text import did_you_mean, say
 RECORD, ARCHIVE, PAGE = "session.json", "results.tar.gz", "SUMMARY.md"
 ASK = "from tinygan.device import why_no_gpu; print('obstacle:', why_no_gpu() or '')"
 PATIENCE = 60  # seconds for the device's first answer
+FIRST_PATIENCE = 150  # where nothing of CUDA has been read from the disk yet
 NOT_PACKED = (".safetensors", ".part")
 
 
 def build_parser() -> OneLineParser:
     """Which steps, on which data, and where the results go."""
-    parser = command.parser("gpu_session", __doc__, "--out build/gpu --data-dir data/cifar10 --steps device,kernels")
+    parser = command.parser("gpu_session", __doc__, "--out build/gpu --data-dir data/cifar10 --steps device")
     text = "where everything is written and kept from call to call"
     parser.add_argument("--out", type=path("--out"), required=True, metavar="DIR", help=text)
     text = "CIFAR-10 (default: train on shapes)"
@@ -85,7 +87,7 @@ def main(arguments: list[str]) -> None:
     setting = Setting(work.resolve(), options.data_dir, options.iterations, options.minutes, options.rehearse)
     with StopRequest() as stop:
         if not options.rehearse:
-            refuse_without_gpu(work, stop.asked)
+            refuse_without_gpu(work, FIRST_PATIENCE if steps[0] == "device" else PATIENCE, stop.asked)
         failed = [part.name for name in steps for part in STEPS[name](setting) if not done(part, options, stop.asked)]
     if stop.asked():
         raise Stopped(
@@ -96,9 +98,9 @@ def main(arguments: list[str]) -> None:
     say(options.out / PAGE)
 
 
-def refuse_without_gpu(work: Path, stop: Callable[[], bool]) -> None:
+def refuse_without_gpu(work: Path, patience: float, stop: Callable[[], bool]) -> None:
     """TinyganError where no step could run. Asked in another process: a device that hangs would hang this one."""
-    asked = watched.run([sys.executable, "-c", ASK], work / "obstacle.log", PATIENCE, stop)
+    asked = watched.run([sys.executable, "-c", ASK], work / "obstacle.log", patience, stop)
     said = [line.removeprefix("obstacle: ") for line in asked.last if line.startswith("obstacle:")]
     if asked.status == "passed" and said == [""]:
         return

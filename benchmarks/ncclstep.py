@@ -62,11 +62,13 @@ def one_rank(work: Workload, pairs: int = PAIRS) -> dict:
 
         return run
 
-    found = pairing.in_turn(runner(with_nccl, engine), runner(without, None), pairs)
-    counts = {name: node_count(one.replay.graph) for name, one in (("nccl", with_nccl), ("without", without))}
-    for one in (with_nccl, without):
-        one.replay.close()
-    engine.close()
+    try:
+        found = pairing.in_turn(runner(with_nccl, engine), runner(without, None), pairs)
+        counts = {name: node_count(one.replay.graph) for name, one in (("nccl", with_nccl), ("without", without))}
+    finally:
+        for one in (with_nccl, without):  # the graphs first: NCCL waits for those that hold its calls
+            one.replay.close()
+        engine.close()
     return {"nodes": counts, **found}
 
 

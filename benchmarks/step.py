@@ -16,6 +16,7 @@ if __name__ == "__main__":  # first of all, since the imports take a second
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,8 +58,10 @@ def main(arguments: list[str]) -> None:
     name = f"step-{work.device}-{work.model}-{work.size}-{work.norm}-{work.schedule}-{now:%Y%m%d-%H%M%S}.json"
     out = options.out or RESULTS / name
     typed = f"python -m benchmarks.step {shlex.join(arguments)}"
-    result = measured(work, peers, options.pairs) | {"command": typed, "started": now.isoformat(timespec="seconds")}
-    command.write_json(out, result)
+    asked = {"command": typed, "started": now.isoformat(timespec="seconds")}
+    for result in measured(work, peers, options.pairs):
+        command.write_json(out, result | asked)
+    result |= asked
     say(*table(result).split("\n"), f"written to {out}")
 
 
@@ -71,8 +74,8 @@ def chosen_peers(text: str) -> list[str]:
     return names
 
 
-def measured(work: Workload, peers: list[str], pairs: int) -> dict:
-    """Everything that the JSON holds but when and how it was asked for."""
+def measured(work: Workload, peers: list[str], pairs: int) -> Iterator[dict]:
+    """What the JSON holds, but when and how it was asked for: so much as there is after each peer, then all."""
     result = {
         "workload": work.to_json(),
         "machine": machine.description(),
@@ -88,11 +91,14 @@ def measured(work: Workload, peers: list[str], pairs: int) -> dict:
         except ContenderError as error:
             raise TinyganError(f"tinygan's own step failed: {error}") from error
         result["tinygan"]["peak_memory"] = peak_memory(TINYGAN, work)
-        result["peers"] = [against(ours, reference, name, work, pairs) for name in peers]
+        result["peers"] = []
+        for name in peers:
+            result["peers"].append(against(ours, reference, name, work, pairs))
+            yield result
     # The limit is what the machine can do; whatever else ran on it may have slowed one of the two measurements.
     after = rates(work)
     result["machine"] |= before | {name: max(before[name], after[name]) for name in ("flops", "bytes")}
-    return result
+    yield result
 
 
 def against(ours: Contender, reference: list[dict], name: str, work: Workload, pairs: int) -> dict:

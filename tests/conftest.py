@@ -66,6 +66,8 @@ def pytest_collection_modifyitems(items):
         random.Random(os.environ["TEST_ORDER"]).shuffle(items)
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]
     reason = why_no_gpu() if gpu_items else None
+    if reason and "NEED_GPU" in os.environ:
+        raise pytest.UsageError(f"the GPU cannot be used: {reason}")
     if reason:
         _skipped.extend(gpu_items)
         for item in gpu_items:

@@ -12,7 +12,7 @@ from tinygan.ops import cuda
 from tinygan.rng import rng_for
 
 REPEATS = 20  # in a graph: then its own launch, some 10 µs, is little
-LAUNCHES = 5  # of which the fastest counts: nothing else is to be on the device, but something may
+WARM = 0.5  # seconds of launches until clocks have risen; the fastest counts, since something else may run there
 
 
 def measured(layer, backend: Backend, module) -> tuple[float, float]:
@@ -33,8 +33,8 @@ def _seconds(backend: Backend, run: Callable) -> float:
         for _ in range(REPEATS):
             run()
         graph = stream.end_capture()
-    best = np.inf
-    for _ in range(LAUNCHES):
+    best, until = np.inf, time.monotonic() + WARM
+    while best == np.inf or time.monotonic() < until:
         started = time.perf_counter()
         graph.launch(stream)
         stream.synchronize()

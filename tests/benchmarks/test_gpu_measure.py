@@ -11,6 +11,12 @@ from tinygan.errors import TinyganError
 from tinygan.runtime.graph import WARM_UPS
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    for name in ("WARM", "TURN"):
+        monkeypatch.setattr(gpu_measure, name, 0.0)
+
+
 @pytest.fixture
 def steps(tiny):
     """Small steps of all norms and both schedules."""
@@ -19,8 +25,7 @@ def steps(tiny):
     return {f"{norm} {how}": tiny(**tiny_gpu, norm=norm, schedule=how) for norm, how in kinds}
 
 
-def test_the_bill_has_the_nodes_of_the_graph(fake_cupy, steps, monkeypatch):
-    monkeypatch.setattr(gpu_measure, "ROUNDS", 1)
+def test_the_bill_has_the_nodes_of_the_graph(fake_cupy, steps):
     on_device = gpu_measure.nodes(steps)
     by_model = gpu_measure.bill(steps, {"floor": 1.0})
     for name in steps:
@@ -33,11 +38,12 @@ def test_the_bill_has_the_nodes_of_the_graph(fake_cupy, steps, monkeypatch):
 
 def test_the_constants_are_what_the_model_says(fake_cupy, monkeypatch):
     """Where the device takes exactly the model's times, its constants come out."""
-    for name, value in (("IN_L2", 10_000), ("IN_MEMORY", 20_000), ("ROUNDS", 2)):
+    for name, value in (("IN_L2", 10_000), ("IN_MEMORY", 20_000)):
         monkeypatch.setattr(gpu_measure, name, value)
     latency, ahead = 3e-7, gpu_measure.AHEAD
     block = 1e-6 + gpu_measure.ROWS / ahead * (latency + ahead * gpu_measure.ADDITION)
-    times = iter([200 * 1e-6, block, 1e-6 + 80_000 / 5e12, 1e-6 + 160_000 / 3e12])
+    l2 = gpu_measure.L2_ROUNDS * (1e-6 + 80_000 / 5e12)
+    times = iter([200 * 1e-6, block, l2, 1e-6 + 160_000 / 3e12])
     really = gpu_measure._seconds
     launched = []
 
@@ -58,8 +64,8 @@ def test_what_is_timed_is_the_graph(fake_cupy, monkeypatch):
     monkeypatch.setattr(gpu_measure.Replay, "close", lambda self: launches.append(self.graph.launches) or close(self))
     x = fake_cupy.zeros(3)
     gpu_measure._seconds(open_backend("gpu"), lambda: x.__iadd__(1))
-    assert launches == [gpu_measure.ROUNDS + 3]
-    assert float(x[0]) == gpu_measure.ROUNDS + 3 + WARM_UPS
+    assert launches == [3 + gpu_measure.TURNS]
+    assert float(x[0]) == WARM_UPS + 3 + gpu_measure.TURNS
 
 
 def test_the_device_and_its_versions(fake_cupy):

@@ -52,7 +52,7 @@ def session(tmp_path, monkeypatch):
     """A function that plays a session of pretended steps: name -> Python code of each of its commands."""
     out = tmp_path / "out"
     monkeypatch.setattr(watched, "GRACE", 0.5)
-    monkeypatch.setattr(gpu_session, "refuse_without_gpu", lambda work, stop: None)
+    monkeypatch.setattr(gpu_session, "refuse_without_gpu", lambda work, patience, stop: None)
 
     def play(steps: dict[str, list[str]], limit: float = 60) -> Path:
         def step(name, codes):
@@ -161,6 +161,8 @@ def test_each_step_fits_a_call(tmp_path):
         assert 0 < sum(limits) <= CALL, name
     # Ten minutes, with the device's first answer and the end of a command that hangs.
     assert CALL + gpu_session.PATIENCE + watched.GRACE < 600
+    first = sum(part.limit for part in STEPS["device"](setting(tmp_path)))
+    assert first + gpu_session.FIRST_PATIENCE + watched.GRACE < 600
     names = [part.name for part in parts(tmp_path)]
     assert len(set(names)) == len(names)
 
@@ -308,7 +310,7 @@ def test_a_damaged_result_spoils_its_own_section_only(session, damage):
 )
 def test_without_an_answer_of_the_device_nothing_is_begun(tmp_path, monkeypatch, code, why):
     monkeypatch.setattr(gpu_session, "ASK", code)
-    monkeypatch.setattr(gpu_session, "PATIENCE", 1)
+    monkeypatch.setattr(gpu_session, "FIRST_PATIENCE", 1)
     with pytest.raises(TinyganError, match=why):
         gpu_session.main(["--out", str(tmp_path), "--steps", "device"])
     assert not (tmp_path / "SUMMARY.md").exists()

@@ -174,13 +174,15 @@ def test_a_loss_that_is_not_finite_is_found_behind_the_graph(gpu_options):
         trainer.run()
 
 
-def test_a_finished_run_gives_its_memory_back(gpu_options, fake_cupy):
+def test_a_finished_run_gives_its_memory_back(gpu_options, xp):
     """Several runs of one process, as the experiments train them."""
-    memory, used = fake_cupy.stand_in.device.memory, []
+    if not hasattr(xp, "stand_in"):
+        pytest.skip("it counts the stand-in's bytes")
+    memory, used = xp.stand_in.device.memory, []
     for _ in range(3):
         train(gpu_options())
         gc.collect()
-        fake_cupy.get_default_memory_pool().free_all_blocks()
+        xp.get_default_memory_pool().free_all_blocks()
         used.append(memory.used)
     assert used[2] == used[1]
 
@@ -197,10 +199,12 @@ def test_codes_are_drawn_while_the_device_computes(gpu_options, monkeypatch):
 
 
 @pytest.mark.parametrize("typed", ["", "--batch-size 90"])
-def test_a_device_that_is_full_is_one_line_with_what_helps(gpu_options, fake_cupy, capsys, typed):
+def test_a_device_that_is_full_is_one_line_with_what_helps(gpu_options, xp, capsys, typed):
     """The usual batch may be too large for a small device, although nothing large was typed."""
+    if not hasattr(xp, "stand_in"):
+        pytest.skip("it counts the stand-in's bytes")
     trainer = Trainer(session.start(gpu_options(), ["test"]))
-    memory = fake_cupy.stand_in.device.memory
+    memory = xp.stand_in.device.memory
 
     def main(arguments):
         memory.limit = memory.used + 100_000
@@ -224,3 +228,14 @@ def test_losses_of_ones_own_are_asked_in_every_iteration(gpu_options):
     current.game = current.game._replace(loss=(d_loss, lambda logits: d_loss(logits, 1)))
     Trainer(current).run()
     assert len(asked) == 3 * ITERATIONS
+
+
+def test_a_trainer_that_was_stopped_goes_on_with_a_step_of_its_own(gpu_options):
+    trainer = Trainer(session.start(gpu_options(test_every=0), ["test"]))
+    trainer.after_iteration = lambda: trainer.progress.iteration == 6 and trainer.stop()
+    trainer.run()
+    first = trainer.iteration
+    trainer.run()
+    assert trainer.progress.iteration == ITERATIONS
+    assert trainer.iteration is not first
+    assert trainer.iteration.replay.captured

@@ -75,8 +75,9 @@ def test_a_device_measures_it(gpu_options):  # noqa: F811
     trainer = train(options)
     whole, batch = stated(text)
     pool = trainer.iteration.replay._bytes_of_graph
-    assert measured_on(open_backend("gpu"), options) == pytest.approx(pool, rel=0.05)
-    assert batch == pytest.approx(pool / MIB, abs=1)
+    rel = 0.05 if hasattr(trainer.backend.xp, "stand_in") else 0.3  # CuPy's pool splits blocks, and keeps the pieces
+    assert measured_on(open_backend("gpu"), options) == pytest.approx(pool, rel=rel)
+    assert batch == pytest.approx(pool / MIB, rel=rel, abs=1)
     assert whole >= batch
     assert re.search(r"measured on .* of which \d+ MiB are free", text)
     assert "plain formulas" not in text

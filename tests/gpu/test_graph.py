@@ -172,7 +172,7 @@ def test_a_pool_that_lost_its_blocks_is_an_error(xp, stream):
 
 def test_a_closed_replay_gives_its_memory_back(xp, stream):
     xp.get_default_memory_pool().free_all_blocks()
-    free = xp.cuda.runtime.memGetInfo()[0]
+    free = xp.cuda.runtime.memGetInfo()[0] - 2**24  # which the driver may keep for kernels and graphs
     replay, total = captured(xp, 10_000_000)
     replay.close()
     replay()  # eagerly

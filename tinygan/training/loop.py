@@ -2,7 +2,7 @@
 
 import signal
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,9 @@ from tinygan.training.batched_search import reconstruct, usual_batch
 from tinygan.training.checkpoint import Best
 from tinygan.training.feed import learning_rate, preview_codes
 from tinygan.training.gridwriter import GridWriter
-from tinygan.training.iteration import CapturedIteration
+from tinygan.training.iteration import CapturedIteration, Iteration
 from tinygan.training.losslog import LossLog
 from tinygan.training.session import Session
-from tinygan.training.shards import training_workers
 from tinygan.training.status import Status
 
 GRID_COUNT = 100  # images in a grid of the running test
@@ -37,12 +36,15 @@ class Trainer:
         self.session = session
         self.options, self.progress, self.backend = session.options, session.progress, session.backend
         self.losses = LossLog(self.options.log_every, self.progress.pending_losses, self.backend)
-        self.iteration = ranks.iteration_of(session, self.losses, lambda text: self.status.note(text))
+        self.iteration = self._iteration()
         self.grids = GridWriter()
         self.preview = self.backend.to_device(preview_codes(self.options))
         self.test_images = session.images.take(session.images.split.running)
         self.after_log = self.after_iteration = lambda: None
-        self._stopping = False
+        self._stopping = self._closed = False
+
+    def _iteration(self) -> Iteration:
+        return ranks.iteration_of(self.session, self.losses, lambda text: self.status.note(text))
 
     def stop(self) -> None:
         """Make :meth:`run` save and return after this iteration; from any thread."""
@@ -57,24 +59,20 @@ class Trainer:
         alone, resumed = self.session.workers, self.progress.iteration > 0
         self.session.folder.lock()  # if an earlier run has let it go
         ops.use(self.options.ops)
+        if self._closed:
+            self.iteration = self._iteration()
         try:
-            with self._workers() as self.session.workers:
+            with ranks.workers_of(self.session, self.losses) as self.session.workers:
                 self._run()
         except MemoryError as error:
             if not resumed:  # a resumed run keeps its batch size
                 error.add_note(f"give less than --batch-size {self.options.batch_size}")
             raise
         finally:
+            self.session.workers, self._stopping, self._closed = alone, False, True
+            self.session.folder.unlock()
             if isinstance(self.iteration, CapturedIteration):
                 self.iteration.close()
-            self.session.workers, self._stopping = alone, False
-            self.session.folder.unlock()
-
-    def _workers(self) -> AbstractContextManager:
-        session, options = self.session, self.options
-        if ranks.several():
-            return ranks.open_ranks(session, self.losses)
-        return training_workers(session.game, (options.batch_size, *options.image_size, 3))
 
     def _run(self) -> None:
         self.started = time.monotonic() - self.progress.seconds

@@ -5,7 +5,7 @@ from the options. Each rank on a GPU has one of its own and captures its part of
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from tinygan.training.losslog import LossLog
 from tinygan.training.options import Options
 from tinygan.training.recorded_step import RecordedGame
 from tinygan.training.session import Session, batch_source, build_game, load_images
+from tinygan.training.shards import training_workers
 from tinygan.training.step import Game, Losses
 
 
@@ -75,6 +76,13 @@ def open_ranks(run: Any, losses: LossLog | None = None) -> Iterator[Any]:
     finally:
         if not awaited():  # else all are about to be ended
             group.together(_end)
+
+
+def workers_of(session: Session, losses: LossLog) -> AbstractContextManager:
+    """What shares the batches of a training: all ranks where there are several, else processes of this machine."""
+    if several():
+        return open_ranks(session, losses)
+    return training_workers(session.game, (session.options.batch_size, *session.options.image_size, 3))
 
 
 def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
