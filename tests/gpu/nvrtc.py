@@ -40,7 +40,7 @@ def _compile(source: str, options: list[str], architecture: str) -> tuple[str, b
     assert status == 0
     try:
         # The options that CuPy adds, so that what is compiled is what will run.
-        flags = [*options, f"-arch={architecture}", "--std=c++17", "-ftz=true"]
+        flags = [*options, f"-arch={architecture}", "--std=c++17", "-ftz=true", "--device-as-default-execution-space"]
         texts = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))
         status = library.nvrtcCompileProgram(program, len(flags), texts)
         log = _text(library.nvrtcGetProgramLogSize, library.nvrtcGetProgramLog, program).rstrip(b"\0").decode()
