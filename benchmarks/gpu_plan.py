@@ -82,7 +82,8 @@ def _memcheck(setting: Setting) -> Iterator[Part]:
     tool = shutil.which("compute-sanitizer")
     options = ("--tool", "memcheck", "--error-exitcode", "99", "--report-api-errors", "no")  # else it always passes
     tests = [*_pytest(setting, "EXACT_GPU_MEMORY"), "tests/gpu/test_kernels.py"]
-    command = [tool, *options, *tests] if tool else None
+    python = tests.index(sys.executable)
+    command = [*tests[:python], tool, *options, *tests[python:]] if tool else None
     yield Part("memcheck", "memcheck", command, CALL, "compute-sanitizer of the CUDA toolkit is not installed")
 
 

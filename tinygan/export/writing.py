@@ -81,6 +81,5 @@ def _copy_program(name: str, folder: Path) -> Path:
     return folder / name
 
 
-FORMS = Choices(
-    "form", {"torch": write_torch, "numpy": write_numpy, "onnx": None}
-)  # that one is imported when asked for
+# The last one is imported when it is asked for.
+FORMS = Choices("form", {"torch": write_torch, "numpy": write_numpy, "onnx": None})
