@@ -164,6 +164,14 @@ def test_a_run_whose_losses_stand_still_has_collapsed(tmp_path, noise, expected,
     assert collapsed(read_run(path)) is expected
 
 
+def test_the_last_checkpoint_stands_in_where_it_is_the_best(tmp_path):
+    still, past = (
+        seeded(tmp_path / str(k), "wn", k, running, 0.01) for k, running in enumerate([(0.03, 0.02), (0.02, 0.03)])
+    )
+    assert read_run(still).final.iteration == 200
+    assert read_run(past).final is None
+
+
 def test_one_seed_each_needs_no_rows(tmp_path):
     runs = [read_run(seeded(tmp_path / str(seed), "wn", seed)) for seed in (0, 1)]
     assert over_seeds(runs[:1]) == []

@@ -60,8 +60,9 @@ class RunSummary:
 
     @property
     def final(self) -> FinalResult | None:
-        """The final test of the best checkpoint; None if it has not been through it."""
-        return self.finals.get("best")
+        """The final test of the best checkpoint, or of another of its iteration; None if it has not been through it."""
+        same = (result for result in self.finals.values() if result.iteration == self.best.iteration)
+        return self.finals.get("best") or next(same, None)
 
     @property
     def best(self) -> RunningTest:
