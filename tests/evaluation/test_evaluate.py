@@ -214,7 +214,8 @@ def test_measures_stand_beside_their_floor(trained, call):
 
 
 def test_compare_prints_the_table(trained, call, tmp_path):
-    code, out, _ = call("compare", trained, trained, "--json", tmp_path / "comparison.json")
+    other = shutil.copytree(trained, tmp_path / "other")
+    code, out, _ = call("compare", trained, other, "--json", tmp_path / "comparison.json")
     assert code == 0
     assert "best iteration" in out
     assert len(json.loads((tmp_path / "comparison.json").read_text())["runs"]) == 2
