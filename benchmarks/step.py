@@ -84,6 +84,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> Iterator[dict]:
     }
     progress(work.title())
     before = rates(work)
+    result["machine"] |= before
     with Contender(TINYGAN, work) as ours:
         try:
             result["tinygan"] = {"versions": ours.ask("start")}
@@ -97,7 +98,7 @@ def measured(work: Workload, peers: list[str], pairs: int) -> Iterator[dict]:
             yield result
     # The limit is what the machine can do; whatever else ran on it may have slowed one of the two measurements.
     after = rates(work)
-    result["machine"] |= before | {name: max(before[name], after[name]) for name in ("flops", "bytes")}
+    result["machine"] |= {name: max(before[name], after[name]) for name in ("flops", "bytes")}
     yield result
 
 

@@ -362,3 +362,13 @@ def test_a_whole_rehearsal(tmp_path):
     ended = {entry["status"] for entry in gpu_session.read_record(tmp_path / "work").values()}
     assert ended <= {"passed", "left out"}
     assert "Not there yet" not in page(tmp_path)
+
+
+def test_on_a_device_nothing_passes_in_silence(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_plan.shutil, "which", lambda name: f"/cuda/{name}")
+    for part in parts(tmp_path):
+        if "pytest" in (part.command or []):
+            assert "NEED_GPU=1" in part.command[: part.command.index(sys.executable)]
+    (check,) = (part.command for part in parts(tmp_path) if part.step == "memcheck")
+    assert check[check.index("--error-exitcode") + 1] == "99"
+    assert "EXACT_GPU_MEMORY=1" in check[: check.index("/cuda/compute-sanitizer")]

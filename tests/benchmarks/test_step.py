@@ -147,3 +147,18 @@ def test_shares_of_the_limit_are_those_of_the_table():
 
 def test_every_peer_has_a_module():
     assert set(step.DEFAULT_PEERS.split(",")) == set(peers.PEERS)
+
+
+def test_what_is_measured_is_kept_before_the_next_peer_begins(tmp_path, monkeypatch):
+    out, kept = tmp_path / "result.json", []
+
+    def against(ours, reference, name, work, pairs):
+        kept.append(json.loads(out.read_text()) if out.exists() else None)
+        return {"name": name, "status": "failed", "why": "it hung"}
+
+    monkeypatch.setattr(step, "against", against)
+    step.main([*SIZES, "--peers", "torch,jax", "--pairs", "1", "--out", str(out)])
+    assert kept[0] is None
+    assert [one["name"] for one in kept[1]["peers"]] == ["torch"]
+    assert "hung" in table(kept[1])
+    assert [one["name"] for one in json.loads(out.read_text())["peers"]] == ["torch", "jax"]

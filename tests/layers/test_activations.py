@@ -5,7 +5,7 @@ import pytest
 
 from tests.layers.cases import prepare, smooth_input
 from tinygan.gradcheck import away_from, check_gradients
-from tinygan.layers import Layer, LeakyReLU, Linear, PReLU, ReLU, Sigmoid, TPReLU, TReLU
+from tinygan.layers import Layer, LeakyReLU, Linear, PReLU, ReLU, Rescale, Sigmoid, TPReLU, TReLU
 from tinygan.layers.activations import LEAKY_SLOPE
 from tinygan.optim import Adam, RMSProp
 from tinygan.rng import rng_for
@@ -112,3 +112,9 @@ def test_sigmoid_of_extreme_inputs():
     y = Sigmoid()(x)[0]
     # e⁻⁸⁰ keeps its relative precision; the exponential of a float32 is good to a few units of 6e-8.
     np.testing.assert_allclose(y, [0.0, np.exp(-80.0), 0.5, 1.0, 1.0], rtol=1e-6)
+
+
+def test_numbers_of_numpy_become_numbers():
+    """As kernels take them; and NumPy's float64 would make float64 of float32."""
+    assert type(LeakyReLU(np.float32(0.25)).slope) is float
+    assert Rescale(np.sqrt(2), np.float64(1))(np.ones((1, 2), np.float32))[0].dtype == np.float32

@@ -125,3 +125,12 @@ def test_names_follow_the_nesting_and_arrays_are_views_of_the_flat_vector():
     assert inner.path("b") == "rest.second.b"
     parameters.flat[:] = np.arange(parameters.flat.size)
     np.testing.assert_array_equal(inner.b, [21, 22])
+
+
+def test_an_initial_value_may_be_a_number():
+    class Gain(Layer):
+        def __init__(self):
+            super().__init__()
+            self.parameter("gain", (), lambda rng, shape: 2.0)
+
+    assert initialise(Gain(), np.random.default_rng(0))[0]["gain"] == 2.0

@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakecupy import install
 from tinygan import ops
+from tinygan.array import array_module
 from tinygan.errors import InputError
 from tinygan.ops import Window, cpu, cuda, dispatch, reference
 
@@ -175,3 +176,7 @@ def test_a_total_that_cannot_be_added_to_in_place_is_refused():
 def test_what_is_no_array_is_refused_in_one_line():
     with pytest.raises(InputError, match=r"sigmoid takes arrays, found a list: give np.asarray"):
         ops.sigmoid([0.5])
+
+
+def test_a_number_is_on_the_host():
+    assert array_module(3.0) is array_module(2) is np

@@ -404,3 +404,15 @@ def test_how_many_processes_a_batch_is_shared_among(monkeypatch):
     assert worker_count(100, "gpu") == 1
     monkeypatch.setattr(sys, "platform", "darwin")
     assert worker_count(100, "cpu") == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOMEM, "Cannot allocate memory"), OverflowError("too large")])
+def test_too_little_shared_memory_is_too_little_memory(monkeypatch, error):
+    """Then the line names what was typed."""
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(sharedmemory.mmap, "mmap", refuse)
+    with pytest.raises(MemoryError, match=r"memory|large"):
+        shared_zeros(8, np.float32)

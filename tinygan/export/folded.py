@@ -32,6 +32,7 @@ from tinygan.layers import Addition, BatchNorm, BilinearLayer, Layer, Rescale, S
 from tinygan.layers.activations import TranslatedRectifier
 from tinygan.layers.addition import EPSILON as ADDITION_EPSILON
 from tinygan.layers.batchnorm import EPSILON as BATCH_NORM_EPSILON
+from tinygan.layers.weightnorm import with_inner
 
 PLAIN = {  # layers without arrays: kind, settings
     layers.Sigmoid: ("sigmoid", ()),
@@ -65,7 +66,7 @@ class Shapes(NamedTuple):
 
 def operations_of(network: Layer) -> list[Operation]:
     """The operations of ``network`` in evaluation mode, its result last; TinyganError for a layer of one's own."""
-    for layer in (one for parent in network.walk() for one in (parent, getattr(parent, "inner", parent))):
+    for layer in with_inner(network):
         methods = [getattr(type(layer), name, Layer.walk) for name in ("__call__", "apply_weight")]
         if not all(method.__module__.startswith("tinygan.") for method in methods):  # its class may add nothing
             raise _unknown(layer)

@@ -74,3 +74,8 @@ class WeightNorm(Layer):
 
     def __repr__(self) -> str:
         return f"{'affine' if self.affine else 'strict'} weight norm of {self.inner!r}"
+
+
+def with_inner(network: Layer) -> list[Layer]:
+    """All layers of a network, and those within weight norm: they are no children, since their arrays are WeightNorm's."""
+    return [one for layer in network.walk() for one in (layer, getattr(layer, "inner", layer))]

@@ -58,10 +58,10 @@ class Trainer:
         """
         alone, resumed = self.session.workers, self.progress.iteration > 0
         self.session.folder.lock()  # if an earlier run has let it go
-        ops.use(self.options.ops)
-        if self._closed:
-            self.iteration = self._iteration()
         try:
+            ops.use(self.options.ops)
+            if self._closed:
+                self.iteration = self._iteration()
             with ranks.workers_of(self.session, self.losses) as self.session.workers:
                 self._run()
         except MemoryError as error:

@@ -17,6 +17,7 @@ from tinygan.array import Array, array_module
 from tinygan.errors import InputError
 from tinygan.layers.base import Backward, described
 from tinygan.layers.batchnorm import here
+from tinygan.layers.weightnorm import with_inner
 from tinygan.ops.reference import ceil_div
 from tinygan.runtime import collectives
 from tinygan.training.player import Player
@@ -47,8 +48,7 @@ def as_one_batch(game: Any, real: Array, fake: Array) -> bool:
 
 def all_known(player: Player) -> bool:
     """Whether all layers are tinygan's; what a user's own ones do is not known here."""
-    layers = [one for layer in player.network.walk() for one in (layer, getattr(layer, "inner", layer))]
-    return all(type(layer).__module__.startswith("tinygan.") for layer in layers)
+    return all(type(layer).__module__.startswith("tinygan.") for layer in with_inner(player.network))
 
 
 def fits(values: int, device: str) -> bool:

@@ -44,7 +44,7 @@ def as_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(-1, C * _largest_divisor(x.size // C, ROW // C))
 
 
-def as_it_lies(total: np.ndarray) -> np.ndarray:
+def require_contiguous(total: np.ndarray) -> np.ndarray:
     """``total``, which is added to through other shapes; ValueError where these would be copies."""
     if not total.flags.c_contiguous:
         raise ValueError(f"gradients are added to contiguous arrays: one of shape {total.shape} is not")

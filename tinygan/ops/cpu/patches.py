@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from tinygan.ops.cpu.blocks import as_it_lies
+from tinygan.ops.cpu.blocks import require_contiguous
 from tinygan.ops.cpu.correlation import Correlation, channel_parts
 from tinygan.ops.reference import ceil_div, fold, zero_pad
 from tinygan.ops.window import Window
@@ -60,7 +60,7 @@ class PatchCorrelation(Correlation):
 
     def weight_grad(self, a: np.ndarray, d: np.ndarray, total: np.ndarray | None = None) -> np.ndarray:
         dw = aligned(self.kernel_shape, a.dtype) if total is None else total
-        rows = as_it_lies(dw).reshape(a.shape[1], d.shape[1])
+        rows = require_contiguous(dw).reshape(a.shape[1], d.shape[1])
 
         def work(part: slice) -> None:
             if total is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinygan.array import Array
-from tinygan.ops.cpu.blocks import as_it_lies, as_rows, block_count, for_each_block, tile_channels
+from tinygan.ops.cpu.blocks import as_rows, block_count, for_each_block, require_contiguous, tile_channels
 from tinygan.runtime.scratch import aligned, scratch
 
 
@@ -33,7 +33,7 @@ def weight_norm(w: Array, axis: int, k: float, epsilon: float) -> tuple[Array, C
     def add_gradient(dv: Array, dw: Array) -> None:
         # Written with w·r for v, which need not be kept: a convolution that transforms its kernel lets it go.
         along = wide(k * r * r * _dot(dv.reshape(shape), w.reshape(shape)))
-        total = rows(as_it_lies(dw))
+        total = rows(require_contiguous(dw))
 
         def work(_: int, block: slice) -> None:
             own, given = rows(w)[block], rows(dv)[block]
