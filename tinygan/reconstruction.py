@@ -57,19 +57,17 @@ def search_codes(
     codes["z"][...] = backend.to_device(start)
     gradients = codes.zeros_like()
     optimiser = OPTIMISERS[search.optimiser](codes)
-    values = targets[0].size
     generator = frozen(network)
-    shape = generator(codes["z"])[0].shape
-    if targets.shape != shape or targets.dtype.kind != "f":
-        raise InputError(f"expected targets as floats in [0, 1] {shape}, one for each code; found {described(targets)}")
-    for _ in range(search.steps):
+    for step in range(search.steps + 1):
         images, backward = generator(codes["z"], training=False)
-        gradients["z"][...] = backward((images - targets) * (2 / values))
-        optimiser.update(codes, gradients, search.learning_rate)
-        after_step()
-    images = generator(codes["z"], training=False)[0]
-    error = images - targets
-    losses = backend.to_host((error * error).sum(axis=(1, 2, 3))).astype(np.float64) / values
+        if targets.shape != images.shape or targets.dtype.kind != "f":
+            raise InputError(f"expected targets as floats in [0, 1] {images.shape}; found {described(targets)}")
+        error = images - targets
+        if step < search.steps:
+            gradients["z"][...] = backward(error * (2 / targets[0].size))
+            optimiser.update(codes, gradients, search.learning_rate)
+            after_step()
+    losses = backend.to_host((error * error).sum(axis=(1, 2, 3))).astype(np.float64) / targets[0].size
     return Reconstruction(backend.to_host(codes["z"]).copy(), backend.to_host(images), losses)
 
 

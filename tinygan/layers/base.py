@@ -143,9 +143,8 @@ def initialise(layer: Layer, rng: np.random.Generator, backend: Backend | None =
             where = f"in the network twice, the second time at {one.name!r}"
             raise UsageError(f"layer {one!r} is {where}: make one for each place")
     paths = [one.path(name) for one in layers for name in (*one.parameter_specs, *one.buffer_specs)]
-    for path in paths:
-        if paths.count(path) > 1:
-            raise UsageError(f"two arrays of the network would be called {path!r}: give their layers other names")
+    if twice := [path for path in paths if paths.count(path) > 1]:
+        raise UsageError(f"two arrays of the network would be called {twice[0]!r}: give their layers other names")
 
     def create(kind: str) -> Parameters:
         declared = [(one, name, spec) for one in layers for name, spec in getattr(one, kind).items()]

@@ -77,5 +77,5 @@ class WeightNorm(Layer):
 
 
 def with_inner(network: Layer) -> list[Layer]:
-    """All layers of a network, and those within weight norm: they are no children, since their arrays are WeightNorm's."""
+    """All layers of a network, and those within weight norm, which are no children: the arrays are WeightNorm's."""
     return [one for layer in network.walk() for one in (layer, getattr(layer, "inner", layer))]
