@@ -34,20 +34,8 @@ class Kill(NamedTuple):
 
 
 def _kill_a_worker(process: subprocess.Popen) -> None:
-    """One of the processes that it has begun, or itself while there is none.
-
-    Not git, which a run asks for its commit: without an answer it goes on as it would without git.
-    """
-    workers = [child for child in children(process.pid) if _name(child) not in ("git", None)]
-    os.kill(random.choice(workers or [process.pid]), signal.SIGKILL)
-
-
-def _name(pid: int) -> str | None:
-    """What the process is called; None if it has ended."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return None
+    """One of the processes that it has begun, or itself while there is none."""
+    os.kill(random.choice(children(process.pid) or [process.pid]), signal.SIGKILL)
 
 
 KILLS = {
@@ -63,10 +51,13 @@ KILLS = {
 
 
 def begin(code: str, *arguments: object) -> subprocess.Popen:
-    """Run ``code`` behind ``START``, in a process group of its own; returns once it has begun."""
+    """Run ``code`` behind ``START``, in a process group of its own; returns once it has begun.
+
+    Without git, which a run asks for its commit and can do without: where ``_kill_a_worker`` shoots git, all goes on.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", START + code, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -95,7 +86,10 @@ def storm(count: int, seconds: float, start: Callable[[], subprocess.Popen]) -> 
         try:
             error = process.communicate(timeout=LIMIT)[1]
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{where}: hangs, with {group(process.pid)}") from None
+            left = group(process.pid)
+            os.killpg(process.pid, signal.SIGKILL)  # it is not left to the tests that follow
+            process.communicate()
+            raise AssertionError(f"{where}: hangs, with {left}") from None
         said = [line for line in error.splitlines() if "going on from there" not in line]
         assert process.returncode in (0, *KILLS[how].codes), f"{where}: {process.returncode}, {error}"
         assert len(said) <= 1, f"{where}: {error}"
