@@ -77,9 +77,9 @@ def test_pieces_of_work_run_together():
 def at_once(work):
     """``work`` in a thread of its own; what it returns."""
     results = []
-    thread = threading.Thread(target=lambda: results.append(work()))
+    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
     thread.start()
-    thread.join()
+    thread.join(10)
     return results[0]
 
 
@@ -96,12 +96,13 @@ def test_another_threads_work_is_not_queued_with_this_ones():
 
 def test_two_threads_have_work_at_once(thread_number):
     """The second finds the workers busy, and does its work alone."""
-    inside, outside = [], threading.get_ident()
+    inside, outside, begun = [], threading.get_ident(), threading.Event()
 
     def work():
         if threading.get_ident() == outside:
-            at_once(lambda: run([lambda: inside.append(threading.get_ident())] * 3))
-        time.sleep(0.001)
+            begun.set()
+            at_once(lambda: run([lambda: (time.sleep(0.001), inside.append(threading.get_ident()))] * 3))
+        begun.wait(10)  # on a busy machine the workers would have done all before this thread's turn comes
 
     run([work] * (2 * thread_number))
     assert len(inside) % 3 == 0
@@ -134,13 +135,15 @@ def test_an_interrupt_waits_for_the_tasks_and_leaves_the_threads_free(thread_num
     """In a notebook the next cell uses them again."""
     if thread_number == 1:
         pytest.skip("one thread waits for nobody")
-    begun, done, main = threading.Event(), [], threading.get_ident()
+    begun, other, done, main = threading.Event(), threading.Event(), [], threading.get_ident()
 
     def work():
         if threading.get_ident() == main:
+            other.set()
             begun.wait(10)
             return
         begun.set()
+        other.wait(10)  # the worker must not do both
         time.sleep(0.1)  # so that the main thread waits by now
         signal.pthread_kill(main, signal.SIGINT)
         time.sleep(0.2)
