@@ -69,6 +69,25 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def runs(pid: int) -> bool:
+    """Whether this process still runs, and is not only waiting for somebody to take its exit code."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except ProcessLookupError:  # which the reading raises too, where it ends after the opening
+        return False
+    except FileNotFoundError:  # it has just ended, or the system has no such files
+        return sys.platform != "linux"
+
+
+def assert_ended(*pids: int) -> None:
+    """They run no longer, or in a moment."""
+    until = time.monotonic() + 30
+    while left := [pid for pid in pids if runs(pid)]:
+        assert time.monotonic() < until, f"{left} go on"
+        time.sleep(0.01)
+
+
 def resume(folder: Path, iterations: int) -> None:
     """The run, whose training has ended, goes on up to so many iterations."""
     process = train(1, "--resume", folder, "--iterations", iterations)

@@ -2,14 +2,13 @@
 
 import signal
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from benchmarks import watched
 from benchmarks.watched import run
+from tests.liverun import assert_ended
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_nothing_is_left_behind(ran):
     outcome, log = ran(CHILD)
     assert (outcome.status, outcome.exit) == ("passed", 0)
     assert outcome.seconds < 30
-    assert_gone(int(log))
+    assert_ended(int(log))
 
 
 def test_a_stop_ends_it_early(ran):
@@ -118,11 +117,4 @@ def test_an_interrupt_of_the_caller_ends_it_too(ran, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         ran("import os, time; print(os.getpid(), flush=True); time.sleep(1000)", stop=interrupted)
-    assert_gone(int((tmp_path / "log").read_text()))
-
-
-def assert_gone(pid: int) -> None:
-    until = time.monotonic() + 10
-    while (status := Path(f"/proc/{pid}/stat")).exists() and ") Z" not in status.read_text():
-        assert time.monotonic() < until, f"{pid} goes on"
-        time.sleep(0.05)
+    assert_ended(int((tmp_path / "log").read_text()))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tests.data.conftest import picture, write_pictures
+from tests.liverun import assert_ended
 from tinygan.data.packed import open_packed
 from tinygan.dataprep import workers
 from tinygan.dataprep.finish import PackOptions
@@ -144,9 +145,7 @@ prepare(Slow(Path({str(photos)!r})), OPTIONS, Path({str(tmp_path / "out")!r}), 2
     process.wait()
     assert len(started) == 2
     numbers = [int(path.name.removeprefix("worker-")) for path in started]
-    while any(map(is_alive, numbers)):
-        assert time.monotonic() < deadline, "workers are left over"
-        time.sleep(0.02)
+    assert_ended(*numbers)
 
 
 def test_an_interruption_does_not_wait_for_a_long_task():
@@ -165,16 +164,6 @@ def test_an_interruption_does_not_wait_for_a_long_task():
 
 def nap(seconds):
     time.sleep(seconds)
-
-
-def is_alive(number):
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    # An orphan that has ended may wait for somebody to take its exit code.
-    status = Path(f"/proc/{number}/status")
-    return not (status.exists() and "zombie" in status.read_text())
 
 
 class Slow(FolderSource):

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.liverun import assert_ended, runs
 from tinygan.device import open_backend
 from tinygan.errors import TinyganError
 from tinygan.runtime import collectives, sharedmemory, threads
@@ -96,13 +96,6 @@ def open_files(_):
     return [int(name) for name in os.listdir("/proc/self/fd")]
 
 
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def test_every_rank_gets_the_context_and_its_arguments(make, size):
     workers = make({"kept": 1})
     answers = workers.run(describe, [(k,) for k in range(size)])
@@ -175,7 +168,7 @@ def test_an_error_anywhere_reaches_the_caller_and_ends_the_others(make, size, wh
     pids = [helper.pid for helper in workers.helpers]
     with pytest.raises(ValueError if where == 0 else RuntimeError, match="no good"):
         workers.run(fail_in, [(where, "raise")] * size)
-    assert not any(map(alive, pids))
+    assert not any(map(runs, pids))
 
 
 def test_a_process_that_is_killed_is_one_clear_line(make, size, monkeypatch):
@@ -184,7 +177,7 @@ def test_a_process_that_is_killed_is_one_clear_line(make, size, monkeypatch):
     pids = [helper.pid for helper in workers.helpers]
     with pytest.raises(TinyganError, match=r"ended \(by signal 9\).*memory.*--batch-size"):
         workers.run(fail_in, [(size - 1, "kill")] * size)
-    assert not any(map(alive, pids))
+    assert not any(map(runs, pids))
 
 
 def test_a_process_that_died_between_two_runs_is_noticed(make, size):
@@ -208,14 +201,14 @@ def test_no_room_for_a_process_is_one_clear_line(monkeypatch, size):
     monkeypatch.setattr(os, "fork", fork_once)
     with pytest.raises(TinyganError, match=r"no further process .*temporarily unavailable.*OMP_NUM_THREADS=1"):
         WorkerGroup(None, size)
-    assert not any(alive(pid) for pid in forked if pid)
+    assert not any(runs(pid) for pid in forked if pid)
 
 
 def test_closing_ends_all(size):
     with WorkerGroup(None, size) as workers:
         pids = [helper.pid for helper in workers.helpers]
-        assert all(map(alive, pids))
-    assert not any(map(alive, pids))
+        assert all(map(runs, pids))
+    assert not any(map(runs, pids))
 
 
 def test_processes_ignore_signals_and_share_the_cores(make, size, monkeypatch):
@@ -320,10 +313,7 @@ def test_an_interruption_while_processes_start_leaves_none(size, monkeypatch):
             WorkerGroup(None, size)
     finally:
         signal.signal(signal.SIGINT, before)
-    until = time.monotonic() + 5
-    while any(map(alive, pids)) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not any(map(alive, pids))
+    assert_ended(*pids)
 
 
 def test_a_thread_that_is_refused_in_another_process_is_told(make, size, monkeypatch):
@@ -383,17 +373,14 @@ def test_a_backend_opened_meanwhile_leaves_the_division_of_the_cores(make, size,
 
 def test_processes_end_with_the_first_whatever_they_do():
     """Rank 0 is killed while another process is at work: that one must not stay."""
-    code = "import time; from tinygan.runtime.workers import WorkerGroup; helper = WorkerGroup(60, 2).helpers[0]; "
-    code += "helper.send((time.sleep, ())); print(helper.pid, flush=True); time.sleep(60)"  # its context: 60 seconds
+    work = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    code = f"import time; from tinygan.runtime.workers import WorkerGroup; workers = WorkerGroup({work!r}, 2); "
+    code += "workers.helpers[0].send((exec, ())); time.sleep(60)"  # what is executed is the context
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as first:
         other = int(first.stdout.readline())
-        time.sleep(0.2)
-        assert alive(other)
+        assert runs(other)
         first.kill()
-    until = time.monotonic() + 5
-    while alive(other) and time.monotonic() < until:
-        time.sleep(0.01)
-    assert not alive(other)
+    assert_ended(other)
 
 
 def test_how_many_processes_a_batch_is_shared_among(monkeypatch):

@@ -4,12 +4,11 @@ import json
 import os
 import signal
 import sys
-import time
 
 import numpy as np
 import pytest
 
-from tests.liverun import resume, start_training
+from tests.liverun import assert_ended, resume, start_training
 from tests.training.conftest import log_of
 from tinygan.device import open_backend
 from tinygan.models.norms import NORMS
@@ -113,13 +112,6 @@ def test_running_tests_agree_whoever_searches(tiny_options, processes):
         assert together == pytest.approx(alone, rel=1e-6)
 
 
-def gone(pids):
-    until = time.monotonic() + 5
-    while any(os.path.exists(f"/proc/{pid}") for pid in pids) and time.monotonic() < until:
-        time.sleep(0.02)
-    return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
-
-
 def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
     process, folder, children = start_training(tmp_path, cores=2)
     assert len(children) == 1
@@ -129,7 +121,7 @@ def test_a_stop_saves_and_leaves_no_process_behind(tmp_path):
     said = error.strip().splitlines()[-1]
     assert said.startswith("stopped by SIGTERM after iteration")
     assert f"--resume {folder}" in said
-    assert gone(children)
+    assert_ended(*children)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     assert checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration >= last["iteration"]
 
@@ -138,7 +130,7 @@ def test_a_kill_leaves_no_process_behind_and_the_folder_free(tmp_path):
     process, folder, children = start_training(tmp_path, cores=2)
     process.kill()
     process.communicate(timeout=30)
-    assert gone(children)
+    assert_ended(*children)
     reached = checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration
     resume(folder, reached + 1)
 
