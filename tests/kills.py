@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,8 @@ class Kill(NamedTuple):
 
 def _kill_a_worker(process: subprocess.Popen) -> None:
     """One of the processes that it has begun, or itself while there is none."""
-    os.kill(random.choice(children(process.pid) or [process.pid]), signal.SIGKILL)
+    with suppress(ProcessLookupError):  # that one has just ended, as all do at the end
+        os.kill(random.choice(children(process.pid) or [process.pid]), signal.SIGKILL)
 
 
 KILLS = {
@@ -53,11 +55,11 @@ KILLS = {
 def begin(code: str, *arguments: object) -> subprocess.Popen:
     """Run ``code`` behind ``START``, in a process group of its own; returns once it has begun.
 
-    Without git, which a run asks for its commit and can do without: where ``_kill_a_worker`` shoots git, all goes on.
+    Each process that ``code`` begins must be one that it cannot do without: ``_kill_a_worker`` kills any of them.
     """
     process = subprocess.Popen(
         [sys.executable, "-c", START + code, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": ""},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

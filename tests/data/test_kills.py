@@ -48,12 +48,13 @@ def assert_killed_preparation_is_exact(tmp_path, photos, count):
     assert finished(start())
     seconds = time.monotonic() - began
     out.append(tmp_path / "1")
-    for code in storm(count, seconds, start):
-        killed += code != 0
-        if (out[-1] / "dataset.json").exists():  # where a kill came after that, only the way there is left over
-            assert_same(out[-1], out[0], () if code == 0 else ("unfinished",))
-            out.append(tmp_path / f"{len(out)}")
-    assert killed > count // 4  # how many come before the end depends on what else the machine does
+    while killed <= count // 4:  # a busy machine that is idle now is done before most kills: then again, sooner
+        for code in storm(count, seconds, start):
+            killed += code != 0
+            if (out[-1] / "dataset.json").exists():  # where a kill came after that, only the way there is left over
+                assert_same(out[-1], out[0], () if code == 0 else ("unfinished",))
+                out.append(tmp_path / f"{len(out)}")
+        seconds /= 4
     assert finished(start())
     assert_same(out[-1], out[0])
 
