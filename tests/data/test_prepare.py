@@ -17,7 +17,7 @@ import pytest
 
 from tests.data.conftest import picture, write_pictures
 from tests.liverun import assert_ended
-from tinygan.data.packed import open_packed
+from tinygan.data.packed import HEADER_BYTES, open_packed
 from tinygan.dataprep import workers
 from tinygan.dataprep.finish import PackOptions
 from tinygan.dataprep.partial import PartialPack
@@ -387,7 +387,9 @@ class Killed(FolderSource):
 
             def deadly(item):
                 if item == "008.png":
-                    time.sleep(0.5)  # what comes before is on its way
+                    written, until = self.path.parent / "out" / "unfinished" / "images.npy", time.monotonic() + 60
+                    while written.stat().st_size < HEADER_BYTES + 8 * 8 * 8 * 3 and time.monotonic() < until:
+                        time.sleep(0.01)  # the two blocks before are on their way
                     others = [int(path.name[7:]) for path in self.path.parent.glob("reader-*")]
                     for number in {*(others if self.all else ())} - {os.getpid()}:
                         os.kill(number, signal.SIGKILL)
@@ -416,8 +418,8 @@ def test_a_stop_does_not_wait_for_a_block(photos, tmp_path):
     assert [path.name for path in tmp_path.glob("read-*")] == ["read-000.png"]
     began = time.monotonic()
     with pytest.raises(Stopped, match="stopped by SIGTERM"):
-        prepare(Stopping(photos, seconds=5), OPTIONS, tmp_path / "two", 2)
-    assert time.monotonic() - began < 10  # a block takes 20 seconds
+        prepare(Stopping(photos, seconds=30), OPTIONS, tmp_path / "two", 2)
+    assert time.monotonic() - began < 60  # a block takes 120 seconds
 
 
 @dataclass(frozen=True)
