@@ -8,7 +8,6 @@ import signal
 import sys
 import tarfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -49,17 +48,22 @@ def parts(work, **changes):
 
 @pytest.fixture
 def session(tmp_path, monkeypatch):
-    """A function that plays a session of pretended steps: name -> Python code of each of its commands."""
+    """A function that plays a session of pretended steps: name -> Python code of each of its commands.
+
+    A list is a command with two seconds, to be one that hangs. All else has the time that it takes on a busy machine.
+    """
     out = tmp_path / "out"
     monkeypatch.setattr(watched, "GRACE", 0.5)
     monkeypatch.setattr(gpu_session, "refuse_without_gpu", lambda work, patience, stop: None)
 
-    def play(steps: dict[str, list[str]], limit: float = 60) -> Path:
+    def part(step, number, code):
+        hangs = isinstance(code, list)
+        command = code if hangs or not code else [sys.executable, "-c", code]
+        return Part(step, f"{step}-{number}", command, 2 if hangs else 60, "it is not there")
+
+    def play(steps: dict[str, list[str | list[str] | None]]) -> Path:
         def step(name, codes):
-            return lambda _: (
-                Part(name, f"{name}-{i}", code and [sys.executable, "-c", code], limit, "it is not there")
-                for i, code in enumerate(codes)
-            )
+            return lambda _: (part(name, i, code) for i, code in enumerate(codes))
 
         made = {name: step(name, steps.get(name, [])) for name in STEPS}
         monkeypatch.setattr(gpu_session, "STEPS", made)
@@ -84,11 +88,11 @@ def row(out, name) -> list[str]:
 def test_each_command_is_begun_however_the_one_before_ended(session, capsys):
     steps = {
         "device": ["print('first'); raise SystemExit(3)", "import os; os.kill(os.getpid(), 9)"],
-        "kernels": ["import time; print('waits', flush=True); time.sleep(1000)", "print('x' * 10**7)", None],
+        "kernels": [["sh", "-c", "echo waits; exec sleep 1000"], "print('x' * 10**7)", None],
         "step": ["print('last')"],
     }
     with pytest.raises(TinyganError, match=r"did not end well: device-0, device-1, kernels-0; see .*SUMMARY\.md"):
-        session(steps, limit=2)
+        session(steps)
     out = session.out
     ended = {name: row(out, name)[2:4] for name in ("device-0", "device-1", "kernels-0", "kernels-1", "kernels-2")}
     assert ended == {
@@ -310,7 +314,7 @@ def test_a_damaged_result_spoils_its_own_section_only(session, damage):
 )
 def test_without_an_answer_of_the_device_nothing_is_begun(tmp_path, monkeypatch, code, why):
     monkeypatch.setattr(gpu_session, "ASK", code)
-    monkeypatch.setattr(gpu_session, "FIRST_PATIENCE", 1)
+    monkeypatch.setattr(gpu_session, "FIRST_PATIENCE", 1 if "sleep" in code else 60)
     with pytest.raises(TinyganError, match=why):
         gpu_session.main(["--out", str(tmp_path), "--steps", "device"])
     assert not (tmp_path / "SUMMARY.md").exists()
@@ -326,19 +330,23 @@ def test_the_device_is_asked(tmp_path):
 
 
 def test_a_signal_ends_the_command_and_keeps_what_was_found(session):
-    log = session.out / "work" / "device-1.log"
+    log, ended = session.out / "work" / "device-1.log", threading.Event()
 
     def terminate():
         while not (log.exists() and log.read_bytes()):
-            time.sleep(0.05)
+            if ended.wait(0.05):  # the signal would end the tests
+                return
         os.kill(os.getpid(), signal.SIGTERM)
 
     thread = threading.Thread(target=terminate)
     thread.start()
     wait = "print(1, flush=True); import time; time.sleep(1000)"
-    with pytest.raises(Stopped, match="stopped by SIGTERM; what was run is in") as caught:
-        session({"device": ["print(1)", wait, "print(3)"], "step": ["print(4)"]})
-    thread.join()
+    try:
+        with pytest.raises(Stopped, match="stopped by SIGTERM; what was run is in") as caught:
+            session({"device": ["print(1)", wait, "print(3)"], "step": ["print(4)"]})
+    finally:
+        ended.set()
+        thread.join()
     assert caught.value.exit_code == 128 + signal.SIGTERM
     assert [row(session.out, f"device-{i}")[2] for i in (0, 1)] == ["passed", "stopped"]
     assert "device-2" not in page(session.out)
