@@ -182,15 +182,17 @@ def test_a_loss_of_ones_own_is_asked_in_every_step(tiny_options, monkeypatch, sc
 
 def test_another_thread_may_draw_samples_meanwhile(alone):
     game, step = alone
-    codes, drawn, stop = np.ones((3, 5), np.float32), [], threading.Event()
+    codes, drawn, begun, stop = np.ones((3, 5), np.float32), [], threading.Event(), threading.Event()
 
     def draw():
         while not stop.is_set():
             drawn.append(game.generator.network(codes)[0])
+            begun.set()
 
     thread = threading.Thread(target=draw)
     thread.start()
     try:
+        assert begun.wait(60)
         for images in (7, 5, 6, 7):
             assert np.isfinite(step(images)).all()
     finally:
