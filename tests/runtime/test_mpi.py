@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests import mpiexec
-from tests.liverun import ROOT
+from tests.liverun import ROOT, assert_ended
 
 reason = mpiexec.why_no_mpi()
 pytestmark = [
@@ -36,21 +36,21 @@ mpi._watch(os.getppid(), {os.pidfd_open(process.pid): rank for process, rank in 
 
 def kill(rank, how, *victims):
     """Exit code and standard error of rank ``rank`` when the others with these places are killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", RANK, str(rank), how],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    others = list(map(int, process.stdout.readline().split()))
-    for place in victims:
-        os.kill(others[place], signal.SIGKILL)
-    try:
-        error = process.communicate(timeout=10)[1]
-    finally:
-        for place in {0, 1} - set(victims):
-            os.kill(others[place], signal.SIGKILL)
+    command = [sys.executable, "-c", RANK, str(rank), how]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as process:
+        others = list(map(int, process.stdout.readline().split()))
+        try:
+            process.send_signal(signal.SIGSTOP)  # so that it sees the ends of two at once
+            for place in victims:
+                os.kill(others[place], signal.SIGKILL)
+            assert_ended(*(others[place] for place in victims))
+            process.send_signal(signal.SIGCONT)
+            error = process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+            for place in {0, 1} - set(victims):
+                os.kill(others[place], signal.SIGKILL)
     return process.returncode, error
 
 
