@@ -9,6 +9,15 @@ import tinygan
 from tinygan.training.session import git_commit
 
 
+@pytest.fixture(autouse=True)
+def _git_without_this_machine(monkeypatch):
+    """In a hook of git's GIT_DIR is the checkout of the one who commits, and settings may ask for a signature."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A git checkout of one file that stands for tinygan's, and a function that runs git in it."""
