@@ -2,6 +2,7 @@ import contextlib
 import hashlib
 import socket
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -43,10 +44,16 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy():
+    """For urllib, which looks for one in the environment at its first call, and keeps to it."""
+    urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
+    yield
+    urllib.request.install_opener(None)
+
+
 @pytest.fixture
-def server(monkeypatch):
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+def server():
     server = HTTPServer(("127.0.0.1", 0), Handler)
     server.stop, server.sent_whole = threading.Event(), set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
