@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from tests import fakecupy
+from tests import fakecupy, liverun
 from tests.browser import Browser
 from tinygan.data import shapes
 from tinygan.device import why_no_gpu
@@ -33,6 +33,12 @@ def _shapes_are_drawn_once():
     shapes.load = lambda: drawn(shapes.IMAGES)
     yield
     shapes.load = load
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_running():
+    yield
+    liverun.end_all()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.liverun import ROOT, children, hear_signals
+from tests import liverun
+from tests.liverun import children, hear_signals
 
 LIMIT = 10.0  # seconds after which a process that was told to end hangs
 START = """
@@ -57,15 +58,8 @@ def begin(code: str, *arguments: object) -> subprocess.Popen:
 
     Each process that ``code`` begins must be one that it cannot do without: ``_kill_a_worker`` kills any of them.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", START + code, *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-        preexec_fn=hear_signals,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = liverun.begin([sys.executable, "-c", START + code, *arguments], {}, **pipes, preexec_fn=hear_signals)
     assert process.stdout.readline() == "begun\n"
     return process
 
@@ -88,10 +82,7 @@ def storm(count: int, seconds: float, start: Callable[[], subprocess.Popen]) -> 
         try:
             error = process.communicate(timeout=LIMIT)[1]
         except subprocess.TimeoutExpired:
-            left = group(process.pid)
-            os.killpg(process.pid, signal.SIGKILL)  # it is not left to the tests that follow
-            process.communicate()
-            raise AssertionError(f"{where}: hangs, with {left}") from None
+            raise AssertionError(f"{where}: hangs, with {group(process.pid)}") from None
         said = [line for line in error.splitlines() if "going on from there" not in line]
         assert process.returncode in (0, *KILLS[how].codes), f"{where}: {process.returncode}, {error}"
         assert len(said) <= 1, f"{where}: {error}"

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -33,17 +34,32 @@ def hear_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+_begun: list[subprocess.Popen] = []
+
+
+def begin(command: Sequence[object], environment: dict[str, str], **how: object) -> subprocess.Popen:
+    """A process in a group of its own, on this checkout; :func:`end_all` ends what a failed test leaves of it."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    process = subprocess.Popen(list(map(str, command)), env=environment, text=True, process_group=0, **how)
+    _begun.append(process)
+    return process
+
+
+def end_all() -> None:
+    """After each test: nothing goes on beside those that follow, and no open pipe is told as an error of theirs."""
+    while _begun:
+        process = _begun.pop()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in filter(None, (process.stdout, process.stderr)):
+            pipe.close()
+
+
 def train(cores: int, *arguments: object, before: Callable[[], object] = hear_signals) -> subprocess.Popen:
     """train.py on so many cores, in a process group of its own; ``before`` runs in it first."""
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE.format(cores=cores, few=FEW), *map(str, arguments)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-        preexec_fn=before,
-    )
+    command = [sys.executable, "-c", CODE.format(cores=cores, few=FEW), *arguments]
+    return begin(command, {}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=before)
 
 
 def start_training(

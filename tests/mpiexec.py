@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.liverun import ROOT, hear_signals
+from tests import liverun
+from tests.liverun import hear_signals
 
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 
@@ -25,17 +26,9 @@ def start(
     ranks: int, code: str, *arguments: object, before: Callable[[], object] = hear_signals, **environment: str
 ) -> subprocess.Popen:
     """``code`` in so many ranks, each on one thread; its output can be read from the process."""
-    command = [MPIEXEC, "-n", str(ranks), sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-        preexec_fn=before,
-    )
+    command = [MPIEXEC, "-n", ranks, sys.executable, "-c", code, *arguments]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return liverun.begin(command, {"OMP_NUM_THREADS": "1"} | environment, **pipes, preexec_fn=before)
 
 
 def script(name: str, setup: str = "") -> str:

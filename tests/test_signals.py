@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.liverun import hear_signals, resume, start_training
+from tests.liverun import hear_signals, resume, runs, start_training
 from tinygan.signals import ENDING, StopRequest, held_back
 from tinygan.training import checkpoint
 
@@ -169,23 +169,24 @@ def test_a_terminal_that_is_gone_costs_nothing(tmp_path):
     pid, terminal = pty.fork()
     if pid == 0:
         hear_signals()
+        termios.tcsetwinsize(0, (24, 80))  # a terminal without width shows no bar
         options = ["--features", "4", "--batch-size", "8", "--iterations", "100000", "--device", "cpu"]
         os.chdir(ROOT)
         command = [sys.executable, "train.py", *options, "--log-every", "1", "--save-every", "100000"]
         os.execv(sys.executable, [*command, "--out", str(tmp_path)])
-    termios.tcsetwinsize(terminal, (24, 80))  # a terminal without width shows no bar
     shown, until = b"", time.monotonic() + 60
-    while b"d_real" not in shown and time.monotonic() < until:
-        if select.select([terminal], [], [], 1)[0]:
-            shown += os.read(terminal, 1000)
-    assert b"d_real" in shown
-    os.close(terminal)
-    until = time.monotonic() + 30
-    ended = 0
-    while not ended:
-        assert time.monotonic() < until
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        time.sleep(0.02)
+    try:
+        while b"d_real" not in shown and time.monotonic() < until:
+            if select.select([terminal], [], [], 1)[0]:
+                shown += os.read(terminal, 1000)
+        assert b"d_real" in shown
+    finally:
+        os.close(terminal)
+        until = time.monotonic() + 30
+        while runs(pid) and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(pid, signal.SIGKILL)  # nothing to a process that has ended
+        status = os.waitpid(pid, 0)[1]
     assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
     (folder,) = tmp_path.iterdir()
     assert checkpoint.load(folder / "checkpoints" / "last.safetensors").progress.iteration > 0

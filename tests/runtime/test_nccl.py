@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.liverun import ROOT
+from tests import liverun
 from tinygan.errors import TinyganError, UsageError
 from tinygan.runtime import collectives, nccl
 from tinygan.runtime.collectives import split_vector
@@ -64,8 +64,7 @@ def ranks(size, code, unique_id):
     """Run ``code`` in so many processes; what each wrote to standard error."""
     command = [sys.executable, "-c", RANK + code]
     processes = [
-        subprocess.Popen([*command, str(rank), str(size), unique_id.hex()], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-        for rank in range(size)
+        liverun.begin([*command, rank, size, unique_id.hex()], {}, stderr=subprocess.PIPE) for rank in range(size)
     ]
     return [process.communicate(timeout=100)[1] for process in processes]
 
