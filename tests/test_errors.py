@@ -84,13 +84,13 @@ LARGE = [
 ]  # fmt: skip
 # Command lines one after the other in a process that may have one gigabyte; few images to draw.
 ONE_GIGABYTE = """
-import resource, sys
+import resource, shlex, sys
 resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))
 import train
 from tinygan.data import shapes
 from tinygan.errors import run_script
 shapes.IMAGES = 2000
-sys.exit(max(run_script(train.main, typed.split()) for typed in sys.argv[1:]))
+sys.exit(max(run_script(train.main, shlex.split(typed)) for typed in sys.argv[1:]))
 """
 
 
@@ -103,7 +103,7 @@ def test_a_dry_run_estimates_and_does_not_allocate():
 
 def test_an_array_that_does_not_fit_is_one_line(tmp_path):
     """The whole way."""
-    command = [sys.executable, "-c", ONE_GIGABYTE, f"--features 4096 --device cpu --out {tmp_path}"]
+    command = [sys.executable, "-c", ONE_GIGABYTE, f"--features 4096 --device cpu --out '{tmp_path}'"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert re.fullmatch("error: not enough memory[^\n]*: give less than --features 4096\n", done.stderr)

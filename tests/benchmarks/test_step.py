@@ -1,6 +1,7 @@
 """The benchmark itself: contenders in processes of their own, statuses, the JSON file, the table."""
 
 import json
+import shlex
 
 import pytest
 
@@ -87,7 +88,7 @@ def test_a_peer_that_is_not_installed_is_named(tiny, tmp_path, monkeypatch, caps
     assert set(result) == {
         *("workload", "machine", "commit", "least_work", "tinygan", "peers", "command", "started"),
     }
-    assert result["command"].endswith(f"--pairs 2 --out {out}")
+    assert result["command"].endswith(f"--pairs 2 --out {shlex.quote(str(out))}")
     assert result["tinygan"]["versions"].keys() == {"tinygan", "numpy"}
     assert result["tinygan"]["peak_memory"] > 0
     assert {"processor", "cores", "python", "device", "flops", "bytes"} <= set(result["machine"])

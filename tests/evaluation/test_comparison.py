@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,7 @@ def test_a_run_alone_is_against_nothing(tmp_path):
     text = table([read_run(make_run(tmp_path / "run", final=None))])
     assert "against" not in text.split("\n")[0]
     assert "difference" not in text
-    assert f"run has no final loss yet: evaluate.py reconstruct {tmp_path / 'run'}" in text
+    assert f"run has no final loss yet: evaluate.py reconstruct {shlex.quote(str(tmp_path / 'run'))}" in text
 
 
 def test_comparable_runs_are_not_called_incomparable(three):

@@ -1,5 +1,6 @@
 """400 shapes, and every experiment's networks so small that an iteration takes milliseconds."""
 
+import shlex
 import shutil
 
 import pytest
@@ -24,7 +25,7 @@ def make_small(patch):
 def caller(folder):
     """Runs an experiment in ``folder``."""
     places = ["--out", str(folder / "runs"), "--results", str(folder / "results")]
-    return lambda options, module=three_models: module.main([*places, *options.split()])
+    return lambda options, module=three_models: module.main([*places, *shlex.split(options)])
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_interleaved_models_stand_at_the_same_iteration_after_each_round(call, t
     write = runner.write_report
     monkeypatch.setattr(runner, "write_report", lambda runs, file: (pages.append(len(steps)), write(runs, file)))
     options = OPTIONS.replace("--iterations 2", "--iterations 3")
-    call(f"{options} --interleave 2 --report {page}")
+    call(f"{options} --interleave 2 --report '{page}'")
     assert steps == ["2"] * 3 + ["3"] * 3
     assert pages == [3, 6, 6]  # after each round, and with the final tests
     assert "Pairs of final test images" in page.read_text()
@@ -133,7 +133,7 @@ def test_the_time_ends_a_training_with_what_there_is(call, tmp_path, monkeypatch
 
     monkeypatch.setattr(threading, "Timer", OnceTested)
     options = OPTIONS.replace("--iterations 2", "--iterations 1000000")
-    call(f"{options} --minutes 0.05 --report {tmp_path / 'page.html'}")
+    call(f"{options} --minutes 0.05 --report '{tmp_path}/page.html'")
     out = capsys.readouterr().out
     assert "time is up after 0.05 minutes" in out
     assert "00000-shapes-none-seed0 has no final loss yet" in out
@@ -158,7 +158,7 @@ def test_before_the_first_running_test_the_time_ends_without_a_table(call, tmp_p
     options = OPTIONS.replace("--iterations 2", "--iterations 1000000").replace(
         "--test-every 1", "--test-every 1000000"
     )
-    call(f"{options} --minutes 0.01 --report {tmp_path / 'page.html'}")
+    call(f"{options} --minutes 0.01 --report '{tmp_path}/page.html'")
     assert "no run has come to its first running test" in capsys.readouterr().out
     assert not (tmp_path / "page.html").exists()
 
@@ -205,7 +205,7 @@ def test_a_run_that_is_something_else_is_refused_by_name(call, finished, tmp_pat
 def test_a_page_that_cannot_be_written_is_refused_before_anything_is_trained(call, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "main", lambda arguments: pytest.fail("trained"))
     with pytest.raises(TinyganError, match=r"^--report .*: there is no folder .*nowhere; make it first"):
-        call(f"{OPTIONS} --report {tmp_path / 'nowhere' / 'page.html'}")
+        call(f"{OPTIONS} --report '{tmp_path}/nowhere/page.html'")
 
 
 def test_other_lengths_and_places_are_no_difference(call, finished, tmp_path):

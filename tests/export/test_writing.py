@@ -104,7 +104,7 @@ def test_a_run_is_exported(trained, tmp_path, capsys):
     out = tmp_path / "numpy"
     assert run_script(evaluate.main, ["export", str(trained), "--to", "numpy", "--out", str(out)]) == 0
     names = ["generator.npz", "numpy_network.py", "discriminator.npz"]
-    assert capsys.readouterr().out.split() == [str(out / name) for name in names]
+    assert capsys.readouterr().out.splitlines() == [str(out / name) for name in names]
     run = open_run(trained, "best", "cpu")
     codes = np.random.default_rng(0).standard_normal((3, run.options.code_size)).astype(np.float32)
     from tinygan.export.numpy_network import Network
@@ -119,7 +119,8 @@ def test_a_run_is_exported(trained, tmp_path, capsys):
 
 def test_the_generator_that_tinygan_brings_is_exported(tmp_path, capsys):
     assert run_script(evaluate.main, ["export", "cifar10-wn", "--to", "numpy", "--out", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.split() == [str(tmp_path / "generator.npz"), str(tmp_path / "numpy_network.py")]
+    said = capsys.readouterr().out.splitlines()
+    assert said == [str(tmp_path / "generator.npz"), str(tmp_path / "numpy_network.py")]
     from tinygan.export.numpy_network import Network
 
     generator = load_generator("cifar10-wn")
