@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.layers.cases import outputs, prepare, smooth_input, upstream
-from tinygan.layers import Conv2d, ConvTranspose2d, Linear, WeightNorm
+from tinygan.layers import Conv2d, ConvTranspose2d, Linear, WeightNorm, initialise
+from tinygan.rng import rng_for
 
 # inner layer, input shape, k of the norm by definition
 INNER = {
@@ -112,3 +113,11 @@ def test_inner_bias_is_not_a_parameter():
     strict, affine = (WeightNorm(Linear(5, 3, bias=True), affine) for affine in (False, True))
     assert set(prepare(strict)) == {"w"}
     assert set(prepare(affine)) == {"w", "scale", "bias"}
+
+
+def test_numpys_numbers_are_numbers():
+    """A kernel of np.int64 and an ε of np.float64 make the same layer, in the network's precision."""
+    layer = WeightNorm(Conv2d(3, 4, np.int64(3), stride=np.int64(2), pad=[1, 1]), epsilon=np.float64(1e-16))
+    assert repr(layer.inner) == repr(Conv2d(3, 4, 3, stride=2, pad=1))
+    initialise(layer, rng_for(0, "numbers"))
+    assert layer(np.ones((2, 8, 8, 3), np.float32))[0].dtype == np.float32

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from tinygan.errors import UsageError
@@ -15,6 +16,17 @@ def test_typed_options_win_over_the_preset_and_the_preset_over_the_defaults():
     assert options.learning_rate == 5e-5
     assert (options.image_size, options.crop_size, options.code_size) == ((160, 160), (160, 160), 256)
     assert options.batch_size == Options().batch_size
+
+
+def test_numpys_numbers_are_numbers():
+    """``for rate in np.logspace(-5, -3, 3)``; JSON, which keeps the options, knows Python's only."""
+    given = {"learning_rate": np.float64(1e-3), "seed": np.int64(3), "loss": np.str_("bce"), "model": "resnet"}
+    sizes = {"image_size": tuple(np.array([32, 64])), "d_features": list(2 ** np.arange(4, 7))}
+    options = Options(**given, **sizes)
+    assert options == Options(learning_rate=1e-3, seed=3, model="resnet", image_size=(32, 64), d_features=[16, 32, 64])
+    assert Options.from_json(json.loads(json.dumps(dataclasses.asdict(options)))) == options
+    with pytest.raises(UsageError, match="--learning-rate is nan"):
+        Options(learning_rate=np.float32("nan"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -110,8 +110,7 @@ def open_run(path: Path, which: str | int = "best", device: str = "auto") -> Tra
     backend = open_backend(device, _available(stored.options.precision, device))
     game = build_game(stored.options, backend)
     checkpoint.restore(stored, game)
-    iteration = stored.progress.iteration
-    return TrainedRun(folder, stored.options, name, iteration, stored.fingerprint, game, backend)
+    return TrainedRun(folder, stored.options, name, stored.progress.iteration, stored.fingerprint, game, backend)
 
 
 def _available(precision: str, device: str) -> str:

@@ -31,12 +31,9 @@ HELD_OUT = 8  # images to search for
 def write_page(generator: TrainedGenerator, path: Path) -> None:
     """Write the page of ``generator``."""
     operations, weights = packed(operations_of(generator.network))
-    values = {
-        "title": f"The generator of {generator.name}",
-        "network": {"operations": operations, **describe(generator), "held_out": held_out_images(generator)},
-        "weights": base64.b64encode(weights).decode(),
-    }
-    write_output(path, render(__package__, "page/page.html", **values))
+    network = {"operations": operations, **describe(generator), "held_out": held_out_images(generator)}
+    title, text = f"The generator of {generator.name}", base64.b64encode(weights).decode()
+    write_output(path, render(__package__, "page/page.html", title=title, network=network, weights=text))
 
 
 def packed(operations: list[Operation]) -> tuple[list[dict], bytes]:

@@ -20,7 +20,7 @@ class _Windowed(BilinearLayer):
     """A window, and a kernel (kh, kw, *channels) whose ``output_axis`` counts output channels."""
 
     def __init__(self, channels: tuple[int, int], output_axis: int, kernel: Size, stride: Size, pad: Size, bias: bool):
-        self.window = Window(*((size, size) if isinstance(size, int) else size for size in (kernel, stride, pad)))
+        self.window = Window(*(one if isinstance(one, tuple | list) else (one, one) for one in (kernel, stride, pad)))
         if min(self.window.stride) < 1 or min(self.window.pad) < 0:
             given = f"kernel {kernel}, stride {stride}, pad {pad}"
             raise UsageError(f"{given}: strides must be at least 1, and pads at least 0")

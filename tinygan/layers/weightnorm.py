@@ -36,7 +36,7 @@ class WeightNorm(Layer):
         super().__init__()
         self.inner = inner
         self.affine = affine
-        self.epsilon = epsilon
+        self.epsilon = float(epsilon)
         spec = inner.parameter_specs["w"]
         self.parameter("w", spec.shape, spec.init)
         if affine:

@@ -141,8 +141,7 @@ def _others_wait() -> Iterator[None]:
 
 def _broadcast(request: Any = None) -> Any:
     """From the first rank to all: a header of fixed length, and what does not fit in as a second message."""
-    head = np.zeros(HEADER, np.uint8)
-    content = b""
+    head, content = np.zeros(HEADER, np.uint8), b""
     if mpi.rank == 0:
         content = pickle.dumps(request)
         head[:8] = np.frombuffer(len(content).to_bytes(8, "little"), np.uint8)

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from tinygan import ops
 from tinygan.data import DATASETS
 from tinygan.data.batches import AUGMENTATIONS
@@ -79,6 +81,8 @@ class Options:
     keep_every: int = 20_000
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _of_python(value))
         for name, choices in CHOICES.items():
             typed = getattr(self, name)
             if typed not in choices and not (name == "model" and is_own(typed)):
@@ -159,6 +163,13 @@ class Options:
             raise ValueError(f"unknown option {unknown[0][:40]!r}")
         sizes = {name: tuple(values[name]) for name in SIZES if isinstance(values.get(name), list)}
         return cls(**(values | sizes))
+
+
+def _of_python(value: object) -> object:
+    """With Python's numbers in place of NumPy's, which np.logspace makes, say."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(_of_python, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 # What may change on resuming; everything else decides what the weights mean, or would break exactness.

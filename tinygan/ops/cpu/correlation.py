@@ -80,7 +80,8 @@ class Correlation:
         def work(images: slice, rows: slice) -> None:
             multiply(operand(images, rows), u, out=result[images])
             if b is not None:
-                _add_to_channels(result[images], b)
+                y = as_rows(result[images])
+                y += tile_channels(b, y)
 
         self.for_each_shard(work)
         return result
@@ -90,9 +91,3 @@ def channel_parts(channels: int, most: int = MOST_CHANNELS) -> list[slice]:
     """The channels cut into as many parts as there are threads, or more, but none too small or larger than ``most``."""
     size = min(most, max(FEWEST_CHANNELS, ceil_div(channels, thread_count())))
     return [slice(first, first + size) for first in range(0, channels, size)]
-
-
-def _add_to_channels(y: np.ndarray, b: np.ndarray) -> None:
-    """Add b (C,) to y (N, H, W, C), in place."""
-    rows = as_rows(y)
-    rows += tile_channels(b, rows)
