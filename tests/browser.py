@@ -43,9 +43,12 @@ class Browser:
             raise
 
     def _attach(self) -> None:
-        """Speak with the browser's one window from now on."""
-        target = next(one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page")
-        self._session = self.send("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
+        """Speak with the browser's one window, which may be there a moment later, from now on."""
+        until, windows = time.monotonic() + TIMEOUT, []
+        while not windows:
+            assert time.monotonic() < until, f"no window in {TIMEOUT} s"
+            windows = [one for one in self.send("Target.getTargets")["targetInfos"] if one["type"] == "page"]
+        self._session = self.send("Target.attachToTarget", targetId=windows[0]["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             self.send(f"{domain}.enable")
 

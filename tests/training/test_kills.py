@@ -45,6 +45,7 @@ def assert_killed_training_is_exact(tmp_path, count):
     out, began = tmp_path / "killed", time.monotonic()
     process = start(out)
     while not list(out.glob("*/checkpoints/last.safetensors")):
+        assert process.poll() is None, process.stderr.read()
         time.sleep(0.02)
     seconds = 1.3 * (time.monotonic() - began)  # so that some kills come before the first iteration
     process.kill()
