@@ -56,7 +56,7 @@ def test_what_is_no_image_array_is_refused(options, wrong):
 def test_numbers_of_another_type_are_shown_as_what_they_are():
     for wrong, words in (
         ({"features": "32"}, "--features is '32': give a whole number"),
-        ({"features": np.int64(32)}, r"--features is np.int64\(32\): give a whole number"),
+        ({"features": np.float64(32)}, r"--features is 32.0: give a whole number"),
         ({"image_size": 32}, r"--image-size is 32: give .* each way, as \(32, 32\)"),
     ):
         with pytest.raises(UsageError, match=words):
