@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def test_numpys_numbers_are_numbers():
     assert Options.from_json(json.loads(json.dumps(dataclasses.asdict(options)))) == options
     with pytest.raises(UsageError, match="--learning-rate is nan"):
         Options(learning_rate=np.float32("nan"))
+    assert Options(image_size=namedtuple("Size", "height width")(32, np.int64(64))).image_size == (32, 64)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

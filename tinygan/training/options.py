@@ -168,7 +168,7 @@ class Options:
 def _of_python(value: object) -> object:
     """With Python's numbers in place of NumPy's, which np.logspace makes, say."""
     if isinstance(value, tuple | list):
-        return type(value)(map(_of_python, value))
+        return (tuple if isinstance(value, tuple) else list)(map(_of_python, value))
     return value.item() if isinstance(value, np.generic) else value
 
 
