@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 def read_pipe(path: Path) -> tuple[threading.Thread, list[bytes]]:
     """Somebody who reads a pipe to its end."""
     found = []
-    reader = threading.Thread(target=lambda: found.append(path.read_bytes()))
+    reader = threading.Thread(target=lambda: found.append(path.read_bytes()), daemon=True)
     reader.start()
     return reader, found
 

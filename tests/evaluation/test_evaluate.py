@@ -229,7 +229,7 @@ def test_report_writes_one_page(trained, call, tmp_path):
 def test_outputs_go_where_they_are_meant_to(trained, call, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     found = []
-    reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_bytes()))
+    reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_bytes()), daemon=True)
     reader.start()
     assert call("compare", trained, "--json", tmp_path / "pipe")[0] == 0
     reader.join()
