@@ -30,7 +30,7 @@ MEASURES = ("sliced_wasserstein", "ms_ssim")
 FEWEST = 3  # iterations that a rank correlation is shown for
 # What the files that are read must be, see tinygan/jsonfile.py.
 KNOWN = {key: {"iterations": list[int], **dict.fromkeys(MEASURES, list[float])} for key in ("grids?", "checkpoints?")}
-MEASURED = {"iteration": int, "fake": {measure: {"mean": float} for measure in MEASURES}}
+MEASURED = {"iteration": int, "count": int, "fake": {measure: {"mean": float} for measure in MEASURES}}
 REMEDY = "delete it, it will be measured again"
 
 
@@ -57,7 +57,7 @@ def agreement(run: RunSummary) -> dict:
     losses, known = {test.iteration: test.loss for test in run.tests}, _known(file)
     sources = {
         "grids": ("the stored grids of 100 samples", _grids(run, losses, known.get("grids", {}))),
-        "checkpoints": ("evaluate.py measures", known.get("checkpoints", {}) | _checkpoints(run.folder.evaluation)),
+        "checkpoints": ("evaluate.py measures", _checkpoints(run.folder.evaluation, known.get("checkpoints", {}))),
     }
     found = {}
     for name, (measured_on, rows) in sources.items():
@@ -121,12 +121,18 @@ def _grids(run: RunSummary, losses: dict[int, float], known: dict[int, dict]) ->
     return rows
 
 
-def _checkpoints(folder: Path) -> dict[int, dict]:
-    """What ``evaluate.py measures`` wrote, by iteration; the newest where there are several, as of other counts."""
-    rows = {}
-    for path in sorted(folder.glob("measures-*.json"), key=lambda file: file.stat().st_mtime):
-        found = read_json(path, MEASURED, "delete it, and let evaluate.py measures write it anew")
-        rows[found["iteration"]] = {name: found["fake"][name]["mean"] for name in MEASURES}
+def _checkpoints(folder: Path, known: dict[int, dict]) -> dict[int, dict]:
+    """What ``evaluate.py measures`` wrote, by iteration: of the largest count of images, since distances depend on it.
+
+    The newest where there are several; what is ``known`` stays where no file is.
+    """
+    files = sorted(folder.glob("measures-*.json"), key=lambda file: file.stat().st_mtime)
+    found = [read_json(path, MEASURED, "delete it, and let evaluate.py measures write it anew") for path in files]
+    largest, there = max((one["count"] for one in found), default=0), {one["iteration"] for one in found}
+    rows = {iteration: row for iteration, row in known.items() if iteration not in there}
+    for one in found:
+        if one["count"] == largest:
+            rows[one["iteration"]] = {name: one["fake"][name]["mean"] for name in MEASURES}
     return rows
 
 

@@ -1,6 +1,7 @@
 """What every experiment can be told."""
 
 import argparse
+import os
 from pathlib import Path
 
 from tinygan.cli.parser import OneLineParser, add_number, add_path, filled, numbers
@@ -44,7 +45,7 @@ def parse(name: str, description: str, arguments: list[str]) -> argparse.Namespa
             f"--iterations {options.iterations} leaves no running test with --test-every {options.test_every}: give "
             f"--test-every {min(1000, options.iterations)}, say"
         )
-    if options.results.resolve() == options.out.resolve():
+    if os.path.realpath(options.results) == os.path.realpath(options.out):
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
     if options.report:
         check_output(options.report, "--report")

@@ -40,7 +40,7 @@ def options_of(command: list[str]) -> Options:
 
 def find_run(wanted: Options) -> RunFolder | None:
     """The newest folder under ``wanted.out`` with this run's title and a checkpoint to go on from."""
-    title = re.compile(r"\d+-" + re.escape(session.run_title(wanted)))
+    title = re.compile(r"[0-9]{5}-" + re.escape(session.run_title(wanted)))
     found = sorted(path for path in Path(wanted.out).glob("*") if title.fullmatch(path.name))
     return RunFolder(found[-1]) if found and RunFolder(found[-1]).last.exists() else None
 

@@ -2,9 +2,11 @@
 
 import json
 import os
+import tracemalloc
 
 import pytest
 
+from tinygan.data.decode import read_file
 from tinygan.errors import TinyganError
 from tinygan.jsonfile import parse_json, read_bytes, read_json
 
@@ -56,6 +58,16 @@ def test_what_does_not(content, phrase, tmp_path):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(TinyganError, match=rf"file is damaged \({phrase}.*\): restore it"):
         read_json(tmp_path / "file", KIND, "restore it")
+
+
+def test_a_small_file_takes_little_memory_whatever_may_be_read(tmp_path):
+    (tmp_path / "file").write_bytes(b"small")
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "file", 1 << 30) == read_file(tmp_path / "file") == b"small"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_is_too_large_or_no_file_is_not_read(tmp_path):

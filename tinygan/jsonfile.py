@@ -40,10 +40,10 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("it is no file")
     with open(path, "rb") as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise ValueError(f"more than {largest} bytes")
-    return content
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise ValueError(f"more than {largest} bytes")
+        return file.read(size)  # of no more: read() asks for that much memory at once
 
 
 def parse_json(content: bytes | str, kind: object) -> typing.Any:

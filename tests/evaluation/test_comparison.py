@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tinygan.cli import evaluate
-from tinygan.errors import TinyganError
+from tinygan.errors import TinyganError, run_script
 from tinygan.evaluation.comparison import show_difference, table, to_json
 from tinygan.evaluation.runsummary import read_run
 
@@ -123,6 +123,12 @@ def test_a_run_that_is_named_twice_is_compared_once(three, tmp_path, capsys):
     assert capsys.readouterr().out.count("0.013000 ± 0.001000") == 1
 
 
+def test_a_link_to_itself_is_one_line(tmp_path, capsys):
+    (tmp_path / "loop").symlink_to("loop")
+    assert run_script(evaluate.main, ["compare", str(tmp_path / "loop")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_json_holds_what_the_table_shows(three):
     comparison = json.loads(json.dumps(to_json(three), allow_nan=False))
     wn = comparison["runs"][0]
@@ -180,11 +186,17 @@ def test_comparable_runs_are_not_called_incomparable(three):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"dataset": "cifar10"}, "data set"), ({"code_size": 32}, "code size")],
+    [({"dataset": "cifar10"}, "data set"), ({"code_size": 32}, "code size"), ({"image_size": [16, 24]}, "image size")],
 )
 def test_runs_whose_losses_do_not_compare_are_flagged(three, tmp_path, options, words):
     other = read_run(make_run(tmp_path / "other", options=options))
     assert f"The runs differ in {words} (00000-vanilla: " in table([three[1], other])
+
+
+def test_images_of_another_size_are_not_paired(three, tmp_path):
+    """With --augment crop a packed set has one fingerprint for all of them."""
+    other = read_run(make_run(tmp_path / "other", options={"image_size": [16, 24]}))
+    assert to_json([three[1], other])["runs"][1]["difference"]["standard_error"] is None
 
 
 def test_different_steps_are_flagged(three, tmp_path):

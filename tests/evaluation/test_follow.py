@@ -55,6 +55,18 @@ def test_the_page_is_written_again_when_a_run_changes_and_only_then(tmp_path, ro
     assert min(pauses) >= follow.PAUSE
 
 
+def test_a_reconstruction_that_comes_after_its_line_of_the_log_is_shown(tmp_path, rounds, monkeypatch):
+    actions, _ = rounds
+    path = make_run(tmp_path / "run")
+    (picture := path / "reconstructions" / "000300.png").unlink()
+    written = []
+    monkeypatch.setattr(follow, "write_report", lambda runs, file: written.append(picture.exists()))
+    actions += [lambda: shutil.copy(path / "samples" / "000100.png", picture), lambda: None]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.main(["report", str(path), "--out", str(tmp_path / "page.html"), "--follow"])
+    assert written == [False, True]
+
+
 def test_it_waits_for_a_first_running_test(tmp_path, rounds, capsys):
     actions, _ = rounds
     path, page = make_run(tmp_path / "run", running=(), final=None), tmp_path / "page.html"

@@ -20,7 +20,7 @@ from tests.evaluation.test_comparison import make_run
 from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
-from tinygan.report import curves, write_report
+from tinygan.report import _loss_plots, curves, write_report
 from tinygan.report.curves import Axis, thin
 from tinygan.report.pictures import evenly, spread_out
 from tinygan.report.tables import AGREEMENT
@@ -169,9 +169,35 @@ def test_seeds_of_a_model_share_a_colour_under_their_bold_mean(seeds, tmp_path):
     assert sorted(curves[:4]) == ["curve run-0 seed"] * 2 + ["curve run-1 seed"] * 2
     words = next(svg["aria-label"] for svg in page.all("svg") if "Running" in svg.get("aria-label", ""))
     assert "wn, mean of 2 seeds: lowest 0.012500 at iteration 200" in words
-    assert "wn has the lowest mean final reconstruction loss of 2 models, 0.009000" in page.text["header"]
+    assert "Over seeds, at iteration 200, wn has the lowest mean final reconstruction loss of" in page.text["header"]
     assert "Per image against none: wn −0.001000 ± 0.00" in page.text["header"]
     assert "0.012500 (0.012000 to 0.013000)" in page.text["td"]
+
+
+def test_final_tests_of_best_checkpoints_are_called_that(tmp_path):
+    runs = [make_run(tmp_path / f"{seed}", options={"seed": seed}) for seed in (0, 1)]  # best at 200, last at 300
+    page = report(runs, tmp_path / "report.html")
+    assert "Over seeds, of the best checkpoints up to iteration 300, wn has the lowest" in page.text["header"]
+    assert "range, up to iteration 300, the last that every run" in " ".join(
+        (tmp_path / "report.html").read_text().split()
+    )
+
+
+def test_each_loss_has_its_unit_and_its_balance_and_none_is_cut_off(tmp_path):
+    squares = make_run(tmp_path / "squares", options={"loss": "least-squares"})
+    report([squares], tmp_path / "report.html")
+    written = (tmp_path / "report.html").read_text()
+    assert "1/4" in written
+    assert "squared error<" in written
+    assert "ln 2" not in written
+    assert "nats" not in written
+    log = (squares / "log.jsonl").read_text()  # Wasserstein losses, say
+    (squares / "log.jsonl").write_text(log.replace('"d_real": 0.7', '"d_real": -7.0'))
+    (plot,) = _loss_plots([read_run(squares)])
+    assert plot.y.low < -7
+    cross_entropy = make_run(tmp_path / "cross_entropy")
+    (plot,) = _loss_plots([read_run(cross_entropy)])
+    assert (plot.y_title, plot.line[1], plot.y.low) == ("nats", "ln 2", 0)
 
 
 def test_final_tests_of_other_checkpoints_have_their_own_table(folders, tmp_path):

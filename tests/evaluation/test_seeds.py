@@ -122,6 +122,26 @@ def test_the_norm_of_codes_is_that_of_the_running_tests_before_there_are_final_o
     assert over_seeds(runs)[0]["z2"] == {"mean": 1.5, "low": 1.5, "high": 1.5}
 
 
+def test_seeds_of_images_of_another_size_are_not_paired(tmp_path):
+    sizes = {"none": [32, 48], "wn": [16, 24]}
+    runs = [
+        read_run(seeded(tmp_path / f"{norm}{seed}", norm, seed, final=0.01, image_size=size))
+        for norm, size in sizes.items()
+        for seed in (0, 1)
+    ]
+    assert [row["difference"] for row in over_seeds(runs)] == [None, None]
+
+
+def test_other_intervals_of_tests_are_compared_at_the_last_iteration_that_all_were_tested_at(tmp_path):
+    often = seeded(tmp_path / "often", "wn", 0, (0.05, 0.04, 0.03))  # at 100, 200, 300
+    seldom = seeded(tmp_path / "seldom", "wn", 1, (0.06, 0.02))
+    log = (seldom / "log.jsonl").read_text()
+    (seldom / "log.jsonl").write_text(log.replace(": 200,", ": 400,").replace('"iteration": 100,', '"iteration": 200,'))
+    (row,) = over_seeds([read_run(often), read_run(seldom)])
+    assert row["iteration"] == 200
+    assert (row["last"]["low"], row["last"]["high"]) == (0.04, 0.06)
+
+
 def test_runs_that_share_no_iteration_are_not_compared_at_one(tmp_path):
     early = seeded(tmp_path / "early", "wn", 0)
     late = seeded(tmp_path / "late", "wn", 1)

@@ -38,11 +38,11 @@ def grids(run):
     return run
 
 
-def measured_at(run, iteration, distance, name=""):
+def measured_at(run, iteration, distance, name="", count=2000):
     """What ``evaluate.py measures`` leaves of a checkpoint."""
     fake = {"sliced_wasserstein": {"mean": distance}, "ms_ssim": {"mean": 0.1}}
     file = run / "evaluation" / f"measures-{iteration:06d}{name}.json"
-    file.write_text(json.dumps({"iteration": iteration, "fake": fake}))
+    file.write_text(json.dumps({"iteration": iteration, "count": count, "fake": fake}))
     return file
 
 
@@ -72,10 +72,20 @@ def test_measures_of_checkpoints_are_read(run):
 
 def test_of_several_measures_of_an_iteration_the_newest_counts(run):
     for iteration in (100, 200, 300):
-        for age, (name, distance) in enumerate({"-count50": 9.0 - iteration / 100, "": 4.0, "-seed3": 7.0}.items()):
+        for age, (name, distance) in enumerate({"-seed2": 9.0 - iteration / 100, "": 4.0, "-seed3": 7.0}.items()):
             os.utime(measured_at(run, iteration, distance, name), (100 - age, 100 - age))
     found = agreement.agreement(read_run(run))["checkpoints"]
     assert found["sliced_wasserstein"] == [8.0, 7.0, 6.0]
+
+
+def test_distances_of_other_counts_of_images_are_not_ranked_together(run):
+    """A sliced Wasserstein distance of fewer images is larger."""
+    for iteration in (100, 200, 300):
+        measured_at(run, iteration, 10.0 - iteration / 100)
+    agreement.agreement(read_run(run))
+    measured_at(run, 200, 90.0, "-count50", count=50)
+    measured_at(run, 400, 90.0, "-count50", count=50)
+    assert agreement.agreement(read_run(run))["checkpoints"]["sliced_wasserstein"] == [9.0, 8.0, 7.0]
 
 
 def test_latest_is_a_run_too(run, capsys, monkeypatch):

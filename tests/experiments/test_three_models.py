@@ -9,7 +9,7 @@ import threading
 import pytest
 from safetensors.numpy import load_file
 
-from experiments import affine, learning_rates, resnet, runner, three_models
+from experiments import affine, learning_rates, plan, resnet, runner, three_models
 from tests.experiments.conftest import OPTIONS
 from tinygan.cli import evaluate, train
 from tinygan.errors import NonFiniteError, Stopped, TinyganError, UsageError
@@ -267,3 +267,11 @@ def test_the_learning_rates_are_twelve_models(call, tmp_path, monkeypatch):
     assert [config["options"]["learning_rate"] for config in configs] == [5e-5, 5e-5, 4e-4, 4e-4]
     # Each rate has a vanilla run of its own.
     assert [run["difference"] is None for run in comparison["runs"]] == [False, True, False, True]
+
+
+def test_a_dated_backup_of_a_run_is_no_run(tmp_path):
+    wanted = plan.options_of(["--dataset", "shapes", "--out", str(tmp_path)])
+    for name in ("00000-shapes-wn", "20261126-shapes-wn"):
+        (tmp_path / name / "checkpoints").mkdir(parents=True)
+        (tmp_path / name / "checkpoints/last.safetensors").touch()
+    assert plan.find_run(wanted).path.name == "00000-shapes-wn"

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -85,6 +86,21 @@ def test_what_is_written_goes_on_while_the_log_grows(trained, tmp_path):
         EventFile(folder).catch_up()
     events.close()
     assert len(read(events.path)[0]["loss/g"]) == 2
+
+
+def test_times_are_those_of_the_sessions(trained, tmp_path):
+    """A run that was interrupted for a day, and before that branched off another."""
+    folder = RunFolder(tmp_path)
+    config = json.loads((trained / "config.json").read_text())
+    days = {100: "2026-01-02T00:00:00+00:00", 200: "2026-01-03T00:00:00+00:00"}
+    config["sessions"] = [{"started": day, "from_iteration": first} for first, day in days.items()]
+    folder.config.write_text(json.dumps(config))
+    for iteration, seconds in ((50, 10.0), (100, 20.0), (150, 30.0), (200, 40.0), (250, 55.0)):
+        entry = {"d_real": 0.5, "d_fake": 0.6, "g": 0.7, "images_per_second": 3.0, "seconds": seconds}
+        folder.append_log({"iteration": iteration, **entry})
+    EventFile(folder).close()
+    first, second = (datetime.fromisoformat(day).timestamp() for day in days.values())
+    assert read(tmp_path / "tensorboard")[2] == [first - 10, first, first + 10, first + 20, second + 15]
 
 
 def test_mistakes_are_one_line(tmp_path, capsys, monkeypatch):

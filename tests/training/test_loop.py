@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import os
 import re
 import tracemalloc
 
@@ -55,6 +56,18 @@ def test_the_log_holds_the_means_of_its_interval(tiny_options, monkeypatch):
     np.testing.assert_allclose([last[name] for name in Losses._fields], rows[12], rtol=1e-12)
     assert first["images_per_second"] > 0
     assert last["seconds"] > first["seconds"] > 0
+
+
+def test_the_log_is_on_the_disk_before_a_checkpoint_is(tiny_options, monkeypatch):
+    """After a power cut no checkpoint is without the lines of its log."""
+    run, events = session.start(tiny_options(), ["test"]), []
+    monkeypatch.setattr(
+        loop, "sync", lambda file: events.append(os.path.samestat(os.fstat(file), run.folder.log.stat()))
+    )
+    monkeypatch.setattr(loop.checkpoint, "save", lambda *given: events.append("saved"))
+    Trainer(run).run()
+    assert events == [True, "saved"] * (len(events) // 2)
+    assert events
 
 
 @pytest.mark.parametrize(("column", "network"), [(0, "discriminator"), (1, "discriminator"), (2, "generator")])

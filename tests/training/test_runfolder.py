@@ -50,7 +50,7 @@ def test_the_generator_that_tinygan_brings_is_no_run():
 
 def test_there_is_no_number_after_the_largest(tmp_path):
     (tmp_path / "99999-shapes-wn").mkdir()
-    with pytest.raises(TinyganError, match=r"--out .* holds a run 99999 already: rename it, or choose another folder"):
+    with pytest.raises(TinyganError, match=r"--out .* holds a run 99999 already: rename it, or choose another"):
         RunFolder.create(tmp_path, "shapes-wn")
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -156,8 +156,7 @@ def load_images(run: TrainedRun, options: argparse.Namespace, part: str) -> Imag
     """The run's data set, of which images must have been held out for this test."""
     images = run.load_images(options.data_dir)
     if len(getattr(images.split, part)) < 2:
-        count = len(images.images)
-        raise TinyganError(f"{options.run}: its data set of {count} images is too small to hold test images out")
+        raise TinyganError(f"{options.run}: its data set has too few images for the {part} test: small, or packed so")
     return images
 
 

@@ -48,9 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_number(command, "count", None, "only the first N images of the set")
     text = "images at once; for speed only (default: by their size; at 32x32 200, on a GPU 1000)"
     add_number(command, "batch_size", None, text)
-    add_path(
-        command, "--image", "FILE", "your own images instead of the set: any size, fitted as the data was", nargs="+"
-    )
+    add_path(command, "--image", "FILE", "your own images, not the set's: any size, fitted as the data was", nargs="+")
 
     text, batch = "Images of random codes: a grid, a folder of PNG files or one .npz", "--count 50000 --npz samples.npz"
     command = add("samples", text, "latest", f"latest --checkpoint last {batch}", takes="checkpoint device")

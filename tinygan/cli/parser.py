@@ -18,7 +18,7 @@ class _EachOnce(argparse.Action):
     """Several paths, each once, whatever it is called."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
-        setattr(namespace, self.dest, list({path.resolve(): path for path in values}.values()))
+        setattr(namespace, self.dest, list({os.path.realpath(path): path for path in values}.values()))
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -36,9 +36,7 @@ class OneLineParser(argparse.ArgumentParser):
         super().__init__(*arguments, **options)
         version = f"tinygan {tinygan.__version__}"
         self.add_argument("--version", action="version", version=version, help="print the version, and stop")
-        self.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error"
-        )
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show an error's traceback")
 
     def add_run(self, several: bool = False, also: str = "") -> None:
         """The argument RUN: a run's folder as a path, or several; everywhere it may be ``latest``."""

@@ -32,7 +32,7 @@ FOLDERS = {  # data sets that are read from a folder of image files, and what --
     "celeba": "the folder of CelebA's aligned images (img_align_celeba with 000001.jpg and so on)",
     "lsun": "a folder that data_prep.py lsun made, or one of image files exported from LSUN",
     "folder": "a folder of image files (JPEG, PNG, WebP or BMP; sub-folders are read too); for a run that was "
-    "trained on an array, its images as PNG files numbered by row",
+    "trained on an array, its images as PNG files named 000000.png, 000001.png … by row",
 }
 DATASETS = ("cifar10", "celeba", "lsun", "folder", "shapes")
 

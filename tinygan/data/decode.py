@@ -160,7 +160,7 @@ def decode_items(
 def read_file(path: Path) -> bytes:
     """A file's bytes, at most one more than :func:`decode` accepts."""
     with open(path, "rb") as file:
-        return file.read(LARGEST_FILE + 1)
+        return file.read(min(path.stat().st_size, LARGEST_FILE) + 1)
 
 
 def reason(error: Exception) -> str:

@@ -113,7 +113,7 @@ def _difference(run: RunSummary, reference: RunSummary) -> dict:
     if not (run.final and reference.final):
         return {"of": "running", "relative": run.best.loss / reference.best.loss - 1, "standard_error": None}
     ours, theirs, ratio = run.final.losses, reference.final.losses, run.final.loss / reference.final.loss
-    same_images = len(ours) == len(theirs) and run.data.get("fingerprint") == reference.data.get("fingerprint")
+    same_images = len(ours) == len(theirs) and settings(run)["data"] == settings(reference)["data"]
     error = mean_error((ours - ratio * theirs) / reference.final.loss) if same_images else None
     return {"of": "final", "relative": ratio - 1, "standard_error": error}
 
@@ -129,6 +129,7 @@ def _notes(runs: list[RunSummary], models: list[dict]) -> list[str]:
     checks = {
         "data set": (runs, lambda run: run.options.get("dataset")),
         "fingerprint of the images": (runs, lambda run: run.data.get("fingerprint")),
+        "image size": (runs, lambda run: run.options.get("image_size")),
         "code size": (runs, lambda run: run.options.get("code_size")),
         "steps of the final test": (finals, lambda run: run.final.steps),
         "images of the final test": (finals, lambda run: run.final.count),

@@ -42,7 +42,7 @@ def settings(run: RunSummary) -> dict:
     """What makes the model: data and options, without those of one run of it."""
     options = json.loads(json.dumps(asdict(Options()))) | run.options  # older versions did not write all of them
     made = {name: value for name, value in options.items() if name not in OF_A_RUN}
-    return {"data": run.data.get("fingerprint"), **made}
+    return {"data": (run.data.get("fingerprint"), run.options.get("image_size")), **made}
 
 
 def models(runs: list[RunSummary]) -> list[Model]:
@@ -78,10 +78,9 @@ def collapsed(run: RunSummary) -> bool:
 
 
 def tests_alike(runs: list[RunSummary]) -> tuple[int, list[list[RunningTest]]]:
-    """The last iteration that all runs have come to, and each run's tests up to it; empty lists where one has none."""
-    until = min(run.tests[-1].iteration for run in runs)
-    found = [[test for test in run.tests if test.iteration <= until] for run in runs]
-    return until, found if all(found) else [[] for _ in runs]
+    """The last iteration that all runs were tested at, and each run's tests up to it; 0 and none without one."""
+    until = max(set.intersection(*({test.iteration for test in run.tests} for run in runs)), default=0)
+    return until, [[test for test in run.tests if until and test.iteration <= until] for run in runs]
 
 
 def over_seeds(runs: list[RunSummary]) -> list[dict]:

@@ -44,12 +44,11 @@ class EventFile:
         self._logged = 0
         self._shown: set[Path] = set()
         try:
-            started = folder.read_config()["sessions"][0]["started"]
-            self._begun = datetime.fromisoformat(started).timestamp()
+            sessions = folder.read_config()["sessions"]
+            begun = [datetime.fromisoformat(session["started"]).timestamp() for session in sessions]
+            self._begun = [(session.get("from_iteration", 0), at) for session, at in zip(sessions, begun, strict=True)]
         except (ValueError, LookupError, TypeError) as error:
-            raise TinyganError(
-                f"{folder.config} is damaged ({error!r}): put back the one that train.py wrote"
-            ) from error
+            raise TinyganError(f"{folder.config} is damaged ({error!r}): put back what train.py wrote") from error
 
     def catch_up(self) -> None:
         """Write what the folder has got since the last call."""
@@ -60,9 +59,11 @@ class EventFile:
                 old.unlink()
             self._writer = EventFileWriter(str(self.path))
         entries = self.folder.read_log()
+        began = [(first, at - _seconds_at(first, entries)) for first, at in self._begun]  # had it not been interrupted
         for entry in entries[self._logged :]:
             values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(entry)]
-            self._add(values, entry["iteration"], self._begun + entry["seconds"])
+            at = next((at for first, at in reversed(began) if first < entry["iteration"]), began[0][1])
+            self._add(values, entry["iteration"], at + entry["seconds"])
         self._logged = len(entries)
         for path, tag, iteration in pictures(self.folder):
             if path not in self._shown:
@@ -78,6 +79,10 @@ class EventFile:
 
     def _add(self, values: list[Summary.Value], step: int, time: float) -> None:
         self._writer.add_event(Event(step=step, wall_time=time, summary=Summary(value=values)))
+
+
+def _seconds_at(iteration: int, entries: list[dict]) -> float:
+    return max((entry["seconds"] for entry in entries if entry["iteration"] <= iteration), default=0.0)
 
 
 def scalars(entry: dict) -> Iterator[tuple[str, float]]:

@@ -108,9 +108,7 @@ class Layer:
 
     def __getattr__(self, name: str) -> Any:
         if "children" not in self.__dict__:
-            raise AttributeError(
-                f"{type(self).__name__} has no {name!r}: call super().__init__() first in its __init__"
-            )
+            raise AttributeError(f"{type(self).__name__} has no {name!r}: call super().__init__() first in __init__")
         if name in self.parameter_specs or name in self.buffer_specs:
             raise AttributeError(f"{self!r} has no {name!r} yet: {CALL_INITIALISE}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -20,6 +20,9 @@ from tinygan.report.curves import Axis, Plot, run_style, thin
 from tinygan.report.seeds import running_curves, styles, summary
 from tinygan.webpage import render
 
+# Of each --loss, its unit and where D cannot tell real from generated.
+BALANCE = {"bce": ("nats", (float(np.log(2)), "ln 2")), "least-squares": ("squared error", (0.25, "1/4"))}
+
 
 def write_report(runs: list[RunSummary], path: Path) -> None:
     """Write the page about ``runs``; TinyganError for none, a damaged picture, or a path that is refused."""
@@ -61,9 +64,10 @@ def _loss_plots(runs: list[RunSummary]) -> list[Plot]:
         if not len(iterations):
             continue
         series = [thin(name, f"loss-{name}", iterations, run.losses[name]) for name in LOSSES]
-        x, y = Axis(0, max(1.0, iterations[-1])), Axis(0, max(1.0, 1.05 * max(one.y.max() for one in series)))
+        values = np.concatenate([one.y for one in series])
+        x, y = Axis(0, max(1.0, iterations[-1])), Axis(min(0.0, 1.05 * values.min()), max(1.0, 1.05 * values.max()))
         block = series[0].block
         caption = f"Means of {block} log lines; shaded: their lowest to highest." if block > 1 else None
-        line = float(np.log(2)), "ln 2"
-        plots.append(Plot(f"curve-{index}", f"Losses of {run.name}", series, x, y, "nats", 4, caption, line, "h4"))
+        unit, line = BALANCE.get(str(run.options.get("loss")), BALANCE["bce"])
+        plots.append(Plot(f"curve-{index}", f"Losses of {run.name}", series, x, y, unit, 4, caption, line, "h4"))
     return plots

@@ -32,6 +32,7 @@ def follow(paths: list[Path], page: Path) -> None:
 
 def _state(folder: RunFolder) -> list[tuple[str, int, int]]:
     """What changes when a run or one of its results does: each file of the page with its size and time."""
-    files = [folder.config, folder.log, *folder.evaluation.glob("*.json"), *folder.samples.glob("*.png")]
+    files = [folder.config, folder.log, *folder.evaluation.glob("*.json")]
+    files += [picture for pictures in (folder.samples, folder.reconstructions) for picture in pictures.glob("*.png")]
     stats = [(file, file.stat()) for file in files if file.exists()]
-    return sorted((file.name, stat.st_size, stat.st_mtime_ns) for file, stat in stats)
+    return sorted((str(file), stat.st_size, stat.st_mtime_ns) for file, stat in stats)

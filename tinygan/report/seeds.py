@@ -20,7 +20,8 @@ def running_curves(runs: list[RunSummary]) -> list[Series]:
     """The running loss of each run; before them the mean of each model's seeds, over the tests that all have."""
     means, curves = [], []
     for index, model in enumerate(models(runs)):
-        ones = [_running_loss(run, run_style(index)) for run in model.runs]
+        tests = [(run.name, np.array([(test.iteration, test.loss) for test in run.tests]).T) for run in model.runs]
+        ones = [thin(name, run_style(index), *columns) for name, columns in tests]
         if len(ones) > 1:
             losses = [dict(zip(one.x, one.y, strict=True)) for one in ones]
             x = np.array(sorted(set.intersection(*map(set, losses))))
@@ -58,8 +59,9 @@ def _over_seeds(rows: list[dict]) -> str:
     """The model with the lowest mean loss, and every difference per image."""
     which = "final" if rows[0]["of"] else "running"
     best = min(rows, key=lambda row: row[which]["mean"])
+    at = {"last": "at", "best": "of the best checkpoints up to"}.get(rows[0]["of"], "up to")
     text = (
-        f"Over seeds, at iteration {best['iteration']:,}, {best['model']} has the lowest mean {which} reconstruction "
+        f"Over seeds, {at} iteration {best['iteration']:,}, {best['model']} has the lowest mean {which} reconstruction "
         f"loss of {len(rows)} models, {best[which]['mean']:.6f}."
     )
     differences = [
@@ -68,8 +70,3 @@ def _over_seeds(rows: list[dict]) -> str:
         if row["difference"] and row["difference"]["standard_error"] is not None
     ]
     return text + (f" Per image against {rows[0]['against']}: {'; '.join(differences)}." if differences else "")
-
-
-def _running_loss(run: RunSummary, style: str) -> Series:
-    iterations = np.array([test.iteration for test in run.tests], float)
-    return thin(run.name, style, iterations, np.array([test.loss for test in run.tests]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinygan import ops
 from tinygan.errors import NonFiniteError, Stopped, TinyganError
+from tinygan.files import sync
 from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint, ranks
@@ -110,7 +111,7 @@ class Trainer:
         """Write what a new folder gets before the first iteration, also to learn at once whether it can be written."""
         folder = self.session.folder
         if self.options.test_every and not len(self.test_images):
-            self.status.note("no running test: the data set is too small to hold images out")
+            self.status.note("no running test: the data set has no images for it: small, or packed so")
         if not folder.last.exists():
             images = self.session.images
             self.grids.write(folder.samples / "reals.png", images.take(images.split.train[: len(self.preview)]))
@@ -178,8 +179,10 @@ class Trainer:
         self.speed_from = from_iteration, from_time + time.monotonic() - began  # training's speed, without the test
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, once all grids are written: a resumed run does not make them again."""
+        """Write a checkpoint, once all grids and log lines are on disk: a resumed run does not make them again."""
         self.grids.wait()
+        with open(self.session.folder.log, "ab") as log:
+            sync(log.fileno())
         if ranks.several():
             self.session.workers.together(ranks.make_whole)
         self.progress.pending_losses = self.losses.pending(self.progress.iteration)

@@ -59,9 +59,7 @@ class RunFolder:
                     run.path.mkdir()
                     break
             else:
-                raise TinyganError(
-                    f"--out {out} holds a run {LARGEST_NUMBER} already: rename it, or choose another folder"
-                )
+                raise TinyganError(f"--out {out} holds a run {LARGEST_NUMBER} already: rename it, or choose another")
             for folder in (run.samples, run.reconstructions, run.checkpoints):
                 folder.mkdir()
         except OSError as error:
@@ -132,7 +130,7 @@ class RunFolder:
         return TinyganError(f"{self.log}, line {number} is damaged: repair or delete this line ({what})")
 
     def append_log(self, entry: dict) -> None:
-        """Add one line to the log, on disk when this returns."""
+        """Add one line to the log."""
         try:
             with open(self.log, "ab") as file:
                 file.write(json.dumps(entry).encode() + b"\n")

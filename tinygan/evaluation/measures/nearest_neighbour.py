@@ -4,7 +4,8 @@ Real and fake images are pooled, and each is classified by its nearest neighbour
 two sets come from one distribution, no classifier does better than chance: 0.5.
 
 - both halves near 1: the sets lie apart;
-- real half low: the fakes sit on the real images, closer than real images sit to each other: memorised;
+- real half low: the fakes sit on these real images, closer than real images sit to each other: copies, which shows
+  memorising where they are the training images (``evaluate.py measures`` compares with held-out ones);
 - real half low, fake half high: the fakes are clustered around a few real images: dropped modes.
 
 Xu et al. find this test the best of several, *in a suitable feature space*. Raw pixels are not one, so whitened

@@ -110,7 +110,7 @@ function pixelsOf(image, w, h) {
   const scale = Math.min(w / width, h / height), cut = [scale * width, scale * height];
   const canvas = new OffscreenCanvas(width, height), context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
-  context.fillStyle = "white"; // behind what is transparent
+  context.fillStyle = "black"; // behind what is transparent, as in training
   context.fillRect(0, 0, width, height);
   context.drawImage(image, (w - cut[0]) / 2, (h - cut[1]) / 2, ...cut, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
