@@ -21,9 +21,7 @@ from tinygan.runtime.threads import use_all_cores
 from tinygan.text import how_to_install
 
 DEVICES = ("auto", "cpu", "gpu")
-PRECISIONS = Choices(
-    "precision", {"auto": np.float32, "float32": np.float32, "tf32": np.float32, "float64": np.float64}
-)
+PRECISIONS = Choices("precision", dict.fromkeys(("auto", "float32", "tf32"), np.float32) | {"float64": np.float64})
 TENSOR_CORES = 80  # ten times the compute capability from which on devices multiply in TF32
 
 
@@ -57,6 +55,11 @@ class Backend:
     def free_memory(self) -> int:
         """Free bytes on the GPU."""
         return self.xp.cuda.runtime.memGetInfo()[0]
+
+    def enter_stream(self) -> None:
+        """On the GPU, send all work of the calling thread to the process's one stream from here on."""
+        if self.device == "gpu" and self.xp.cuda.get_current_stream() != _stream(self.xp):
+            _stream(self.xp).__enter__()  # for good; after `use()` the end of any `with` would forget it
 
     def page_locked(self, shape: tuple[int, ...]) -> np.ndarray:
         """Host memory, uint8, that the GPU copies from while the processor does something else."""
@@ -143,11 +146,11 @@ def _open_gpu(precision: str, dtype: np.dtype) -> Backend:
     if precision == "auto":
         precision = "tf32" if int(cupy.cuda.Device().compute_capability) >= TENSOR_CORES else "float32"
     cublas.tf32 = precision == "tf32"  # CuPy's own products stay exact: none is used
-    if cupy.cuda.get_current_stream() != _stream(cupy):
-        _stream(cupy).__enter__()  # for good; after `use()` the end of any `with` would forget it
     properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())
     memory = properties["totalGlobalMem"] / 2**30
-    return Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB, {precision}")
+    backend = Backend("gpu", cupy, dtype, f"{properties['name'].decode()}, {memory:.0f} GiB, {precision}")
+    backend.enter_stream()
+    return backend
 
 
 @functools.cache

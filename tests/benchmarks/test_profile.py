@@ -31,6 +31,14 @@ def test_every_layer_and_direction_has_its_row(tiny):
     assert "update" not in vars(worker.contender.game.generator)
 
 
+def test_the_step_that_is_watched_is_the_usual_one(tiny):
+    """Real and generated images go through D as one batch where they do without the profile, batch norm's too."""
+    worker = Worker("tinygan", tiny(norm="bn", schedule="alternating"))
+    worker.answer("start", 0)
+    calls = {(row["network"], row["layer"], row["what"]): row["calls"] for row in worker.answer("layers", 3)}
+    assert calls["D", "down0", "forward"] == 2  # in D's turn, and in G's
+
+
 def some_work(elsewhere):
     time.sleep(0.15)
     elsewhere(0.3)

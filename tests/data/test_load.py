@@ -113,7 +113,7 @@ def test_an_lmdb_is_recognised(tmp_path):
 def test_shapes_take_no_data_dir_and_say_what_may_be_meant(tmp_path, name, remedy):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(UsageError, match=f"leave --data-dir out; or, since --data-dir {tmp_path} {remedy}"):
+    with pytest.raises(UsageError, match=f"leave --data-dir out; or since --data-dir {tmp_path} {remedy}"):
         data.load("shapes", tmp_path, (32, 32), None)
 
 

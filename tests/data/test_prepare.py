@@ -189,7 +189,7 @@ def test_a_full_disk_half_way(photos, whole, tmp_path):
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
     assert f"error: cannot write {tmp_path}/out/unfinished/images.npy: " in ended.stderr
-    assert "File too large; what is finished is kept for the same command; allow larger files" in ended.stderr
+    assert "File too large; what is finished is kept for this command; allow larger files" in ended.stderr
     prepare(FolderSource(photos), OPTIONS, tmp_path / "out", 1)
     assert_same(tmp_path / "out", whole)
 

@@ -6,6 +6,7 @@ On the stand-in for CUDA, and on the device where there is one.
 import gc
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tests.training.conftest import TINY_RESNET, log_of, tiny_data, tiny_options  # noqa: F401 (fixtures)
 from tinygan.data import devicebatches
 from tinygan.errors import NonFiniteError, run_script
+from tinygan.layers import ReLU
 from tinygan.losses import binary_cross_entropy
 from tinygan.models.norms import NORMS
 from tinygan.reconstruction import Search
@@ -228,6 +230,34 @@ def test_losses_of_ones_own_are_asked_in_every_iteration(gpu_options):
     current.game = current.game._replace(loss=(d_loss, lambda logits: d_loss(logits, 1)))
     Trainer(current).run()
     assert len(asked) == 3 * ITERATIONS
+
+
+def test_layers_of_ones_own_are_asked_in_every_iteration(gpu_options):
+    """A number that such a layer draws would be the same in every launch of a graph."""
+    asked = []
+
+    class Own(ReLU):
+        def __call__(self, x, training=False):
+            asked.append(training)
+            return super().__call__(x, training)
+
+    current = session.start(gpu_options(test_every=0, sample_every=99, schedule="shared"), ["test"])
+    current.game.generator.network.children["linear_act"].__class__ = Own
+    Trainer(current).run()
+    assert sum(asked) == ITERATIONS
+
+
+def test_a_thread_of_ones_own_trains(gpu_options):
+    """CuPy's current stream is each thread's own."""
+    trainer = Trainer(session.start(gpu_options(), ["test"]))
+    with ThreadPoolExecutor(1) as thread:
+        trainer.after_iteration = lambda: trainer.progress.iteration == 6 and trainer.stop()
+        thread.submit(trainer.run).result()
+        assert trainer.iteration.replay.captured
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(trainer.run).result()
+    assert trainer.iteration.replay.captured
+    assert_same(state(trainer), state(train(gpu_options())))
 
 
 def test_a_trainer_that_was_stopped_goes_on_with_a_step_of_its_own(gpu_options):

@@ -93,6 +93,20 @@ def test_an_error_of_the_work_itself_is_not_swallowed(xp, stream):
         Replay(xp, work, print)()
 
 
+def test_ctrl_c_during_the_capture_leaves_the_stream_as_it_was(xp, stream):
+    def work():
+        if stream.is_capturing():
+            raise KeyboardInterrupt
+
+    replay = Replay(xp, work, print)
+    for _ in range(graph.WARM_UPS):
+        replay()
+    with pytest.raises(KeyboardInterrupt):
+        replay()
+    assert not stream.is_capturing()
+    replay.close()
+
+
 def test_inputs_keep_their_addresses_and_their_order(xp, stream):
     shapes = {"codes": ((2, 3), np.float32), "row": ((), np.int64), "bytes": ((5,), np.uint8), "rate": ((), np.float64)}
     inputs = Inputs(xp, shapes)

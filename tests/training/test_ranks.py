@@ -337,6 +337,28 @@ def test_without_mpi4py_the_first_rank_says_so_and_none_trains(training, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_program_of_ones_own_is_refused_in_several_ranks(tmp_path):
+    """Each would take itself for the first, and all would wait for each other."""
+    own = f"""
+import os
+{TINY}
+from tinygan.errors import UsageError
+from tinygan.training import session
+from tinygan.training.loop import Trainer
+from tinygan.training.options import Options
+try:
+    options = Options(image_size=(16, 12), features=4, code_size=5, batch_size=7, iterations=3, device="cpu")
+    Trainer(session.start(options)).run()
+except UsageError as error:
+    print("error:", error, file=sys.stderr, flush=True)
+"""
+    process = mpiexec.start(2, f"import os, sys\nos.chdir({str(tmp_path)!r})\n{own}")
+    _, said, error = finish(process, LIMIT + 20)
+    assert (
+        said == ["error: ranks are for tinygan's scripts: start a program of your own without mpiexec or srun"] * 2
+    ), error
+
+
 def test_reconstruct_is_shared_out(training, tmp_path):
     process = training(options=[*OPTIONS, "--norm", "bn", "--iterations", "3", "--test-every", "3"], wait=False)
     code, _, error = finish(process)

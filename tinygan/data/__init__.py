@@ -76,9 +76,7 @@ def load(dataset: str, data_dir: str | Path | None, size: Size, crop: Size | Non
     elif data_dir is None:
         images = shapes.load()
     else:
-        raise UsageError(
-            f"--dataset shapes is drawn, not read: leave --data-dir out; or, since {_what_is_in(data_dir)}"
-        )
+        raise UsageError(f"--dataset shapes is drawn, not read: leave --data-dir out; or since {_what_is_in(data_dir)}")
     return ImageSet(images.name, fit_array(images.images, size, crop), images.labels, images.source)
 
 

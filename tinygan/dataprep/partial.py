@@ -157,9 +157,7 @@ class PartialPack:
         try:
             yield
         except OSError as error:
-            raise cannot_write(
-                self.folder / IMAGES, error, "; what is finished is kept for the same command"
-            ) from error
+            raise cannot_write(self.folder / IMAGES, error, "; what is finished is kept for this command") from error
 
 
 def _is_of(name: str, ours: set[str]) -> bool:

@@ -27,9 +27,7 @@ def pyramid(size: Size, levels: int | None = None) -> tuple[list[Size], list[Siz
             nearest = max(2, side + side % 2)
             raise UsageError(f"image size {size[1]}x{size[0]}: width and height must be even; try {nearest}")
     if max(size) < SMALLEST_SIDE:
-        raise UsageError(
-            f"image size {size[1]}x{size[0]} is too small: the longer side must be at least {SMALLEST_SIDE}"
-        )
+        raise UsageError(f"image size {size[1]}x{size[0]} is too small: one side must be at least {SMALLEST_SIDE}")
     levels = default_levels(size) if levels is None else levels
     if levels < 1:
         raise UsageError(f"levels is {levels}: it must be at least 1")

@@ -78,7 +78,7 @@ class Replay:
                 self.stream.begin_capture()
                 try:
                     self.work()
-                except Exception:
+                except BaseException:
                     with contextlib.suppress(Exception):  # the first error is the one to be told
                         self.stream.end_capture()
                     raise

@@ -35,7 +35,7 @@ LIBRARY = MPI.Get_library_version().split("\n")[0].strip("\0").replace("\t", " "
 world = MPI.COMM_WORLD
 size, rank, place = world.size, world.rank, 0
 leaving = False  # whether this rank knows that all are about to end
-local_rank = 0  # which of the ranks on its machine this one is; begin() finds out
+local_rank: int | None = None  # which of the ranks on its machine this one is; begin() finds out
 
 
 def abort(exit_code: int) -> NoReturn:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygan.errors import TinyganError
+from tinygan.errors import TinyganError, UsageError
 from tinygan.runtime import mpi
 from tinygan.runtime.collectives import joined
 from tinygan.runtime.mpi import begin, wait, world
@@ -35,6 +35,8 @@ class RankGroup:
     size, rank = mpi.size, mpi.rank
 
     def __init__(self) -> None:
+        if mpi.local_rank is None:
+            raise UsageError("ranks are for tinygan's scripts: start a program of your own without mpiexec or srun")
         self.context: Any = None  # first argument of the functions of run(), which each rank has made of its own
         self.own: Any = None  # whatever else a rank keeps for the functions that get the group itself
         self.collective: Any = mpi  # the engine of together()

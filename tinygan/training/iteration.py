@@ -11,6 +11,7 @@ from tinygan.runtime.collectives import all_reduce
 from tinygan.runtime.graph import Inputs, Replay
 from tinygan.training.feed import latent_codes, to_unit_range
 from tinygan.training.losslog import LossLog
+from tinygan.training.recorded_step import repeats_itself
 from tinygan.training.session import Session
 from tinygan.training.shards import sharded_step
 from tinygan.training.step import SCHEDULES, Losses
@@ -20,8 +21,7 @@ Iteration = Callable[[int, float], None]  # iteration(number, learning_rate)
 
 def iteration_of(session: Session, losses: LossLog, note: Callable[[str], None]) -> Iteration:
     """A function that carries out iteration 1, 2, … of ``session``; ``note`` gets a line if it cannot be captured."""
-    own_losses = not isinstance(session.game.loss, str)  # which may not do the same each time
-    if session.backend.device == "cpu" or ops.implementation() == "reference" or own_losses:
+    if session.backend.device == "cpu" or ops.implementation() == "reference" or not repeats_itself(session.game):
         return eager_iteration(session, losses)
     return CapturedIteration(session, losses, note)
 

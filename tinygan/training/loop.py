@@ -61,6 +61,7 @@ class Trainer:
         self.session.folder.lock()  # if an earlier run has let it go
         try:
             ops.use(self.options.ops)
+            self.backend.enter_stream()  # of this thread, which need not be the one that made the session
             if self._closed:
                 self.iteration = self._iteration()
             with ranks.workers_of(self.session, self.losses) as self.session.workers:

@@ -31,7 +31,7 @@ class RecordedGame(Game):
     def step(self, schedule: str, share: float, real: Array, codes: Array, learning_rate: Array | float) -> Losses:
         """One step; arguments and result as in ``step.py``. Recorded anew when one of these or an optimiser changes."""
         game, step = Game(*self)._replace(share=share), SCHEDULES[schedule].step
-        if self.eagerly or not _repeats_itself(self, real):
+        if self.eagerly or not _recordable(self, real):
             return step(game, real, codes, learning_rate)
         optimisers = [(one.optimiser, one.optimiser.decay, one.optimiser.epsilon) for one in self[:2]]
         values, key = (real, codes, learning_rate), (schedule, share, real.shape, codes.shape, optimisers)
@@ -58,16 +58,16 @@ class RecordedGame(Game):
         return Losses(*(loss[()] for loss in losses))
 
 
-def _repeats_itself(game: Game, real: Array) -> bool:
-    """Whether the step makes the same calls each time, in one thread: unknown of a user's own layers and losses."""
-    return (
-        isinstance(real, np.ndarray)
-        and isinstance(game.loss, str)
-        and all(type(player.optimiser) is RMSProp for player in game[:2])  # Adam counts its steps
-        and threads.thread_count() == 1
-        and ops.implementation() == "fast"
-        and all(all_known(player) for player in game[:2])
-    )
+def _recordable(game: Game, real: Array) -> bool:
+    """Whether the step makes the same NumPy calls each time, in one thread."""
+    one_thread = threads.thread_count() == 1 and ops.implementation() == "fast"
+    return isinstance(real, np.ndarray) and one_thread and repeats_itself(game)
+
+
+def repeats_itself(game: Game) -> bool:
+    """Whether the step does the same each time, which is unknown of a user's own layers and losses."""
+    known = all(all_known(player) and type(player.optimiser) is RMSProp for player in game[:2])  # Adam counts steps
+    return known and isinstance(game.loss, str)
 
 
 def _traced(player: Player) -> Player:

@@ -70,7 +70,7 @@ def _argument(value: Array | float | int, kernel: str, real: np.dtype) -> Array:
     if isinstance(value, float):
         return real.type(value)
     if not value.flags.c_contiguous:
-        raise ValueError(f"{kernel}: an array of shape {value.shape} is not contiguous")
+        raise ValueError(f"{kernel}: an array of shape {value.shape} is not contiguous: make it so in its layer")
     if value.dtype.kind == "f":
         if value.dtype != real:
             raise ValueError(f"{kernel}: an array of {value.dtype} among arrays of {real}")
