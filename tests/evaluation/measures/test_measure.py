@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from tinygan.evaluation import measures
-from tinygan.evaluation.measures import measure, sliced_wasserstein
+from tinygan.evaluation.measures import measure, measure_table, sliced_wasserstein
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,14 @@ def test_floor_is_other_real_against_real(drawn):
     other = measure(drawn[:20], drawn[40:60], drawn[20:40])
     assert other["fake"] == result["fake"]
     assert other["floor"] != result["floor"]
+
+
+def test_the_table_shows_each_sets_own_dead_pixels(drawn):
+    framed = drawn[:60].copy()
+    framed[:, :8] = 0
+    result = measure(framed[:20], drawn[20:40], framed[40:])
+    (line,) = (line for line in measure_table(result) if line.startswith("dead pixels"))
+    assert line.split()[2:4] == ["0.250", "0.000"]  # of the fakes and of the other real images, not differences
 
 
 def test_cut_to_the_smallest_set(drawn):
