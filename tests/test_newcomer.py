@@ -50,7 +50,7 @@ class Forgetful(Layer):
 
 def test_a_forgotten_call_of_the_base_class():
     for forgetful in (lambda: Forgetful(True), lambda: initialise(Forgetful(False), np.random.default_rng(0))):
-        with says(AttributeError, r"Forgetful has no '\w+': call super\(\).__init__\(\) first in its __init__"):
+        with says(AttributeError, r"Forgetful has no '\w+': call super\(\).__init__\(\) first in __init__"):
             forgetful()
 
 
