@@ -112,7 +112,7 @@ class Trainer:
         """Write what a new folder gets before the first iteration, also to learn at once whether it can be written."""
         folder = self.session.folder
         if self.options.test_every and not len(self.test_images):
-            self.status.note("no running test: the data set has no images for it: small, or packed so")
+            self.status.note("no running test: the data set is small, or was packed without images for it")
         if not folder.last.exists():
             images = self.session.images
             self.grids.write(folder.samples / "reals.png", images.take(images.split.train[: len(self.preview)]))
