@@ -87,7 +87,8 @@ def _watched_class(kind: type[Layer], clock: Clock, which: str, name: str) -> ty
 
         return y, watched_backward
 
-    return type(kind.__name__, (kind,), {"__call__": call, "__module__": kind.__module__})  # as known as ``kind``
+    # The step asks which module a layer's class is from, and takes another way where it is not tinygan's.
+    return type(kind.__name__, (kind,), {"__call__": call, "__module__": kind.__module__})
 
 
 def _watched_update(update: Callable[[float], None], clock: Clock, which: str) -> Callable[[float], None]:

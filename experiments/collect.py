@@ -8,6 +8,7 @@ opens such a file.
 """
 
 import json
+import os
 import shutil
 import sys
 from dataclasses import asdict, replace
@@ -41,7 +42,7 @@ def build_parser() -> OneLineParser:
 def main(arguments: list[str]) -> None:
     """Collect the runs named."""
     options = build_parser().parse_args(arguments)
-    if options.results.resolve() in {run.resolve().parent for run in options.run}:
+    if os.path.realpath(options.results) in {os.path.dirname(os.path.realpath(run)) for run in options.run}:
         raise UsageError(f"--results {options.results} is where the runs are: give another folder")
     collect([read_run(run) for run in options.run], options.results)
     if options.generators:

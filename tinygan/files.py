@@ -68,7 +68,7 @@ def atomic_file(path: Path, mode: int | None = None) -> Iterator[BinaryIO]:
             kept = "; the file that was there before is kept" if path.is_file() else ""
             raise cannot_write(path, error, kept) from error
         raise
-    _sync_folder(path)
+    sync_path(path.parent, path)  # the rename itself
 
 
 def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None], mode: int | None = None) -> None:
@@ -172,15 +172,15 @@ def _new_temporary(path: Path) -> BinaryIO:
         file.close()
 
 
-def _sync_folder(path: Path) -> None:
-    """Make the rename to ``path`` itself durable, where the system can open a folder (not on Windows)."""
+def sync_path(path: Path, file: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk, if it can be opened; a TinyganError names ``file``."""
     try:
-        descriptor = os.open(path.parent, os.O_RDONLY)
-    except OSError:  # on Windows; or a folder that may be written to, but not listed
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # there is none; a folder on Windows; or one that may be written to, but not listed
         return
     try:
         sync(descriptor)
     except OSError as error:
-        raise TinyganError(f"{path} is written, but may not outlast a power cut: {error.strerror or error}") from error
+        raise TinyganError(f"{file} is written, but may not outlast a power cut: {error.strerror or error}") from error
     finally:
         os.close(descriptor)

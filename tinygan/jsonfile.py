@@ -43,7 +43,7 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > largest:
             raise ValueError(f"more than {largest} bytes")
-        return file.read(size)  # of no more: read() asks for that much memory at once
+        return file.read(size)  # not of ``largest``: it would ask for all that memory at once
 
 
 def parse_json(content: bytes | str, kind: object) -> typing.Any:

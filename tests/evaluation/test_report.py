@@ -20,7 +20,8 @@ from tests.evaluation.test_comparison import make_run
 from tests.evaluation.test_seeds import seeded
 from tinygan.errors import TinyganError
 from tinygan.evaluation.runsummary import read_run
-from tinygan.report import _loss_plots, curves, write_report
+from tinygan.losses import ADVERSARIAL_LOSSES
+from tinygan.report import BALANCE, _loss_plots, curves, write_report
 from tinygan.report.curves import Axis, thin
 from tinygan.report.pictures import evenly, spread_out
 from tinygan.report.tables import AGREEMENT
@@ -196,6 +197,7 @@ def test_each_loss_has_its_unit_and_its_balance_and_none_is_cut_off(tmp_path):
     (plot,) = _loss_plots([read_run(squares)])
     assert plot.y.low < -7
     cross_entropy = make_run(tmp_path / "cross_entropy")
+    assert set(BALANCE) == set(ADVERSARIAL_LOSSES)
     (plot,) = _loss_plots([read_run(cross_entropy)])
     assert (plot.y_title, plot.line[1], plot.y.low) == ("nats", "ln 2", 0)
 

@@ -13,7 +13,7 @@ from experiments import collect
 from tests.evaluation.test_comparison import make_run, write_final
 from tinygan import load_generator
 from tinygan.cli import evaluate
-from tinygan.errors import UsageError
+from tinygan.errors import UsageError, run_script
 from tinygan.evaluation.runsummary import read_run
 from tinygan.evaluation.trained import open_run
 
@@ -37,6 +37,13 @@ def test_it_does_not_collect_into_the_runs(tmp_path):
     path = make_run(tmp_path / "runs/00000-wn")
     with pytest.raises(UsageError, match="is where the runs are"):
         collect.main([str(path), "--results", str(tmp_path / "runs")])
+
+
+def test_results_that_are_a_link_to_itself_are_one_line(tmp_path, capsys):
+    run = make_run(tmp_path / "run")
+    (tmp_path / "loop").symlink_to("loop")
+    assert run_script(collect.main, [str(run), "--results", str(tmp_path / "loop")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_run_that_is_named_twice_is_collected_once(tmp_path):

@@ -106,9 +106,10 @@ def test_times_are_those_of_the_sessions(trained, tmp_path):
 def test_mistakes_are_one_line(tmp_path, capsys, monkeypatch):
     assert run_script(evaluate.main, ["tensorboard", str(tmp_path)]) == 1
     assert "is no run folder" in capsys.readouterr().err
-    (tmp_path / "config.json").write_text("{}")
-    assert run_script(evaluate.main, ["tensorboard", str(tmp_path)]) == 1
-    assert "is damaged" in capsys.readouterr().err
+    for damaged in ("{}", '{"options": {"norm": "wn"}, "sessions": []}'):
+        (tmp_path / "config.json").write_text(damaged)
+        assert run_script(evaluate.main, ["tensorboard", str(tmp_path)]) == 1
+        assert "is damaged" in capsys.readouterr().err
     monkeypatch.delitem(sys.modules, "tinygan.export.eventfile")
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
     out = tmp_path / "runs"

@@ -61,13 +61,24 @@ def test_the_log_holds_the_means_of_its_interval(tiny_options, monkeypatch):
 def test_the_log_is_on_the_disk_before_a_checkpoint_is(tiny_options, monkeypatch):
     """After a power cut no checkpoint is without the lines of its log."""
     run, events = session.start(tiny_options(), ["test"]), []
-    monkeypatch.setattr(
-        loop, "sync", lambda file: events.append(os.path.samestat(os.fstat(file), run.folder.log.stat()))
-    )
+    monkeypatch.setattr(loop, "sync_path", lambda path, written: events.append(path == written == run.folder.log))
     monkeypatch.setattr(loop.checkpoint, "save", lambda *given: events.append("saved"))
     Trainer(run).run()
     assert events == [True, "saved"] * (len(events) // 2)
     assert events
+
+
+def test_a_log_that_does_not_come_to_the_disk_is_named(tiny_options, monkeypatch):
+    def refused(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    trainer = Trainer(session.start(tiny_options(), ["test"]))
+    trainer.run()
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(
+        TinyganError, match=r"log.jsonl is written, but may not outlast a power cut: Input/output error"
+    ):
+        trainer.save(trainer.session.folder.last)
 
 
 @pytest.mark.parametrize(("column", "network"), [(0, "discriminator"), (1, "discriminator"), (2, "generator")])

@@ -156,7 +156,7 @@ def load_images(run: TrainedRun, options: argparse.Namespace, part: str) -> Imag
     """The run's data set, of which images must have been held out for this test."""
     images = run.load_images(options.data_dir)
     if len(getattr(images.split, part)) < 2:
-        raise TinyganError(f"{options.run}: too few images for the {part} test: its set is small, or was packed so")
+        raise TinyganError(f"{options.run}: no {part} test images: its set is small, or packed with --{part}-test 0")
     return images
 
 

@@ -40,8 +40,8 @@ def reconstruction_test(
     images = run.load_images(data_dir)
     targets = images.take(Choices("set", images.split._asdict())[which_set])
     if not len(targets):
-        why = "its set is small, or was packed so"
-        raise TinyganError(f"{run.folder.path}: no images for the {which_set} test: {why}")
+        why = f"its set is small, or packed with --{which_set}-test 0"
+        raise TinyganError(f"{run.folder.path}: no {which_set} test images: {why}")
     whole, targets = len(targets), targets[:count]
     device = run.backend.device
     batch_size = batch_size or usual_batch(targets.shape[1:], device)

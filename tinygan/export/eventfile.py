@@ -44,9 +44,10 @@ class EventFile:
         self._logged = 0
         self._shown: set[Path] = set()
         try:
-            sessions = folder.read_config()["sessions"]
-            begun = [datetime.fromisoformat(session["started"]).timestamp() for session in sessions]
-            self._begun = [(session.get("from_iteration", 0), at) for session, at in zip(sessions, begun, strict=True)]
+            # From which iteration each session went on, and when; a run has had one at least.
+            first, *rest = folder.read_config()["sessions"]
+            starts = [datetime.fromisoformat(session["started"]).timestamp() for session in (first, *rest)]
+            self._starts = list(zip((int(one.get("from_iteration", 0)) for one in (first, *rest)), starts, strict=True))
         except (ValueError, LookupError, TypeError) as error:
             raise TinyganError(f"{folder.config} is damaged ({error!r}): put back what train.py wrote") from error
 
@@ -59,7 +60,7 @@ class EventFile:
                 old.unlink()
             self._writer = EventFileWriter(str(self.path))
         entries = self.folder.read_log()
-        began = [(first, at - _seconds_at(first, entries)) for first, at in self._begun]  # had it not been interrupted
+        began = [(first, at - _seconds_at(first, entries)) for first, at in self._starts]  # each as if the only session
         for entry in entries[self._logged :]:
             values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(entry)]
             at = next((at for first, at in reversed(began) if first < entry["iteration"]), began[0][1])

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygan import ops
 from tinygan.errors import NonFiniteError, Stopped, TinyganError
-from tinygan.files import sync
+from tinygan.files import sync_path
 from tinygan.reconstruction import Search, join, summary
 from tinygan.signals import StopRequest
 from tinygan.training import checkpoint, ranks
@@ -112,7 +112,7 @@ class Trainer:
         """Write what a new folder gets before the first iteration, also to learn at once whether it can be written."""
         folder = self.session.folder
         if self.options.test_every and not len(self.test_images):
-            self.status.note("no running test: the data set is small, or was packed without images for it")
+            self.status.note("no running test: the data set is small, or was packed with --running-test 0")
         if not folder.last.exists():
             images = self.session.images
             self.grids.write(folder.samples / "reals.png", images.take(images.split.train[: len(self.preview)]))
@@ -182,8 +182,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write a checkpoint, once all grids and log lines are on disk: a resumed run does not make them again."""
         self.grids.wait()
-        with open(self.session.folder.log, "ab") as log:
-            sync(log.fileno())
+        sync_path(self.session.folder.log, self.session.folder.log)
         if ranks.several():
             self.session.workers.together(ranks.make_whole)
         self.progress.pending_losses = self.losses.pending(self.progress.iteration)
